@@ -34,7 +34,9 @@ _BRACES = {"": "", "{": "}", "(": ")"}
 _SQL_SERVER_ORDER = np.array([3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15])
 
 _HEX = np.full(256, 0xFF, np.uint8)
-for _value, _digits in enumerate(("0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "aA", "bB", "cC", "dD", "eE", "fF")):
+for _value, _digits in enumerate(
+    ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "aA", "bB", "cC", "dD", "eE", "fF")
+):
     for _digit in _digits:
         _HEX[ord(_digit)] = _value
 _HYPHENS = np.array([8, 13, 18, 23])

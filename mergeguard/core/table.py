@@ -99,7 +99,7 @@ class MergeTable:
         if self.times is None:
             return None
         value = self.times[row].astype("datetime64[us]").item()
-        return None if value is None else value.replace(tzinfo=dt.timezone.utc)
+        return None if value is None else value.replace(tzinfo=dt.UTC)
 
     @classmethod
     def from_pairs(
@@ -116,7 +116,7 @@ class MergeTable:
             ids = np.array(row_ids, np.int64) if numeric else [str(value) for value in row_ids]
         stamps: Times | None = None
         if times is not None:
-            naive = [value and value.astimezone(dt.timezone.utc).replace(tzinfo=None) for value in times]
+            naive = [value and value.astimezone(dt.UTC).replace(tzinfo=None) for value in times]
             stamps = np.array(naive, "datetime64[us]")
         return cls(
             guids.from_uuids([old for old, _ in pairs]), guids.from_uuids([new for _, new in pairs]), ids, stamps

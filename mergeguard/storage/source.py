@@ -7,8 +7,7 @@ columns. Nothing above ``storage`` sees a cursor.
 from __future__ import annotations
 
 import enum
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
@@ -18,6 +17,7 @@ import numpy.typing as npt
 
 from mergeguard.core.guids import Guids
 from mergeguard.core.table import Times
+from mergeguard.storage.profile import Lookup
 
 BATCH_ROWS = 65_536
 Progress: TypeAlias = Callable[[str, int, int | None], None]
@@ -50,7 +50,7 @@ class Column:
 class Selection:
     """Columns of a table (or of a query) to read. Rows come in no particular order, each once.
 
-    ``counted`` asks for each distinct combination of the columns once, with an INTEGER column of its count behind them.
+    ``counted`` asks for each distinct combination of the columns once, with an INTEGER column of its count behind.
     """
 
     columns: tuple[Column, ...]
@@ -90,16 +90,6 @@ class TargetInfo:
     server: str
     """e.g. ``PostgreSQL 16.4`` or ``SQLite 3.45.1``."""
     database: str
-
-
-@dataclass(frozen=True, slots=True)
-class LookupRow:
-    """One changed row of a lookup: ``current`` and ``depth`` are ``None`` for cycle, split and deleted."""
-
-    old: uuid.UUID
-    current: uuid.UUID | None
-    depth: int | None
-    status: str
 
 
 class Snapshot(Protocol):
@@ -157,20 +147,33 @@ class Source(Protocol):
     info: TargetInfo
 
     def snapshot(self) -> AbstractContextManager[Snapshot]:
-        """Open a consistent, read-only view. Nothing is written to the target, not even side files where avoidable."""
+        """Open a consistent, read-only view; nothing is written, not even side files where avoidable."""
         ...
 
-    def write_lookup(self, names: Iterable[str], change: LookupChange, progress: Progress = silent) -> None:
-        """Write the lookup in one transaction: readers see the old one or the new one, never half.
+    def write_lookup(self, lookup: Lookup, change: LookupChange, progress: Progress = silent) -> None:
+        """Create the lookup table if need be and write it, in one transaction: never half.
 
-        ``names`` is (table, old, current, depth, status). Raises ``Unsupported`` for files, ``WriteFailed`` otherwise.
+        Raises ``Unsupported`` for files, ``PermissionDenied``, ``Locked`` or ``WriteFailed`` otherwise.
         """
         ...
 
     def doctor(self) -> Sequence[tuple[str, str, bool]]:
-        """Return (check, what was found, fine?) rows: driver, version, permissions, isolation, read-only proof."""
+        """Return (check, finding, fine?) rows: driver, version, permissions, isolation, read-only proof."""
         ...
 
     def close(self) -> None:
         """Give back connections and files."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to open a target."""
+
+    password: str | None = None
+    """Put into the URL in place of its password; never printed."""
+    lock_timeout: float = 10.0
+    """Seconds to wait for another session's lock before giving up with ``Locked``."""
+    fast: bool = True
+    """Use the optional fast drivers where they are installed and fit."""
+    batch_rows: int = BATCH_ROWS

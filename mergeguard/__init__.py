@@ -1,0 +1,1 @@
+"""Finds, explains, repairs and prevents defects in a table of resource merges."""
