@@ -121,6 +121,8 @@ class Outcome:
     """The reason, e.g. "the profile declares no liveness"; ``None`` where the rule ran."""
     suppressed: int = 0
     """Findings accepted by a baseline; not in ``count``."""
+    accepted: tuple[str, ...] = ()
+    """Fingerprints of the suppressed findings that were held in full: they are still there, so never *fixed*."""
 
 
 @dataclass(frozen=True, slots=True)
