@@ -1,0 +1,328 @@
+"""What all database targets share: a snapshot read through SQLAlchemy Core, and a transactional write of the lookup.
+
+A dialect overrides the hooks; everything here works on any of them, only slower. No ORM, no value in any SQL text or
+error, and no driver exception gets out: ``storage.failures`` translates them at this edge.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import replace
+from typing import Any, ClassVar, TypeVar
+
+import sqlalchemy as sa
+
+from mergeguard.errors import UnknownSchema
+from mergeguard.storage import failures, secrets
+from mergeguard.storage.database_cells import cells
+from mergeguard.storage.database_lookup import LookupWriter, write_lookup
+from mergeguard.storage.profile import Lookup, Profile
+from mergeguard.storage.source import (
+    Batch,
+    Column,
+    Kind,
+    LookupChange,
+    Options,
+    Progress,
+    Selection,
+    TargetInfo,
+    silent,
+)
+
+Item = TypeVar("Item")
+
+
+class DatabaseSnapshot:
+    """One open transaction. ``connection`` must not be used for anything else while it lives."""
+
+    def __init__(self, source: DatabaseSource, connection: sa.Connection, isolation: str) -> None:
+        self.source = source
+        self.connection = connection
+        self.isolation = isolation
+        self.notes: list[str] = []
+        self._inspector: sa.Inspector | None = None
+
+    def read(self, selection: Selection, progress: Progress = silent, phase: str = "reading") -> Iterator[Batch]:
+        """Yield batches of the selected columns; see ``source.Snapshot.read``."""
+        with self.source.translated():
+            self.check(selection)
+        done = 0
+        for batch in self.translating(self.batches(selection)):
+            done += len(batch[0].column) if hasattr(batch[0], "column") else len(batch[0])
+            progress(phase, done, None)
+            yield batch
+
+    def has_table(self, table: str) -> bool:
+        """Say whether a table or view exists."""
+        with self.source.translated():
+            return self.find(table) is not None
+
+    def columns(self, table: str) -> Sequence[tuple[str, str]]:
+        """Return (name, type) of each column, the type as the database spells it."""
+        with self.source.translated():
+            schema, name = self.resolve(table)
+            found = self.inspector.get_columns(name, schema=schema)
+            return [(column["name"], self._spelled(column["type"])) for column in found]
+
+    def tables(self) -> Sequence[str]:
+        """Return all readable tables and views, qualified where they lie outside the default schema."""
+        with self.source.translated():
+            return [name for schema in self.schemas() for name in self._tables_in(schema)]
+
+    default_row_id: ClassVar[str | None] = None
+    """The column that names a row where the profile declares none, if the database has such a thing."""
+
+    # Hooks: what a dialect may do better.
+
+    def batches(self, selection: Selection) -> Iterator[Batch]:
+        """Read the selection; a dialect puts its fast ways here and falls back on ``super().batches``."""
+        return self.read_rows(selection)
+
+    def expression(self, column: Column) -> sa.ColumnElement[object]:
+        """Return what to select for a column, e.g. a cast that makes the driver's answer cheaper to read."""
+        return sa.column(sa.quoted_name(column.name, quote=True))
+
+    def as_text(self, column: sa.ColumnElement[object]) -> sa.ColumnElement[str]:
+        """Return a column as text, for the equality filters of a profile."""
+        return sa.cast(column, sa.String)
+
+    def same_name(self, one: str, other: str) -> bool:
+        """Say whether two identifiers name the same thing here."""
+        return one == other
+
+    def has_hidden_column(self, schema: str | None, table: str, column: str) -> bool:  # noqa: ARG002 - a hook's parameters
+        """Say whether a column exists that introspection does not list, as SQLite's ``rowid``."""
+        return False
+
+    def schemas(self) -> Sequence[str | None]:
+        """Return the schemas to list, ``None`` for the default one first; the system's own are left out."""
+        default = self.inspector.default_schema_name
+        others = [name for name in self.inspector.get_schema_names() if name != default]
+        return [None, *(name for name in others if name.casefold() not in self.system_schemas)]
+
+    system_schemas: ClassVar[frozenset[str]] = frozenset({"information_schema"})
+    """Case-folded names that ``schemas`` leaves out."""
+
+    # Statements.
+
+    def statement(self, selection: Selection) -> sa.Executable:
+        """Compile a selection to a statement whose values are all parameters."""
+        if selection.query is not None and not selection.where and not selection.counted:
+            # As it stands: a query may start with WITH or leave its column without a name; columns go by position.
+            return sa.text(selection.query.replace(":", r"\:"))
+        columns = [self.expression(column) for column in selection.columns]
+        statement = sa.select(*columns).select_from(self.from_clause(selection))
+        for name, value in selection.where:
+            statement = statement.where(self.as_text(sa.column(sa.quoted_name(name, quote=True))) == value)
+        if selection.counted:
+            statement = statement.add_columns(sa.func.count()).group_by(*columns)
+        return statement
+
+    def from_clause(self, selection: Selection) -> sa.FromClause:
+        """Return the selection's table, quoted and qualified, or its query as a subquery."""
+        if selection.query is not None:
+            names = [column.name for column in selection.columns] + [name for name, _ in selection.where]
+            text = sa.text(selection.query.replace(":", r"\:"))
+            return text.columns(*(sa.column(name) for name in dict.fromkeys(names))).subquery("asked")
+        schema, name = self.resolve(selection.table or self.source.profile.merge.table)
+        return sa.table(sa.quoted_name(name, quote=True), schema=schema)
+
+    def read_rows(self, selection: Selection) -> Iterator[Batch]:
+        """Read the selection row by row through the driver's cursor: the way that always works."""
+        kinds = [column.kind for column in selection.columns] + [Kind.INTEGER] * selection.counted
+        result = self.connection.execute(self.statement(selection), execution_options={"stream_results": True})
+        try:
+            if result.cursor is None or len(result.keys()) < len(kinds):
+                raise UnknownSchema(
+                    f"the query gives {len(result.keys()) if result.returns_rows else 0} columns and "
+                    f"{len(kinds)} are needed",
+                    hint="the profile's query must be a SELECT that names what it gives",
+                )
+            while rows := result.cursor.fetchmany(self.source.options.batch_rows):
+                yield self.to_batch(kinds, rows)
+        finally:
+            result.close()
+
+    def to_batch(self, kinds: Sequence[Kind], rows: Sequence[Sequence[object]]) -> Batch:
+        """Turn fetched rows (at least one) into cells."""
+        order = self.source.profile.merge.byte_order
+        return tuple(cells(kind, values, order) for kind, values in zip(kinds, zip(*rows, strict=True), strict=False))
+
+    # Names.
+
+    @property
+    def inspector(self) -> sa.Inspector:
+        """The introspection of this transaction; it remembers what it was told."""
+        if self._inspector is None:
+            self._inspector = sa.inspect(self.connection)
+        return self._inspector
+
+    def resolve(self, table: str) -> tuple[str | None, str]:
+        """Return (schema, name) of a table as the database spells them.
+
+        Raises:
+            UnknownSchema: there is no such table; the hint names the nearest.
+        """
+        found = self.find(table)
+        if found is None:
+            raise UnknownSchema(f"there is no table {table}", hint=nearest(table, self.tables(), "tables"))
+        return found
+
+    def check(self, selection: Selection) -> None:
+        """Look the selection's names up before anything is read.
+
+        Raises:
+            UnknownSchema: a table or column does not exist.
+        """
+        if selection.query is not None:
+            return
+        table = selection.table or self.source.profile.merge.table
+        schema, name = self.resolve(table)
+        known = [column["name"] for column in self.inspector.get_columns(name, schema=schema)]
+        for asked in [*(column.name for column in selection.columns), *(column for column, _ in selection.where)]:
+            if any(self.same_name(asked, column) for column in known) or self.has_hidden_column(schema, name, asked):
+                continue
+            raise UnknownSchema(f"table {table} has no column {asked}", hint=nearest(asked, known, "columns"))
+
+    def find(self, table: str) -> tuple[str | None, str] | None:
+        """Find a table: first as one name in the default schema, then as schema.name."""
+        schema, dot, name = table.rpartition(".")
+        for place in [(None, table)] + [(schema, name)] * bool(dot):
+            listed = self._listed(place[0])
+            spelled = next((one for one in listed if one == place[1]), None)
+            spelled = spelled or next((one for one in listed if self.same_name(one, place[1])), None)
+            if spelled is not None:
+                return place[0], spelled
+        return None
+
+    def _listed(self, schema: str | None) -> list[str]:
+        try:
+            return [*self.inspector.get_table_names(schema=schema), *self.inspector.get_view_names(schema=schema)]
+        except sa.exc.NoSuchTableError:
+            return []
+
+    def _tables_in(self, schema: str | None) -> list[str]:
+        prefix = "" if schema is None else f"{schema}."
+        return [prefix + name for name in sorted(self._listed(schema))]
+
+    def _spelled(self, kind: sa.types.TypeEngine[Any]) -> str:
+        try:
+            return kind.compile(self.connection.dialect)
+        except sa.exc.CompileError:
+            return str(kind)
+
+    def translating(self, items: Iterator[Item]) -> Iterator[Item]:
+        """Draw from an iterator with driver errors translated; what the consumer raises is left as it is."""
+        while True:
+            with self.source.translated():
+                try:
+                    item = next(items)
+                except StopIteration:
+                    return
+            yield item
+
+
+class DatabaseSource:
+    """A database behind a SQLAlchemy URL. Nothing is opened before the first snapshot or write."""
+
+    kind: ClassVar[str] = "database"
+    product: ClassVar[str] = "database"
+    """The server's name for people; its version is added when the first connection is made."""
+    snapshot_class: ClassVar[type[DatabaseSnapshot]] = DatabaseSnapshot
+    writer_class: ClassVar[type[LookupWriter]] = LookupWriter
+
+    def __init__(self, url: sa.URL, profile: Profile, options: Options) -> None:
+        self.url = url if options.password is None else url.set(password=options.password)
+        self.profile = profile
+        self.options = options
+        shown = self.url.render_as_string(hide_password=False)
+        self.info = TargetInfo(secrets.masked(shown), self.kind, self.product, url.database or "")
+        self._secrets = (*filter(None, [options.password]), *secrets.passwords(shown))
+        self._engine: sa.Engine | None = None
+
+    @contextmanager
+    def snapshot(self) -> Iterator[DatabaseSnapshot]:
+        """Open a consistent, read-only view; it is rolled back at the end."""
+        with self.translated():
+            connection = self.engine.connect()
+        try:
+            with self.translated():
+                isolation = self.begin_snapshot(connection)
+                self.describe(connection)
+            yield self.snapshot_class(self, connection, isolation)
+        finally:
+            # A connection that broke in the middle cannot be rolled back; the first error is the one to tell.
+            with suppress(sa.exc.SQLAlchemyError):
+                connection.close()
+
+    def write_lookup(self, lookup: Lookup, change: LookupChange, progress: Progress = silent) -> None:
+        """Create the lookup table if need be and write it, in one transaction; see ``source.Source``."""
+        write_lookup(self, lookup, change, progress)
+
+    def doctor(self) -> Sequence[tuple[str, str, bool]]:
+        """Return (check, finding, fine?) rows."""
+        with self.snapshot() as snapshot:
+            table = self.profile.merge.table
+            there = snapshot.has_table(table)
+            return [
+                ("server", self.info.server, True),
+                ("driver", f"{self.engine.dialect.name}+{self.engine.dialect.driver}", True),
+                ("isolation", snapshot.isolation, True),
+                ("merge table", f"{table} found" if there else f"{table} not found", there),
+            ]
+
+    def close(self) -> None:
+        """Give back the connections."""
+        if self._engine is not None:
+            self._engine.dispose()
+            self._engine = None
+
+    @property
+    def engine(self) -> sa.Engine:
+        """The engine, made at first use."""
+        if self._engine is None:
+            self._engine = self.make_engine()
+        return self._engine
+
+    # Hooks.
+
+    def make_engine(self) -> sa.Engine:
+        """Make the engine: no pool, for a run opens few connections and must leave none behind."""
+        return sa.create_engine(self.url, hide_parameters=True, poolclass=sa.pool.NullPool)
+
+    def translated(self, *, writing: bool = False) -> AbstractContextManager[None]:
+        """Return a context that turns driver errors into MergeGuard's own, without a password in them."""
+        return failures.translated(self.info.target, secrets=self._secrets, writing=writing)
+
+    def connect_to_write(self) -> sa.Connection:
+        """Open a connection that may write."""
+        return self.engine.connect()
+
+    def begin_snapshot(self, connection: sa.Connection) -> str:
+        """Begin the read-only transaction, bound its lock waits, and say in words what isolation it got."""
+        connection.begin()
+        return "transaction at the server's default isolation"
+
+    def begin_write(self, connection: sa.Connection) -> None:
+        """Begin the transaction of a lookup write and bound its lock waits; it is committed by ``write_lookup``."""
+        connection.begin()
+
+    def describe(self, connection: sa.Connection) -> None:
+        """Put the server's version into ``info``."""
+        version = connection.dialect.server_version_info
+        words = self.product if version is None else f"{self.product} {'.'.join(map(str, version))}"
+        self.info = replace(self.info, server=words)
+
+
+def nearest(asked: str, known: Sequence[str], what: str) -> str:
+    """Return a hint that names the known names nearest to the one asked for, or the first few."""
+    by_key = {name.casefold(): name for name in known}
+    near = difflib.get_close_matches(asked.casefold(), by_key, n=3, cutoff=0.5)
+    if near:
+        return "did you mean " + " or ".join(by_key[name] for name in near) + "?"
+    if not known:
+        return f"there are no {what} that this login can see"
+    more = f" and {len(known) - 8} more" if len(known) > 8 else ""
+    return f"the {what} are " + ", ".join(list(known)[:8]) + more
