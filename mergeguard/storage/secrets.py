@@ -34,7 +34,7 @@ _BRACED = re.compile(
 _NEXT_KEY = re.compile(
     rf"(?:{_SEMICOLON}|&|\s){_BLANK}[A-Za-z_](?:[\w ]|\+|%20)*{_EQUALS}|{_SEMICOLON}?\s*\Z", re.IGNORECASE
 )
-_SCHEME = re.compile(r"\s*[A-Za-z][\w.+-]*:/*")
+_SCHEME = re.compile(r"\s*[A-Za-z][\w.+-]*://")
 _DRIVE = re.compile(r"(?:sqlite(?:\+\w+)?:/+)?[A-Za-z]:[\\/]")
 
 
@@ -52,7 +52,8 @@ def masked(text: str) -> str:
 def passwords(text: str) -> tuple[str, ...]:
     """Return what may be a password in a URL or connection string, as written and decoded; for ``scrub``."""
     written = [text[start:end] for start, end in _places(text)]
-    # What SQLAlchemy or ODBC takes may be shorter than what is masked.
+    # What SQLAlchemy or ODBC takes may be shorter than what is masked; without ``://`` the user is masked too.
+    written += [value.partition(":")[2] for value in written]
     shorter = [re.split(stop, value, maxsplit=1)[0] for value in written for stop in ("@", "[;&]")]
     written += [value for value in shorter if len(value) >= MIN_LENGTH]
     decoded = chain.from_iterable((value, unquote(value), unquote_plus(value)) for value in written)
@@ -111,7 +112,7 @@ class SecretUrl:
 def _places(text: str) -> Iterator[tuple[int, int]]:
     """Yield (start, end) of every secret in a text; they may overlap."""
     scheme = _SCHEME.match(text)
-    colon, at = text.find(":", scheme.end() if scheme and text[scheme.end() - 1] == "/" else 0), text.rfind("@")
+    colon, at = text.find(":", scheme.end() if scheme else 0), text.rfind("@")
     if 0 <= colon < at - 1 and not _DRIVE.match(text):
         yield colon + 1, at
     for key in _KEY.finditer(text):
