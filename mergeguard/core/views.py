@@ -1,0 +1,221 @@
+"""What networkx sees of the arrays: read-only mappings in the shape of its dictionaries of dictionaries.
+
+They make ``uuid.UUID`` objects and attributes when asked and keep none. Lookups, errors, length and order are those of
+the dictionaries in a plain ``networkx.DiGraph`` built row by row.
+"""
+
+from __future__ import annotations
+
+import uuid
+from abc import abstractmethod
+from collections.abc import ItemsView, Iterator, Mapping, ValuesView
+from functools import cached_property
+from typing import Any, NoReturn, TypeVar
+
+import networkx as nx
+
+from mergeguard.core.adjacency import Adjacency, Side, link
+from mergeguard.core.numbering import Numbering, number
+from mergeguard.core.table import MergeTable
+
+V = TypeVar("V")
+
+
+def refuse(*_args: object, **_kwargs: object) -> NoReturn:
+    """Refuse to change the graph; ``networkx.DiGraph(g)`` is a copy that can be changed.
+
+    Raises:
+        networkx.NetworkXError: always.
+    """
+    raise nx.NetworkXError(
+        "a MergeGraph is read-only: it is a view on the rows of a merge table; change a copy of it, networkx.DiGraph(g)"
+    )
+
+
+class Attributes(dict[str, Any]):
+    """The attributes of a node, an edge or the graph: a dictionary that refuses to change. Copies of it are plain."""
+
+    __slots__ = ()
+    __setitem__ = __delitem__ = clear = pop = popitem = setdefault = update = refuse
+    __ior__ = refuse
+
+    def __reduce__(self) -> tuple[type, tuple[dict[str, Any]]]:
+        return dict, (dict(self),)
+
+
+class Index:
+    """The arrays of a graph, each built when first asked for: a scan that never touches networkx pays for none."""
+
+    def __init__(self, table: MergeTable) -> None:
+        self.table = table
+
+    def __reduce__(self) -> tuple[type[Index], tuple[MergeTable]]:
+        return Index, (self.table,)
+
+    @cached_property
+    def numbering(self) -> Numbering:
+        """The distinct guids, numbered."""
+        return number(self.table)
+
+    @cached_property
+    def adjacency(self) -> Adjacency:
+        """The edges."""
+        return link(self.numbering)
+
+    def find(self, key: object) -> int | None:
+        """Return the number of a node, ``None`` for what is no node.
+
+        Raises:
+            TypeError: the key is unhashable, as for a dictionary.
+        """
+        if isinstance(key, uuid.UUID):
+            return self.numbering.find(key)
+        hash(key)
+        return None
+
+    def side(self, inward: bool) -> Side:
+        """Return one direction of the edges."""
+        return self.adjacency.into if inward else self.adjacency.out
+
+    def attributes(self, edge: int) -> Attributes:
+        """Return the attributes of an edge: ``rows``, a tuple of (row id, time)."""
+        table = self.table
+        rows = self.adjacency.rows.of(edge).tolist()
+        return Attributes(rows=tuple((table.row_id(row), table.time(row)) for row in rows))
+
+
+class _Items(ItemsView[uuid.UUID, V]):
+    """Items made while walking, without a lookup each."""
+
+    __slots__ = ()
+    _mapping: _View[V]
+
+    def __iter__(self) -> Iterator[tuple[uuid.UUID, V]]:
+        return self._mapping.pairs()
+
+
+class _Values(ValuesView[V]):
+    """Values made while walking, without a lookup each."""
+
+    __slots__ = ()
+    _mapping: _View[V]
+
+    def __iter__(self) -> Iterator[V]:
+        return (value for _, value in self._mapping.pairs())
+
+
+class _View(Mapping[uuid.UUID, V]):
+    """A mapping from guids that stands where networkx keeps a dictionary."""
+
+    __slots__ = ("_index",)
+    __setitem__ = __delitem__ = clear = pop = popitem = setdefault = update = refuse
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        return type(self), (self._index,)
+
+    def __repr__(self) -> str:
+        return repr(dict(self.items()))
+
+    def __contains__(self, key: object) -> bool:
+        return self._index.find(key) is not None
+
+    def __iter__(self) -> Iterator[uuid.UUID]:
+        return iter(self._index.numbering)
+
+    def __len__(self) -> int:
+        return len(self._index.numbering)
+
+    @abstractmethod
+    def pairs(self) -> Iterator[tuple[uuid.UUID, V]]:
+        """Yield the items in order."""
+
+    def items(self) -> ItemsView[uuid.UUID, V]:
+        """Return a set-like view of the items."""
+        return _Items(self)
+
+    def values(self) -> ValuesView[V]:
+        """Return a view of the values."""
+        return _Values(self)
+
+
+class Nodes(_View[Attributes]):
+    """In place of ``_node``: every guid, none of which has attributes."""
+
+    __slots__ = ()
+
+    def __getitem__(self, key: object) -> Attributes:
+        if key not in self:
+            raise KeyError(key)
+        return Attributes()
+
+    def pairs(self) -> Iterator[tuple[uuid.UUID, Attributes]]:
+        """Yield the items in order."""
+        return ((guid, Attributes()) for guid in self)
+
+
+class Neighbours(_View[Attributes]):
+    """In place of ``_adj[u]`` or ``_pred[v]``: the other ends of one guid's edges, with the attributes of those."""
+
+    __slots__ = ("_inward", "_number")
+
+    def __init__(self, index: Index, number: int, inward: bool) -> None:
+        super().__init__(index)
+        self._number = number
+        self._inward = inward
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        return type(self), (self._index, self._number, self._inward)
+
+    def _edge(self, key: object) -> int | None:
+        end = self._index.find(key)
+        if end is None:
+            return None
+        old, new = (end, self._number) if self._inward else (self._number, end)
+        return self._index.adjacency.edge(old, new)
+
+    def __contains__(self, key: object) -> bool:
+        return self._edge(key) is not None
+
+    def __getitem__(self, key: object) -> Attributes:
+        edge = self._edge(key)
+        if edge is None:
+            raise KeyError(key)
+        return self._index.attributes(edge)
+
+    def __iter__(self) -> Iterator[uuid.UUID]:
+        index = self._index
+        return index.numbering.some(index.side(self._inward).neighbours(self._number))
+
+    def __len__(self) -> int:
+        return self._index.side(self._inward).edges.size(self._number)
+
+    def pairs(self) -> Iterator[tuple[uuid.UUID, Attributes]]:
+        """Yield the items in order."""
+        edges = self._index.side(self._inward).edges.of(self._number)
+        return zip(self, map(self._index.attributes, edges), strict=True)
+
+
+class Adjacencies(_View[Neighbours]):
+    """In place of ``_adj`` or ``_pred``: for every guid its neighbours one way."""
+
+    __slots__ = ("_inward",)
+
+    def __init__(self, index: Index, inward: bool) -> None:
+        super().__init__(index)
+        self._inward = inward
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        return type(self), (self._index, self._inward)
+
+    def __getitem__(self, key: object) -> Neighbours:
+        number = self._index.find(key)
+        if number is None:
+            raise KeyError(key)
+        return Neighbours(self._index, number, self._inward)
+
+    def pairs(self) -> Iterator[tuple[uuid.UUID, Neighbours]]:
+        """Yield the items in order."""
+        return ((guid, Neighbours(self._index, number, self._inward)) for number, guid in enumerate(self))
