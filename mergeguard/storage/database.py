@@ -140,7 +140,8 @@ class DatabaseSnapshot:
                     f"{len(kinds)} are needed",
                     hint="the profile's query must be a SELECT that names what it gives",
                 )
-            while rows := result.cursor.fetchmany(self.source.options.batch_rows):
+            # SQLAlchemy's strategy and not the bare cursor: with a server-side cursor it has fetched a row already.
+            while rows := result.cursor_strategy.fetchmany(result, result.cursor, self.source.options.batch_rows):
                 yield self.to_batch(kinds, rows)
         finally:
             result.close()
