@@ -1,0 +1,295 @@
+"""The reference schema: made once, the same on every dialect, and never guessed at where a database says otherwise."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mergeguard.errors import Locked, MergeGuardError, UnknownSchema, UsageError, WriteFailed
+from mergeguard.storage import schema
+from mergeguard.storage.profile_file import builtin_profile
+from mergeguard.storage.schema import DIALECTS, VERSION_TABLE, Migration, check_applied, fill, migrate, migrations
+
+A, B = str(uuid.UUID(int=0xA)), str(uuid.UUID(int=0xB))
+MERGE = {"OldGuid": A, "NewGuid": B, "MergedAt": "2020-01-01 00:00:00+00:00", "MergeKey": None}
+GUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'reference.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql", pytest.param("mssql", marks=pytest.mark.mssql)])
+def empty_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """An empty database of each dialect."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("sqlite_url")
+        return
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres_url")
+        yield url
+        execute(url, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+        return
+    url = os.environ["MERGEGUARD_TEST_MSSQL_URL"]
+    drop_sql_server_tables(url)
+    yield url
+    drop_sql_server_tables(url)
+
+
+def execute(url: str, *statements: str) -> list[tuple[object, ...]]:
+    engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
+    with engine.begin() as connection:
+        results = [connection.exec_driver_sql(statement) for statement in statements]
+        return [tuple(row) for row in results[-1]] if results[-1].returns_rows else []
+
+
+def drop_sql_server_tables(url: str) -> None:
+    tables = ["ResourceAssociation", "ResourceAssociationType", "ResourceTypeMergeKey", "Item", "ResourceType"]
+    tables += ["ItemResource", "ResourceKey", "ResourceMerge", "DataClass", "ResourceUpdateSummary", VERSION_TABLE]
+    tables += ["Inv_Identification", "Inv_InstalledSoftware", "Evt_Software_Execution"]
+    execute(url, *(f"IF OBJECT_ID(N'dbo.{table}') IS NOT NULL DROP TABLE [dbo].[{table}]" for table in tables))
+
+
+def inspected(url: str) -> dict[str, set[str]]:
+    """The columns of each table."""
+    engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
+    inspector = sa.inspect(engine)
+    return {name: {column["name"] for column in inspector.get_columns(name)} for name in inspector.get_table_names()}
+
+
+def described(dialect: str) -> dict[str, set[str]]:
+    """The columns of each table as the migrations' text says."""
+    found = {}
+    for migration in migrations(dialect):
+        for table, body in re.findall(r"CREATE TABLE (?:\[dbo\]\.)?\W(\w+)\W \((.*?)\n\);", migration.text, re.DOTALL):
+            found[table] = set(re.findall(r"^    [\"\[](\w+)[\"\]]", body, re.MULTILINE))
+    return found
+
+
+def test_migrating_makes_the_schema_once(empty_url: str) -> None:
+    applied = migrate(empty_url)
+    assert [migration.version for migration in applied] == list(range(1, len(applied) + 1))
+    assert migrate(empty_url) == []
+    assert inspected(empty_url).keys() == {*described("sqlite"), VERSION_TABLE}
+
+
+def test_the_built_in_profile_names_what_is_there(empty_url: str) -> None:
+    migrate(empty_url)
+    tables, profile = inspected(empty_url), builtin_profile("reference")
+    merge, live, types, keys = profile.merge, profile.live, profile.types, profile.keys
+    assert live is not None
+    assert types is not None
+    assert keys is not None
+    assert {merge.old, merge.new, merge.row_id, merge.time, merge.merge_key} <= tables[merge.table]
+    assert live.guid in tables[str(live.table)]
+    assert {types.guid, types.type} <= tables[types.table]
+    assert {keys.guid, keys.name, keys.value} <= tables[keys.table]
+    for reference in profile.references:
+        assert reference.column in tables[reference.table], reference
+
+
+def test_the_profile_references_every_column_of_a_resource_guid() -> None:
+    named = {(reference.table, reference.column) for reference in builtin_profile("reference").references}
+    there = {
+        (table, column)
+        for table, columns in described("sqlite").items()
+        for column in columns
+        if re.search(r"(Resource|Component)Guid$", column)
+    }
+    assert named == there
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_every_dialect_has_the_same_steps_and_columns(dialect: str) -> None:
+    steps = [(migration.version, migration.name) for migration in migrations(dialect)]
+    assert steps == [(migration.version, migration.name) for migration in migrations("sqlite")]
+    assert described(dialect) == described("sqlite")
+
+
+def test_the_text_is_what_the_database_gets(empty_url: str) -> None:
+    migrate(empty_url)
+    assert {name: columns for name, columns in inspected(empty_url).items() if name != VERSION_TABLE} == described(
+        "sqlite"
+    )
+
+
+def test_a_merge_table_takes_duplicates_conflicts_and_cycles(empty_url: str) -> None:
+    migrate(empty_url)
+    back = MERGE | {"OldGuid": B, "NewGuid": A}
+    self_merge = MERGE | {"NewGuid": A}
+    fill(empty_url, {"ResourceMerge": [MERGE, MERGE, back, self_merge], "ResourceKey": []})
+    quoted = "[OldGuid] FROM [ResourceMerge]" if empty_url.startswith("mssql") else '"OldGuid" FROM "ResourceMerge"'
+    rows = [str(row[0]).lower() for row in execute(empty_url, f"SELECT {quoted}")]
+    assert sorted(rows) == [A, A, A, B]
+
+
+def test_filling_writes_all_tables_or_none(empty_url: str) -> None:
+    migrate(empty_url)
+    bad = {"ResourceGuid": A, "KeyName": None, "KeyValue": "x"}
+    with pytest.raises(WriteFailed) as caught:
+        fill(empty_url, {"ResourceMerge": [MERGE], "ResourceKey": [bad]})
+    assert "password" not in caught.value.message
+    quoted = "[ResourceMerge]" if empty_url.startswith("mssql") else '"ResourceMerge"'
+    assert execute(empty_url, f"SELECT count(*) FROM {quoted}") == [(0,)]
+
+
+def test_a_table_that_is_not_there_cannot_be_filled(sqlite_url: str) -> None:
+    with pytest.raises(UnknownSchema):
+        fill(sqlite_url, {"ResourceMerge": [MERGE]})
+
+
+def broken(dialect: str) -> Migration:
+    """A migration whose first statement is good."""
+    go = "\nGO\n" if dialect == "mssql" else "\n"
+    return Migration(99, "broken", f"CREATE TABLE half_made (a int);{go}CREATE TABLE half_made (a int);\n", dialect)
+
+
+def test_a_migration_that_fails_leaves_nothing_of_itself(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = migrations(sa.make_url(empty_url).get_backend_name())
+    monkeypatch.setattr(schema, "migrations", lambda dialect: [*good, broken(dialect)])
+    with pytest.raises(MergeGuardError):
+        migrate(empty_url)
+    assert "half_made" not in inspected(empty_url)
+    monkeypatch.undo()
+    assert migrate(empty_url) == []
+
+
+def test_two_at_once_take_turns(empty_url: str) -> None:
+    ready = threading.Barrier(2)
+    applied: list[list[Migration]] = []
+
+    def run() -> None:
+        ready.wait()
+        applied.append(migrate(empty_url))
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    steps = sorted(migration.version for one in applied for migration in one)
+    assert steps == [migration.version for migration in migrations("sqlite")]
+
+
+def test_a_locked_database_is_said_to_be_locked(sqlite_url: str) -> None:
+    engine = sa.create_engine(sqlite_url, connect_args={"timeout": 0.01})
+    holder = sqlite3.connect(sa.make_url(sqlite_url).database or "", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Locked):
+        migrate(engine)
+    holder.execute("ROLLBACK")
+    assert migrate(engine)
+    holder.close()
+    engine.dispose()
+
+
+def test_an_engine_that_begins_by_itself_is_welcome(sqlite_url: str) -> None:
+    engine = sa.create_engine(sqlite_url, poolclass=sa.pool.NullPool)
+    sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    assert migrate(engine, "sqlite")
+    assert migrate(engine) == []
+
+
+def test_an_edited_migration_is_refused_and_nothing_changes(empty_url: str) -> None:
+    migrate(empty_url)
+    execute(empty_url, f"UPDATE {VERSION_TABLE} SET checksum = 'other' WHERE version = 2")
+    with pytest.raises(UnknownSchema, match="0002_merges was applied to this database with another text"):
+        migrate(empty_url)
+
+
+def test_a_newer_database_is_refused(empty_url: str) -> None:
+    migrate(empty_url)
+    execute(empty_url, f"INSERT INTO {VERSION_TABLE} (version, name, checksum) VALUES (1000, 'later', 'x')")
+    with pytest.raises(UnknownSchema, match="schema version 1000, newer than") as caught:
+        migrate(empty_url)
+    assert caught.value.hint is not None
+
+
+STEPS = [Migration(version, "step", f"SELECT {version};", "sqlite") for version in (1, 2, 3, 4)]
+OTHER = "0" * 64
+
+
+@given(st.dictionaries(st.integers(1, 6), st.booleans()))
+def test_only_an_unedited_beginning_is_accepted(edits: dict[int, bool]) -> None:
+    """The model: versions 1..n for some n, each with the checksum known here."""
+    checksums = {step.version: step.checksum for step in STEPS}
+    applied = {version: OTHER if edited else checksums.get(version, OTHER) for version, edited in edits.items()}
+    prefix = sorted(edits) == list(range(1, len(edits) + 1)) and len(edits) <= len(STEPS)
+    if prefix and not any(edits.values()):
+        check_applied(applied, STEPS)
+    else:
+        with pytest.raises(UnknownSchema) as caught:
+            check_applied(applied, STEPS)
+        assert caught.value.hint is not None
+
+
+def test_a_checksum_ignores_windows_line_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "migrations" / "sqlite"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(schema.resources, "files", lambda _package: tmp_path)
+    sums = set()
+    for text in (b"SELECT 1;\nSELECT 2;\n", b"SELECT 1;\r\nSELECT 2;\r\n"):
+        (folder / "0001_one.sql").write_bytes(text)
+        (folder / "notes.txt").write_bytes(b"not a migration")
+        sums.add(tuple(migration.checksum for migration in migrations("sqlite")))
+    assert len(sums) == 1
+
+
+def test_an_unknown_dialect_is_refused() -> None:
+    with pytest.raises(UsageError, match="oracle") as caught:
+        migrations("oracle")
+    assert caught.value.hint == "it exists for sqlite, postgresql, mssql"
+
+
+def test_a_trigger_is_not_cut_in_its_body() -> None:
+    text = "CREATE TABLE a (b);\nCREATE TRIGGER c INSERT ON a BEGIN\n  SELECT 1;\n  SELECT 2;\nEND;\nSELECT 3;\n"
+    assert [part.split()[0:2] for part in Migration(1, "x", text, "sqlite").statements] == [
+        ["CREATE", "TABLE"],
+        ["CREATE", "TRIGGER"],
+        ["SELECT", "3;"],
+    ]
+
+
+@given(
+    st.one_of(
+        st.uuids().map(str),
+        st.uuids().map(lambda guid: str(guid).upper()),
+        st.text("0123456789abcdefABCDEFg-", min_size=35, max_size=37),
+        st.tuples(st.uuids().map(str), st.integers(0, 35), st.characters(codec="utf-8")).map(
+            lambda parts: parts[0][: parts[1]] + parts[2] + parts[0][parts[1] + 1 :]
+        ),
+    )
+)
+def test_sqlite_takes_guids_in_one_spelling_only(text: str) -> None:
+    connection = guid_table()
+    try:
+        connection.execute('INSERT INTO "ItemResource" VALUES (?, 1)', [text])
+        taken = True
+    except sqlite3.IntegrityError:
+        taken = False
+    connection.close()
+    assert taken == (GUID_TEXT.fullmatch(text) is not None)
+
+
+def guid_table() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:")
+    connection.executescript(migrations("sqlite")[0].text)
+    return connection
+
+
+def test_a_guid_of_none_is_refused_where_one_is_needed() -> None:
+    connection = guid_table()
+    with pytest.raises(sqlite3.IntegrityError):
+        connection.execute('INSERT INTO "ItemResource" VALUES (NULL, 1)')
+    connection.close()
