@@ -48,6 +48,10 @@ class Branch:
     depth: int = 0
     rings: frozenset[int] = field(default_factory=frozenset)
     """Names of the cycles it reaches: a simple ring's smallest node, or ``-1 - component``."""
+    falls: int = 1
+    """How many olds walk into it before any other branch, itself included."""
+    mass: int = 0
+    """The weight of those olds, see ``closure.close``."""
 
     @property
     def current(self) -> bool:
@@ -91,11 +95,10 @@ def _settle_component(branches: Mapping[int, Branch], members: Sequence[int], nu
             continue
         after = None if way.branch is None else branches[way.branch]
         reached, at = (way.terminal, way.end) if after is None else (after.terminal, after.end)
-        assert reached is not None
         if after is not None:
             looping |= after.loops
             rings |= after.rings
-        if reached == NOWHERE:
+        if reached is None or reached == NOWHERE:
             continue
         depth = max(depth, way.weight + (0 if after is None else after.depth))
         # Of equal terminals the smallest row names it, so that the order of the exits does not matter.

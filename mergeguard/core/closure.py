@@ -18,7 +18,7 @@ from mergeguard.core import guids
 from mergeguard.core.branches import Branch, Exit, settle
 from mergeguard.core.guids import TOMBSTONE, Bools, Guids
 from mergeguard.core.join import Join, Rows
-from mergeguard.core.rings import Ring, find_rings
+from mergeguard.core.rings import Ring, Weights, count_falls, find_rings
 from mergeguard.core.table import MergeTable
 from mergeguard.core.walk import Arrival, arrive, mark
 
@@ -81,12 +81,23 @@ def leads(join: Join) -> Rows:
     return np.flatnonzero(keep).astype(np.int32)
 
 
-def close(table: MergeTable, join: Join, live_old: Bools | None = None, live_new: Bools | None = None) -> Closure:
+@dataclass(frozen=True, slots=True)
+class Liveness:
+    """For each row whether its old and its new are live."""
+
+    old: Bools
+    new: Bools
+
+
+def close(
+    table: MergeTable, join: Join, liveness: Liveness | None = None, *, weights: Weights | None = None
+) -> Closure:
     """Follow every old to its end.
 
-    ``live_old[r]`` and ``live_new[r]`` say whether row ``r``'s old and new are live; without them no guid counts as
-    live and no terminal as dangling.
+    Without ``liveness`` no guid counts as live and no terminal as dangling. ``weights`` (one a row, counted at the
+    leads) are summed up along with the olds that lead into a cycle or a conflict.
     """
+    live_old = None if liveness is None else liveness.old
     exits = _conflict_rows(table, join)
     stops = np.unique(join.lead[exits])
     if live_old is not None:
@@ -100,8 +111,9 @@ def close(table: MergeTable, join: Join, live_old: Bools | None = None, live_new
     arrival = arrive(step)
     branches = _branches(table, join, arrival, exits, stops, live_old)
     components = settle(branches)
-    found = find_rings(step, join, arrival, branches, components)
-    status, end, depth = _settled(table, arrival, branches, stops, live_old, live_new)
+    count_falls(arrival, branches, weights)
+    found = find_rings(step, join, arrival, branches, components, weights)
+    status, end, depth = _settled(table, arrival, branches, stops, liveness)
     for values in (status, end, depth):
         values[join.repeated] = values[join.lead[join.repeated]]
     return Closure(status, end, depth, live_old, branches, found)
@@ -133,16 +145,8 @@ def _branches(
     weight = np.where(joins | own, hops + 1, np.where(after >= 0, hops + 2, 1))
     terminal = _terminals(table, end, own)
     found: dict[int, list[Exit]] = {int(lead): [] for lead in stops}
-    for row, lead, at, far, to, looping, joining in zip(
-        exits.tolist(),
-        join.lead[exits].tolist(),
-        end.tolist(),
-        weight.tolist(),
-        terminal,
-        loops.tolist(),
-        joins.tolist(),
-        strict=True,
-    ):
+    columns = (exits, join.lead[exits], end, weight, terminal, loops, joins)
+    for row, lead, at, far, to, looping, joining in zip(*(column.tolist() for column in columns), strict=True):
         if looping:
             way = Exit(row, 0, ring=at)
         elif joining:
@@ -153,12 +157,12 @@ def _branches(
     return {lead: Branch(lead, ways) for lead, ways in found.items()}
 
 
-def _terminals(table: MergeTable, end: Rows, own: Bools) -> list[int]:
+def _terminals(table: MergeTable, end: Rows, own: Bools) -> npt.NDArray[np.intp]:
     """Number the guids that walks end at: equal guids, equal numbers."""
     column = table.new[end]
     column[own] = table.old[end[own]]
     _, number = np.unique(column.view("V16").reshape(-1), return_inverse=True)
-    return [int(value) for value in number]
+    return number
 
 
 def _settled(
@@ -166,24 +170,23 @@ def _settled(
     arrival: Arrival,
     branches: Mapping[int, Branch],
     stops: Rows,
-    live_old: Bools | None,
-    live_new: Bools | None,
+    liveness: Liveness | None,
 ) -> tuple[npt.NDArray[np.uint8], Rows, Rows]:
     """Turn arrivals into status, end row and depth, branches filled in."""
     end, depth = arrival.end, arrival.hops
     status = np.zeros(len(end), np.uint8)
     status[arrival.looping] = Status.CYCLE
     walked = depth >= 0
-    if live_old is not None:
-        walked &= ~live_old[end]
+    if liveness is not None:
+        walked &= ~liveness.old[end]
     # The row walked to is the last merge of the walk, unless its old is live and is the end itself.
     depth[walked] += 1
     if len(stops):
         _fill_branches(status, end, depth, branches, stops)
     ended = status == Status.OK
-    terminal = ended if live_old is None else ended & ~live_old[end]
-    if live_new is not None:
-        status[terminal & ~live_new[end]] = Status.DANGLING
+    terminal = ended if liveness is None else ended & ~liveness.old[end]
+    if liveness is not None:
+        status[terminal & ~liveness.new[end]] = Status.DANGLING
     gone = tombstones(table)
     if len(gone):
         deleted = terminal & mark(len(end), gone)[end]
@@ -197,7 +200,8 @@ def tombstones(table: MergeTable) -> Rows:
     wanted = guids.keys(guids.from_uuids([TOMBSTONE]))[0]
     words = guids.keys(table.new)
     near = np.flatnonzero(words[:, 0] == wanted[0])
-    return near[words[near, 1] == wanted[1]].astype(np.int32)
+    found: Rows = near[words[near, 1] == wanted[1]].astype(np.int32)
+    return found
 
 
 def _fill_branches(

@@ -81,8 +81,8 @@ class Picture:
 class Finding:
     """One defect.
 
-    ``path`` is the witness, the guids of a walk in order; a closed walk repeats its first guid at the end. ``guids`` and
-    ``references`` are the blast radius: how many guids, and how many rows of the declared reference columns, stand
+    ``path`` is the witness, the guids of a walk in order; a closed walk repeats its first guid at the end. ``guids``
+    and ``references`` are the blast radius: how many guids, and how many rows of the declared reference columns, stand
     behind the defect (``references`` is ``None`` where no reference column is declared). ``fingerprint`` is the same
     each night for the same defect, whatever the row order.
     """

@@ -32,8 +32,8 @@ _HALF = np.uint64(32)
 class Join:
     """Row numbers for guids.
 
-    ``lead[r]`` is the first row with the same old as row ``r``; the leads stand for the olds. ``succ[r]`` is the lead of
-    row ``r``'s new, or -1 where the new is no old. Both have one entry a row.
+    ``lead[r]`` is the first row with the same old as row ``r``; the leads stand for the olds. ``succ[r]`` is the lead
+    of row ``r``'s new, or -1 where the new is no old. Both have one entry a row.
     """
 
     lead: Rows

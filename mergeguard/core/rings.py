@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from mergeguard.core.branches import Branch, closed
 from mergeguard.core.join import Join, Rows
 from mergeguard.core.walk import Arrival, mark
+
+Weights: TypeAlias = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,44 +26,61 @@ class Ring:
     """Whether it is nothing but one ring: no member has a second new."""
     down: int
     """How many olds lead into it, its members included."""
+    mass: int
+    """The weight of those olds."""
 
 
 def find_rings(
-    step: Rows, join: Join, arrival: Arrival, branches: Mapping[int, Branch], components: Sequence[Sequence[int]]
+    step: Rows,
+    join: Join,
+    arrival: Arrival,
+    branches: Mapping[int, Branch],
+    components: Sequence[Sequence[int]],
+    weights: Weights | None,
 ) -> list[Ring]:
     """Return every cycle of two guids or more; a self-merge is none."""
-    through = _through_branches(arrival, branches)
-    simple = _simple_rings(arrival, through)
-    return simple + _branching_rings(step, join, branches, components, through)
+    through = _through_branches(branches)
+    return [
+        *_simple_rings(arrival, through, weights),
+        *_branching_rings(step, join, branches, components, through),
+    ]
 
 
-def _through_branches(arrival: Arrival, branches: Mapping[int, Branch]) -> dict[int, int]:
-    """Count, for each cycle's name, the olds that reach it through an old with several news."""
-    down: dict[int, int] = {}
-    if not any(branch.rings for branch in branches.values()):
-        return down
+def count_falls(arrival: Arrival, branches: Mapping[int, Branch], weights: Weights | None) -> None:
+    """Note on each branch how many olds walk into it first, and their weight."""
+    if not branches:
+        return
     stops = np.fromiter(branches, np.int32, len(branches))
-    arrived = arrival.end[mark(len(arrival.end), stops)[arrival.end] & (arrival.hops >= 0)]
-    leads, counts = np.unique(arrived, return_counts=True)
-    for lead, count in zip(leads.tolist(), counts.tolist(), strict=True):
-        for name in branches[lead].rings:
-            down[name] = down.get(name, 0) + count
+    rows = np.flatnonzero(mark(len(arrival.end), stops)[arrival.end] & (arrival.hops >= 0))
+    leads, inverse, counts = np.unique(arrival.end[rows], return_inverse=True, return_counts=True)
+    mass = np.zeros(len(leads)) if weights is None else np.bincount(inverse, weights[rows], len(leads))
+    for lead, count, weight in zip(leads.tolist(), counts.tolist(), mass.tolist(), strict=True):
+        branches[lead].falls, branches[lead].mass = count, int(weight)
+
+
+def _through_branches(branches: Mapping[int, Branch]) -> dict[int, tuple[int, int]]:
+    """Count, for each cycle's name, the olds that reach it through an old with several news, and their weight."""
+    down: dict[int, tuple[int, int]] = {}
+    for branch in branches.values():
+        for name in branch.rings:
+            falls, mass = down.get(name, (0, 0))
+            down[name] = falls + branch.falls, mass + branch.mass
     return down
 
 
-def _simple_rings(arrival: Arrival, through: Mapping[int, int]) -> list[Ring]:
+def _simple_rings(arrival: Arrival, through: Mapping[int, tuple[int, int]], weights: Weights | None) -> Iterator[Ring]:
     """Group the nodes on cycles of the functional graph by the cycle's name."""
     if not len(arrival.rings):
-        return []
-    names, falls = np.unique(arrival.end[arrival.looping], return_counts=True)
+        return
+    names, inverse, falls = np.unique(arrival.end[arrival.looping], return_inverse=True, return_counts=True)
+    mass = np.zeros(len(names)) if weights is None else np.bincount(inverse, weights[arrival.looping], len(names))
     name = arrival.end[arrival.rings]
     ranked = np.argsort(name, kind="stable")
     groups = np.split(arrival.rings[ranked], np.flatnonzero(np.diff(name[ranked])) + 1)
-    return [
-        Ring(members, simple=True, down=fall + through.get(at, 0))
-        for at, fall, members in zip(names.tolist(), falls.tolist(), groups, strict=True)
-        if len(members) > 1
-    ]
+    for at, fall, weight, members in zip(names.tolist(), falls.tolist(), mass.tolist(), groups, strict=True):
+        if len(members) > 1:
+            more, heavier = through.get(at, (0, 0))
+            yield Ring(members, simple=True, down=fall + more, mass=int(weight) + heavier)
 
 
 def _branching_rings(
@@ -67,10 +88,9 @@ def _branching_rings(
     join: Join,
     branches: Mapping[int, Branch],
     components: Sequence[Sequence[int]],
-    through: Mapping[int, int],
-) -> list[Ring]:
+    through: Mapping[int, tuple[int, int]],
+) -> Iterator[Ring]:
     """Expand the components of the contracted graph to all the olds on their walks."""
-    rings = []
     for number, component in enumerate(components):
         ways = closed(branches, component)
         if not ways:
@@ -81,6 +101,5 @@ def _branching_rings(
             while at not in members:
                 members.add(at)
                 at = int(step[at])
-        found = np.array(sorted(members), np.int32)
-        rings.append(Ring(found, simple=False, down=through.get(-1 - number, len(found))))
-    return rings
+        down, mass = through[-1 - number]
+        yield Ring(np.array(sorted(members), np.int32), simple=False, down=down, mass=mass)

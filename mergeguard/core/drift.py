@@ -1,0 +1,61 @@
+"""Compare the stored lookup with the closure: what a rebuild has to write, and what the drift rule reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mergeguard.core import guids
+from mergeguard.core.closure import STATUS_TEXTS
+from mergeguard.core.columns import StoredLookup
+from mergeguard.core.facts import Facts
+from mergeguard.core.join import Places, Rows, positions
+
+_UNKNOWN = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Where the stored lookup is wrong. ``leads[i]`` is the old that stored row ``places[i]`` answers differently."""
+
+    leads: Rows
+    places: Places
+    missing: Rows
+    """Leads without a stored row."""
+    extra: Places
+    """Stored rows for guids that are no old, and second rows for one old."""
+
+    def __len__(self) -> int:
+        return len(self.leads) + len(self.missing) + len(self.extra)
+
+
+def compare(facts: Facts, stored: StoredLookup) -> Drift:
+    """Hold every stored row against the closure."""
+    lead = positions(facts.table.old, stored.olds)
+    known = np.flatnonzero(lead >= 0)
+    _, first = np.unique(lead[known], return_index=True)
+    places = known[first]
+    leads = lead[places].astype(np.int32)
+    extra = np.setdiff1d(np.arange(len(lead)), places)
+    missing = np.setdiff1d(facts.leads, leads, assume_unique=True).astype(np.int32)
+    wrong = _differs(facts, stored, leads, places)
+    leads, places = leads[wrong], places[wrong]
+    ranked = guids.order(np.ascontiguousarray(facts.table.old[leads]))
+    ordered_extra = extra[guids.order(np.ascontiguousarray(stored.olds[extra]))]
+    return Drift(leads[ranked], places[ranked], missing, ordered_extra)
+
+
+def _differs(facts: Facts, stored: StoredLookup, leads: Rows, places: Places) -> guids.Bools:
+    codes = np.array([_code(name) for name in stored.status_names] or [_UNKNOWN], np.uint8)
+    currents, has = facts.closure.current(facts.table, leads)
+    expected, found = guids.keys(currents), guids.keys(np.ascontiguousarray(stored.currents[places]))
+    different: guids.Bools = codes[stored.statuses[places]] != facts.closure.status[leads]
+    different |= stored.depths[places] != facts.closure.depth[leads]
+    different |= stored.has_current[places] != has
+    different |= has & (expected != found).any(axis=1)
+    return different
+
+
+def _code(name: str) -> int:
+    return STATUS_TEXTS.index(name) if name in STATUS_TEXTS else _UNKNOWN

@@ -1,0 +1,60 @@
+"""A merge between guids of two types.
+
+Both sides of a merge must be of one resource type; where they are not, data of one type is re-pointed to a resource of
+another. Rows whose old or new has no known type are passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from mergeguard.core.columns import TypeTable
+from mergeguard.core.facts import Facts
+from mergeguard.core.findings import Finding, fingerprint
+from mergeguard.core.guids import Guids
+from mergeguard.core.join import Rows, positions
+from mergeguard.core.rule import Rule, Verdict
+
+Codes = npt.NDArray[np.int32]
+
+
+def check(facts: Facts, rule: Rule) -> Verdict:
+    """Find every row whose old and new have different known types."""
+    types = facts.declared.types
+    if types is None:
+        return Verdict()
+    old, new = _codes(types, facts.table.old), _codes(types, facts.table.new)
+    rows = np.flatnonzero((old >= 0) & (new >= 0) & (old != new)).astype(np.int32)
+    return Verdict(len(rows), _findings(facts, rule, rows, types, old, new))
+
+
+def _codes(types: TypeTable, column: Guids) -> Codes:
+    """Return the type code of each guid, -1 where it is not known."""
+    places = positions(types.guids, column)
+    codes = np.full(len(column), -1, np.int32)
+    codes[places >= 0] = types.codes[places[places >= 0]]
+    return codes
+
+
+def _findings(
+    facts: Facts, rule: Rule, rows: Rows, types: TypeTable, old_codes: Codes, new_codes: Codes
+) -> Iterator[Finding]:
+    for row in facts.by_guid(rows).tolist():
+        old, new = facts.old(row), facts.new(row)
+        before, after = types.names[old_codes[row]], types.names[new_codes[row]]
+        yield Finding(
+            rule.id,
+            rule.severity,
+            f"a {before} is merged into a {after}",
+            fingerprint(rule.id, old, new),
+            subject=old,
+            path=(old, new),
+            rows=(facts.row(row),),
+            guids=1,
+            references=facts.references_at(facts.join.lead[[row]]),
+            fix=rule.fix,
+            details={"old_type": before, "new_type": after},
+        )
