@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 from typing import TypeAlias
 
 import sqlalchemy as sa
@@ -145,6 +146,11 @@ def fill(database: Database, tables: Mapping[str, Rows]) -> None:
             if rows:
                 table = _table(engine.dialect.name, name, *rows[0])
                 connection.execute(sa.insert(table), [dict(row) for row in rows])
+
+
+def sqlite_url(file: Path) -> sa.URL:
+    """Return the URL of an SQLite file, whatever characters its path holds."""
+    return sa.URL.create("sqlite", database=str(file))
 
 
 @contextmanager
