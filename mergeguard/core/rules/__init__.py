@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from mergeguard.core.budget import Spent, unlimited
 from mergeguard.core.facts import Facts
 from mergeguard.core.findings import MAX_FINDINGS, Outcome, Severity
 from mergeguard.core.rule import Need, Rule
@@ -63,6 +64,7 @@ RULES: tuple[Rule, ...] = (
          "nothing to repair; of exact copies the oldest row is the one to keep", redundant.check),
 )
 # fmt: on
+OUT_OF_TIME = "the time budget ended first (--max-duration)"
 BY_ID = {rule.id: rule for rule in RULES}
 BY_NAME = {rule.name: rule for rule in RULES}
 
@@ -73,7 +75,22 @@ def run(
     only: Collection[str] = (),
     skip: Collection[str] = (),
     limit: int = MAX_FINDINGS,
+    spent: Spent = unlimited,
 ) -> tuple[Outcome, ...]:
-    """Run the catalogue over the facts; ``only`` and ``skip`` hold rule ids. One outcome a rule that was asked for."""
-    asked = [rule for rule in RULES if (not only or rule.id in only) and rule.id not in skip]
-    return tuple(rule.run(facts, limit) for rule in asked)
+    """Run the catalogue over the facts; ``only`` and ``skip`` hold rule ids. One outcome a rule that was asked for.
+
+    Rules whose turn comes when the time budget is ``spent`` are not checked, and say so.
+    """
+    return tuple(
+        not_checked(rule, OUT_OF_TIME) if spent() else rule.run(facts, limit) for rule in asked(only=only, skip=skip)
+    )
+
+
+def asked(*, only: Collection[str] = (), skip: Collection[str] = ()) -> tuple[Rule, ...]:
+    """Return the rules that are to be checked, in catalogue order."""
+    return tuple(rule for rule in RULES if (not only or rule.id in only) and rule.id not in skip)
+
+
+def not_checked(rule: Rule, reason: str) -> Outcome:
+    """Return the outcome of a rule that did not run."""
+    return Outcome(rule.id, rule.name, rule.severity, not_checked=reason)
