@@ -31,6 +31,11 @@ _ASYNCHRONOUS = frozenset({"aiosqlite", "asyncpg", "psycopg_async", "aioodbc"})
 _DEFAULT = Options()
 
 
+def is_file_target(target: str) -> bool:
+    """Say whether a target is a file of rows (CSV, TSV, Parquet) rather than a database."""
+    return "://" not in target and target.lower().endswith((*_TEXT_SUFFIXES, ".parquet"))
+
+
 def open_target(target: str, profile: Profile, options: Options = _DEFAULT) -> Source:
     """Return the source of a target; nothing is opened yet, save the first bytes of a file of unknown suffix.
 
