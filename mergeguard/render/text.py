@@ -1,0 +1,68 @@
+"""Makes text from a database harmless: shown to people, never obeyed by a terminal, a browser or a parser.
+
+Every label, value, row id and target passes through here before it reaches a format's own quoting.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+
+_ELLIPSIS = "..."
+
+
+def visible(text: object, limit: int | None = None) -> str:
+    r"""Spell out what does not print (control, bidi and zero-width characters, lone surrogates) as ``\x1b``.
+
+    The result is one line that encodes in UTF-8, cut to ``limit`` characters where one is given.
+    """
+    plain = str(text)
+    if not plain.isprintable():
+        plain = "".join(char if char.isprintable() else _spelt(char) for char in plain)
+    return plain if limit is None else cut(plain, limit)
+
+
+def _spelt(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
+
+
+def sound(text: object) -> str:
+    """Replace lone surrogates, which no encoding can carry, by U+FFFD; leave all else as it is."""
+    plain = str(text)
+    if plain.isascii():
+        return plain
+    return plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def cut(text: str, limit: int) -> str:
+    """Shorten a text to ``limit`` characters, the last three being dots where something was lost."""
+    return text if len(text) <= limit else text[: max(limit - len(_ELLIPSIS), 0)] + _ELLIPSIS
+
+
+def columns(text: str) -> int:
+    """Return how many terminal columns a visible text takes: wide letters two, combining marks none."""
+    if text.isascii():
+        return len(text)
+    return sum(_columns(char) for char in text)
+
+
+def _columns(char: str) -> int:
+    if unicodedata.combining(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def fold(words: Iterable[str], width: int, indent: str, gap: str = " ") -> list[str]:
+    """Set words into lines of at most ``width`` columns, each behind ``indent``; a word is never broken.
+
+    ``gap`` stands between two words and, at a line's end, keeps all but its trailing blanks.
+    """
+    lines: list[str] = []
+    line = ""
+    for word in words:
+        longer = f"{line}{gap}{word}" if line else word
+        if line and columns(indent) + columns(longer) > width:
+            lines.append(indent + (line + gap).rstrip())
+            longer = word
+        line = longer
+    return [*lines, indent + line] if line else lines
