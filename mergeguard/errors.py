@@ -35,7 +35,7 @@ _MEANINGS = {
     ExitCode.CLEAN: "checked completely, nothing at or above --fail-on",
     ExitCode.FINDINGS: "findings at or above --fail-on",
     ExitCode.USAGE: "usage or configuration error; nothing was read",
-    ExitCode.UNCHECKED: "could not check: connection, login, permission, lock, unknown table or column, unreadable file",
+    ExitCode.UNCHECKED: "could not check: connection, login, permission, lock, unknown table or column, bad file",
     ExitCode.INCOMPLETE: "incomplete: the time budget ended first and nothing was found so far",
     ExitCode.PLAN_REFUSED: "plan refused or stale; nothing was changed",
     ExitCode.ROLLED_BACK: "a write failed and was rolled back",

@@ -5,7 +5,7 @@ Only ASCII is drawn, so that a Windows console of any code page shows it; colour
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mergeguard.core.findings import Finding, Outcome, ScanReport, Severity
@@ -139,7 +139,7 @@ def _foot(report: ScanReport, page: _Page) -> list[str]:
     return lines
 
 
-def aligned(rows: list[tuple[str, ...]], heads: tuple[str, ...]) -> str:
+def aligned(rows: Sequence[tuple[str, ...]], heads: tuple[str, ...]) -> str:
     """Set rows of visible text in columns below their heads; the last column is left ragged."""
     widths = [max(columns(row[at]) for row in [heads, *rows]) for at in range(len(heads))]
     return "".join(_padded(row, widths) for row in [heads, tuple("-" * width for width in widths), *rows])

@@ -1,0 +1,166 @@
+"""What a Python program calls; the command line calls nothing else.
+
+Every function takes a target as the commands do: a SQLAlchemy URL, a ``.db`` file, or a ``.csv``, ``.tsv``, ``.csv.gz``
+or ``.parquet`` file. ``profile`` is a ``Profile``, the path of a profile file or the name of a built-in one; without it
+databases are read by the reference schema's profile. All raise ``MergeGuardError``: ``UsageError`` for what the caller
+got wrong, ``CannotCheck`` where the target could not be read.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from mergeguard.core.findings import Explanation, ScanReport
+from mergeguard.integrity.profiles import choose_profile
+from mergeguard.storage.profile import Profile
+from mergeguard.storage.source import Options, Progress, Source, silent
+from mergeguard.storage.targets import open_target
+
+if TYPE_CHECKING:  # each pulls in more than a program that does not call for it should pay
+    from mergeguard.core.graph import MergeGraph
+    from mergeguard.integrity.demo import DemoResult
+    from mergeguard.integrity.discover import Proposal
+    from mergeguard.integrity.lookup import Built, Lookup, Verified
+    from mergeguard.integrity.resolve import Resolved
+    from mergeguard.integrity.scan import ScanOptions
+
+ProfileLike: TypeAlias = Profile | str | Path | None
+_DEFAULT = Options()
+
+
+@contextmanager
+def _opened(target: str | Path, profile: ProfileLike, options: Options) -> Iterator[tuple[Source, Profile]]:
+    chosen = choose_profile(str(target), profile)
+    source = open_target(str(target), chosen, options)
+    try:
+        yield source, chosen
+    finally:
+        source.close()
+
+
+def load(
+    target: str | Path, profile: ProfileLike = None, *, options: Options = _DEFAULT, progress: Progress = silent
+) -> MergeGraph:
+    """Load the merge table as a read-only ``networkx.DiGraph`` of ``uuid.UUID`` nodes.
+
+    Each edge carries ``rows``, the tuple of (row id, time) behind it. 32 bytes a row, and what the row ids and times
+    take; the graph's index is built when networkx first asks for it.
+    """
+    from mergeguard.core.graph import MergeGraph  # noqa: PLC0415 - networkx costs 190 ms to import
+    from mergeguard.storage.assemble import merge_table  # noqa: PLC0415 - as above
+
+    with _opened(target, profile, options) as (source, chosen), source.snapshot() as snapshot:
+        return MergeGraph(merge_table(snapshot, chosen, progress))
+
+
+def scan(
+    target: str | Path,
+    profile: ProfileLike = None,
+    *,
+    scan_options: ScanOptions | None = None,
+    options: Options = _DEFAULT,
+    progress: Progress = silent,
+) -> ScanReport:
+    """Check every rule over one snapshot of the target; nothing is written. Findings are values in the report."""
+    from mergeguard.integrity.scan import scan_source  # noqa: PLC0415 - imports NumPy
+
+    with _opened(target, profile, options) as (source, chosen):
+        return scan_source(source, chosen, scan_options, progress=progress)
+
+
+def explain(
+    target: str | Path,
+    guid: uuid.UUID | str,
+    profile: ProfileLike = None,
+    *,
+    options: Options = _DEFAULT,
+    progress: Progress = silent,
+) -> Explanation:
+    """Tell the story of one guid: status, current, depth, sentences, the path and a picture.
+
+    Raises:
+        GuidNotFound: no row holds the guid.
+    """
+    from mergeguard.integrity.explain import explain_source  # noqa: PLC0415 - imports NumPy
+
+    with _opened(target, profile, options) as (source, chosen):
+        return explain_source(source, chosen, str(guid), progress=progress)
+
+
+def resolve(
+    target: str | Path,
+    guids: Iterable[uuid.UUID | str],
+    profile: ProfileLike = None,
+    *,
+    options: Options = _DEFAULT,
+    progress: Progress = silent,
+) -> list[Resolved]:
+    """Answer for each guid what it is now, in the order asked; a text that is no guid gets the status ``malformed``."""
+    from mergeguard.integrity.resolve import resolve_source  # noqa: PLC0415 - imports NumPy
+
+    with _opened(target, profile, options) as (source, chosen):
+        return resolve_source(source, chosen, map(str, guids), progress=progress)
+
+
+def lookup(
+    target: str | Path, profile: ProfileLike = None, *, options: Options = _DEFAULT, progress: Progress = silent
+) -> Lookup:
+    """Work out the lookup from the rows: every old once, with current, depth and status. Nothing is written."""
+    from mergeguard.integrity.lookup import read_lookup  # noqa: PLC0415 - imports NumPy
+
+    with _opened(target, profile, options) as (source, chosen):
+        return read_lookup(source, chosen, progress=progress)
+
+
+def build_lookup(
+    target: str | Path, profile: ProfileLike = None, *, options: Options = _DEFAULT, progress: Progress = silent
+) -> Built:
+    """Write the lookup table in one transaction: readers see the old one or the new one, never half.
+
+    Raises:
+        Unsupported: the target is a file.
+        WriteFailed: nothing was changed.
+    """
+    from mergeguard.integrity.lookup import build_lookup as build  # noqa: PLC0415 - imports NumPy
+
+    with _opened(target, profile, options) as (source, chosen):
+        return build(source, chosen, progress=progress)
+
+
+def verify_lookup(
+    target: str | Path, profile: ProfileLike = None, *, options: Options = _DEFAULT, progress: Progress = silent
+) -> Verified:
+    """Hold the stored lookup against the rows: how many olds are missing, superfluous or answered differently."""
+    from mergeguard.integrity.lookup import verify_lookup as verify  # noqa: PLC0415 - imports NumPy
+
+    with _opened(target, profile, options) as (source, chosen):
+        return verify(source, chosen, progress=progress)
+
+
+def discover(target: str | Path, *, options: Options = _DEFAULT) -> Proposal:
+    """Look a database over and propose a profile, with the evidence; nothing is written."""
+    from mergeguard.integrity.discover import discover as look  # noqa: PLC0415 - imports NumPy
+
+    with _opened(target, Profile(name="discover"), options) as (source, _):
+        return look(source)
+
+
+def doctor(
+    target: str | Path, profile: ProfileLike = None, *, options: Options = _DEFAULT
+) -> Sequence[tuple[str, str, bool]]:
+    """Return (check, finding, fine?) rows: versions, driver, permissions, isolation, the profile, read-only proof."""
+    from mergeguard.integrity.doctor import examine  # noqa: PLC0415 - imports NumPy
+
+    with _opened(target, profile, options) as (source, chosen):
+        return examine(source, chosen)
+
+
+def make_demo(folder: str | Path) -> DemoResult:
+    """Create a small SQLite database with real merges in a folder: the reference schema and the tz history."""
+    from mergeguard.integrity.demo import make_demo as make  # noqa: PLC0415 - imports SQLAlchemy
+
+    return make(Path(folder))

@@ -1,0 +1,21 @@
+"""``mergeguard demo``: a small database with real merges to try everything on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mergeguard.cli import terminal
+
+
+def demo(
+    *,
+    dir: Annotated[Path, typer.Option(help="Folder to make it in.")] = Path("mergeguard-demo"),  # noqa: A002 - the flag
+) -> None:
+    """Create an SQLite database with the reference schema and the merges of the tz history, three real cycles in it."""
+    from mergeguard import api
+    from mergeguard.render.checks import demo_text
+
+    terminal.write(demo_text(api.make_demo(dir)), terminal.STDOUT)

@@ -1,0 +1,35 @@
+"""``mergeguard history``: what is new, fixed and recurring since the nights before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mergeguard.cli import terminal
+from mergeguard.cli.options import settings_from
+from mergeguard.errors import UsageError
+
+
+def history(
+    target: Annotated[str | None, typer.Argument(help="Target as it was scanned; without it all are listed.")] = None,
+    *,
+    history: Annotated[Path | None, typer.Option("--history", help="History file.")] = None,
+    nights: Annotated[int, typer.Option(help="How many nights to show.", min=1, max=10_000)] = 14,
+    config: Annotated[Path | None, typer.Option(help="Settings file instead of mergeguard.toml.")] = None,
+) -> None:
+    """Show the nights that 'scan --remember' kept: counts, and which findings are new, fixed or recurring."""
+    from mergeguard.integrity import history as kept
+    from mergeguard.render.nights import nights_text, targets_text
+    from mergeguard.storage.secrets import masked
+
+    settings = settings_from({"history": history}, config)
+    if settings.history is None:
+        raise UsageError("no history is kept", hint='give --history FILE, or take history = "none" out')
+    if target is None:
+        terminal.write(targets_text(kept.targets(settings.history)), terminal.STDOUT)
+        return
+    name = masked(target)
+    text = nights_text(name, kept.nights(settings.history, name, nights), kept.trend(settings.history, name))
+    terminal.write(text, terminal.STDOUT)

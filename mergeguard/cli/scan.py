@@ -1,0 +1,124 @@
+"""``mergeguard scan``: what is wrong with the merges, and how bad is it?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mergeguard.cli import terminal
+from mergeguard.cli.options import Chosen, with_target
+from mergeguard.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:  # a help page needs neither
+    from mergeguard.core.findings import ScanReport
+    from mergeguard.core.trend import Trend
+
+
+def _settings(  # noqa: PLR0913, PLR0917 - one parameter a flag; their help is the documentation
+    only: Annotated[list[str] | None, typer.Option(help="Check this rule alone; repeatable.")] = None,
+    skip: Annotated[list[str] | None, typer.Option(help="Leave this rule out; repeatable.")] = None,
+    fail_on: Annotated[str | None, typer.Option(help="Exit 1 from this on: error, warning, info, none, new.")] = None,
+    max_findings: Annotated[int | None, typer.Option(help="Findings of a rule kept in full.", min=1)] = None,
+    max_duration: Annotated[str | None, typer.Option(help="Stop after this time, e.g. 20m.")] = None,
+    baseline: Annotated[Path | None, typer.Option(help="File of accepted findings.")] = None,
+    history: Annotated[Path | None, typer.Option(help="History file; implies --remember.")] = None,
+    colour: Annotated[str | None, typer.Option(help="Colour: auto, always, never.")] = None,
+) -> None:
+    """Hold the flags of a scan that are settings; never called."""
+
+
+@with_target(optional=True, settings=_settings)
+def scan(  # noqa: PLR0913 - one parameter a flag
+    chosen: Chosen | None,
+    *,
+    format: Annotated[list[str] | None, typer.Option(help="Report format; repeatable.")] = None,  # noqa: A002 - the flag
+    output: Annotated[
+        list[Path] | None, typer.Option(help="File for a report ('-': stdout); the suffix may name the format.")
+    ] = None,
+    exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit 0 whatever is found.")] = False,
+    write_baseline: Annotated[
+        Path | None, typer.Option(help="Write a draft baseline that accepts what is found.")
+    ] = None,
+    remember: Annotated[
+        bool, typer.Option("--remember", help="Keep this night's counts and fingerprints in the history.")
+    ] = False,
+    list_rules: Annotated[bool, typer.Option("--list-rules", help="List the rules and exit.")] = False,
+    explain: Annotated[str | None, typer.Option(help="Explain a rule, e.g. MG001, and exit.")] = None,
+) -> None:
+    """Check every rule over one read-only snapshot of TARGET; nothing is written to it."""
+    if list_rules or explain:
+        terminal.write(_about_rules(explain), terminal.STDOUT)
+        return
+    if chosen is None:
+        raise UsageError("scan what?", hint="give a TARGET: a database URL, or a .db, .csv, .tsv or .parquet file")
+    from mergeguard import render
+
+    wanted = terminal.pair_outputs(format or [], output or [], render.FORMATS, "table")
+    report = _scan(chosen)
+    keep = remember or chosen.settings.fail_on == "new" or chosen.settings.origin("history") != "default"
+    trend = _remember(chosen, report) if keep else None
+    for name, path in wanted:
+        coloured = path == terminal.STDOUT and terminal.colours(chosen.settings)
+        terminal.write(render.render_scan(report, name, colour=coloured, width=terminal.width()), path)
+    if write_baseline is not None:
+        _write_baseline(report, chosen.settings.baseline, write_baseline)
+    if trend is not None:
+        from mergeguard.render.nights import summary
+
+        terminal.say(summary(trend))
+    code = ExitCode.CLEAN if exit_zero else verdict(report, chosen.settings.fail_on, trend)
+    raise typer.Exit(code)
+
+
+def _scan(chosen: Chosen) -> ScanReport:
+    from mergeguard import api
+    from mergeguard.integrity.scan import ScanOptions
+    from mergeguard.storage import baseline
+
+    settings = chosen.settings
+    known = None if settings.baseline is None else baseline.load(settings.baseline)
+    wanted = ScanOptions(settings.only, settings.skip, settings.max_findings, settings.max_duration, known)
+    with terminal.progress(settings) as port:
+        return api.scan(chosen.target, chosen.profile, scan_options=wanted, options=chosen.options, progress=port)
+
+
+def _remember(chosen: Chosen, report: ScanReport) -> Trend | None:
+    if chosen.settings.history is None:
+        if chosen.settings.fail_on == "new":
+            raise UsageError("--fail-on new needs a history", hint='give --history FILE, or take history = "none" out')
+        return None
+    from mergeguard.integrity.history import remember
+
+    return remember(report, chosen.settings.history)
+
+
+def _write_baseline(report: ScanReport, known: Path | None, path: Path) -> None:
+    from mergeguard.storage import baseline
+
+    text = baseline.draft(report) if known is None else baseline.draft(report, baseline.load(known))
+    terminal.write(text, path)
+
+
+def verdict(report: ScanReport, fail_on: str, trend: Trend | None) -> ExitCode:
+    """Decide the exit code: findings beat incompleteness, incompleteness beats clean."""
+    from mergeguard.core.findings import Severity
+
+    if fail_on == "new":
+        found = trend is not None and bool(trend.new or trend.returned)
+    else:
+        found = fail_on != "none" and report.count(Severity(fail_on)) > 0
+    if found:
+        return ExitCode.FINDINGS
+    return ExitCode.CLEAN if report.complete else ExitCode.INCOMPLETE
+
+
+def _about_rules(asked: str | None) -> str:
+    from mergeguard.render.catalogue import rule_list, rule_page
+
+    if asked is None:
+        return rule_list()
+    from mergeguard.integrity.scan import find_rule
+
+    return rule_page(find_rule(asked))

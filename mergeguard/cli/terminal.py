@@ -1,0 +1,129 @@
+"""What goes where: the payload to stdout or files, everything else to stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from mergeguard.errors import UsageError
+
+if TYPE_CHECKING:
+    from mergeguard.storage.settings import Settings
+    from mergeguard.storage.source import Progress
+
+STDOUT = Path("-")
+_SUFFIXES = {
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".sarif": "sarif",
+    ".xml": "junit",
+    ".md": "markdown",
+    ".html": "html",
+    ".dot": "dot",
+    ".svg": "svg",
+    ".prom": "prometheus",
+    ".txt": "table",
+    ".csv": "csv",
+    ".tsv": "tsv",
+}
+Wanted: TypeAlias = tuple[str, Path]
+
+
+def pair_outputs(formats: Sequence[str], outputs: Sequence[Path], known: Sequence[str], default: str) -> list[Wanted]:
+    """Decide which format goes where.
+
+    As many outputs as formats: in that order. Otherwise each output takes the format its suffix names, and what is left
+    of the formats, or the default, goes to stdout.
+
+    Raises:
+        UsageError: an unknown format, an output whose format cannot be told, or two payloads for stdout.
+    """
+    for name in formats:
+        if name not in known:
+            raise UsageError(f"unknown format {name!r}", hint=f"the formats here are {', '.join(known)}")
+    if outputs and len(formats) == len(outputs):
+        wanted = list(zip(formats, outputs, strict=True))
+    else:
+        wanted = [(_by_suffix(path, known), path) for path in outputs]
+        left = [name for name in formats if name not in {told for told, _ in wanted}]
+        wanted += [(name, STDOUT) for name in left or ([] if formats else [default])]
+    if sum(path == STDOUT for _, path in wanted) > 1:
+        raise UsageError("two formats cannot both go to stdout", hint="give each --format an --output of its own")
+    return wanted
+
+
+def _by_suffix(path: Path, known: Sequence[str]) -> str:
+    name = _SUFFIXES.get(path.suffix.lower())
+    if path == STDOUT or name not in known or name is None:
+        raise UsageError(f"--output {path}: which format?", hint="give as many --format as --output, in that order")
+    return name
+
+
+def write(text: str, path: Path) -> None:
+    """Write a payload to stdout (``-``) or, at once, to a file.
+
+    Raises:
+        UsageError: the folder does not exist.
+        PermissionDenied: the file may not be written.
+    """
+    if path != STDOUT:
+        from mergeguard.render import write_output
+
+        write_output(text, path)
+        return
+    # Guids need ASCII only, but names may not fit a console's code page: never fail on one.
+    stream = sys.stdout
+    stream.write(text.encode(stream.encoding or "utf-8", "replace").decode(stream.encoding or "utf-8", "replace"))
+    stream.flush()
+
+
+def say(text: str) -> None:
+    """Say something that is not the payload."""
+    print(text, file=sys.stderr)
+
+
+def colours(settings: Settings) -> bool:
+    """Decide whether to colour what goes to stdout; ``NO_COLOR`` and ``FORCE_COLOR`` are heard in ``auto``."""
+    import os
+
+    if settings.colour != "auto":
+        return settings.colour == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or sys.stdout.isatty()
+
+
+def width() -> int:
+    """Return the columns of the terminal, 100 where there is none."""
+    import shutil
+
+    return shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 100
+
+
+@contextmanager
+def progress(settings: Settings) -> Iterator[Progress]:
+    """Show phase and rows read on stderr while a command runs: on a terminal, or where ``always`` is set."""
+    shown = settings.progress == "always" or (settings.progress == "auto" and sys.stderr.isatty())
+    if not shown:
+        from mergeguard.storage.source import silent
+
+        yield silent
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True, force_terminal=settings.progress == "always" or None)
+    columns = (SpinnerColumn("line"), TextColumn("{task.description}"), BarColumn(bar_width=30), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=sys.stderr.isatty()) as bar:
+        yield _reporter(bar.add_task("starting", total=None), bar.update)
+
+
+def _reporter(task: int, update: Callable[..., None]) -> Progress:
+    def report(phase: str, done: int, total: int | None) -> None:
+        rows = f": {done:,} rows" if done else ""
+        update(task, description=f"{phase}{rows}", completed=done, total=total)
+
+    return report

@@ -1,0 +1,81 @@
+"""Doctor: what this installation and this target can do, before anybody relies on it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import TypeAlias
+
+from mergeguard.errors import CannotCheck
+from mergeguard.storage.profile import Profile
+from mergeguard.storage.source import Column, Kind, Selection, Snapshot, Source
+from mergeguard.version import __version__
+
+Row: TypeAlias = tuple[str, str, bool]
+_PACKAGES = (
+    "networkx",
+    "numpy",
+    "sqlalchemy",
+    "pyodbc",
+    "psycopg",
+    "pyarrow",
+    "adbc-driver-sqlite",
+    "adbc-driver-postgresql",
+)
+
+
+def examine(source: Source, profile: Profile) -> Sequence[Row]:
+    """Return (check, finding, fine?) rows; a target that cannot be read is a row as well, not an exception."""
+    rows: list[Row] = [
+        ("mergeguard", f"{__version__} on Python {sys.version.split()[0]}", True),
+        ("packages", ", ".join(_installed()), True),
+        ("target", source.info.target, True),
+    ]
+    try:
+        rows.extend(source.doctor())
+        with source.snapshot() as snapshot:
+            rows.extend(_profile_rows(snapshot, profile))
+        rows.append(("isolation", snapshot.isolation, True))
+        rows.extend(("note", note, True) for note in snapshot.notes)
+    except CannotCheck as error:
+        rows.append(("read", error.message + (f" ({error.hint})" if error.hint else ""), False))
+    return rows
+
+
+def _installed() -> Iterator[str]:
+    for name in _PACKAGES:
+        try:
+            yield f"{name} {version(name)}"
+        except PackageNotFoundError:
+            yield f"{name} absent"
+
+
+def _profile_rows(snapshot: Snapshot, profile: Profile) -> Iterator[Row]:
+    merge = profile.merge
+    named = [name for name in (merge.old, merge.new, merge.row_id, merge.time, merge.merge_key) if name is not None]
+    yield _found(snapshot, f"profile {profile.name}: merges", merge.table, named)
+    lookup = profile.lookup
+    if snapshot.has_table(lookup.table):
+        yield _found(snapshot, "lookup", lookup.table, [lookup.old, lookup.current, lookup.depth, lookup.status])
+    else:
+        yield "lookup", f"{lookup.table} is not there; 'mergeguard lookup build' makes it", True
+    if profile.live is not None and profile.live.table is not None and profile.live.guid is not None:
+        filters = [column for column, _ in profile.live.where]
+        yield _found(snapshot, "live guids", profile.live.table, [profile.live.guid, *filters])
+    elif profile.live is None:
+        yield "live guids", "not declared: rules that need liveness report not checked", True
+    if profile.types is not None:
+        yield _found(snapshot, "types", profile.types.table, [profile.types.guid, profile.types.type])
+    for reference in profile.references:
+        yield _found(snapshot, "reference", reference.table, [reference.column])
+
+
+def _found(snapshot: Snapshot, what: str, table: str, columns: Sequence[str]) -> Row:
+    """Prove that the columns can be read by asking for the first batch of them."""
+    selection = Selection(tuple(Column(name, Kind.TEXT) for name in columns), table=table)
+    try:
+        next(iter(snapshot.read(selection)), None)
+    except CannotCheck as error:
+        return what, error.message + (f" ({error.hint})" if error.hint else ""), False
+    return what, f"{table} ({', '.join(columns)}) can be read", True
