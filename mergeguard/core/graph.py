@@ -21,8 +21,8 @@ class MergeGraph(nx.DiGraph):  # type: ignore[misc]  # networkx publishes no typ
     ``rows`` is the tuple of (row id, time) of the rows behind it, in row order. All orders are those of a plain DiGraph
     to which the rows were added one by one, so every algorithm that does not change its graph gives the same answer.
 
-    Making one is free; the first look through networkx builds the index: sorts in NumPy, 16 bytes a guid and some 30
-    a row to keep. Every way to change the graph raises ``networkx.NetworkXError``, and ``networkx.is_frozen`` says
+    Making one is free; the first look through networkx builds the index: sorts in NumPy, and some 32 bytes a guid and
+    32 a row to keep. Every way to change the graph raises ``networkx.NetworkXError``, and ``networkx.is_frozen`` says
     ``True``; copies are plain ``networkx.DiGraph``.
 
     Args:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from abc import abstractmethod
-from collections.abc import ItemsView, Iterator, Mapping, ValuesView
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from functools import cached_property
 from typing import Any, NoReturn, TypeVar
 
@@ -32,12 +32,17 @@ def refuse(*_args: object, **_kwargs: object) -> NoReturn:
     )
 
 
-class Attributes(dict[str, Any]):
+class _Unchangeable:
+    """Refuses all that changes a dictionary."""
+
+    __slots__ = ()
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = refuse
+
+
+class Attributes(_Unchangeable, dict[str, Any]):
     """The attributes of a node, an edge or the graph: a dictionary that refuses to change. Copies of it are plain."""
 
     __slots__ = ()
-    __setitem__ = __delitem__ = clear = pop = popitem = setdefault = update = refuse
-    __ior__ = refuse
 
     def __reduce__(self) -> tuple[type, tuple[dict[str, Any]]]:
         return dict, (dict(self),)
@@ -84,6 +89,35 @@ class Index:
         return Attributes(rows=tuple((table.row_id(row), table.time(row)) for row in rows))
 
 
+def _dictionary_keys(keys: Iterable[Any]) -> Any:  # noqa: ANN401 -- dict_keys, or whatever was given
+    return dict.fromkeys(keys).keys() if isinstance(keys, _Keys) else keys
+
+
+class _Keys(KeysView[uuid.UUID]):
+    """Keys whose set operations give the very sets that a dictionary's keys give.
+
+    The order of a set depends on how it was filled, and networkx walks such sets (``networkx.non_neighbors``).
+    """
+
+    __slots__ = ()
+
+    def __sub__(self, others: Iterable[Any]) -> set[uuid.UUID]:
+        result: set[uuid.UUID] = _dictionary_keys(self) - _dictionary_keys(others)
+        return result
+
+    def __and__(self, others: Iterable[Any]) -> set[uuid.UUID]:
+        result: set[uuid.UUID] = _dictionary_keys(self) & _dictionary_keys(others)
+        return result
+
+    def __or__(self, others: Iterable[Any]) -> set[Any]:
+        result: set[Any] = _dictionary_keys(self) | _dictionary_keys(others)
+        return result
+
+    def __xor__(self, others: Iterable[Any]) -> set[Any]:
+        result: set[Any] = _dictionary_keys(self) ^ _dictionary_keys(others)
+        return result
+
+
 class _Items(ItemsView[uuid.UUID, V]):
     """Items made while walking, without a lookup each."""
 
@@ -104,11 +138,10 @@ class _Values(ValuesView[V]):
         return (value for _, value in self._mapping.pairs())
 
 
-class _View(Mapping[uuid.UUID, V]):
+class _View(_Unchangeable, Mapping[uuid.UUID, V]):
     """A mapping from guids that stands where networkx keeps a dictionary."""
 
     __slots__ = ("_index",)
-    __setitem__ = __delitem__ = clear = pop = popitem = setdefault = update = refuse
 
     def __init__(self, index: Index) -> None:
         self._index = index
@@ -117,7 +150,7 @@ class _View(Mapping[uuid.UUID, V]):
         return type(self), (self._index,)
 
     def __repr__(self) -> str:
-        return repr(dict(self.items()))
+        return repr(self.copy())
 
     def __contains__(self, key: object) -> bool:
         return self._index.find(key) is not None
@@ -132,6 +165,10 @@ class _View(Mapping[uuid.UUID, V]):
     def pairs(self) -> Iterator[tuple[uuid.UUID, V]]:
         """Yield the items in order."""
 
+    def keys(self) -> KeysView[uuid.UUID]:
+        """Return a set-like view of the keys."""
+        return _Keys(self)
+
     def items(self) -> ItemsView[uuid.UUID, V]:
         """Return a set-like view of the items."""
         return _Items(self)
@@ -139,6 +176,10 @@ class _View(Mapping[uuid.UUID, V]):
     def values(self) -> ValuesView[V]:
         """Return a view of the values."""
         return _Values(self)
+
+    def copy(self) -> dict[uuid.UUID, V]:
+        """Return the items as a dictionary."""
+        return dict(self.pairs())
 
 
 class Nodes(_View[Attributes]):
