@@ -42,16 +42,19 @@ class DatabaseSnapshot:
         self.connection = connection
         self.isolation = isolation
         self.notes: list[str] = []
+        self.fetch_rows = source.options.batch_rows
+        """How many rows are fetched from the driver at a time."""
         self._inspector: sa.Inspector | None = None
 
     def read(self, selection: Selection, progress: Progress = silent, phase: str = "reading") -> Iterator[Batch]:
         """Yield batches of the selected columns; see ``source.Snapshot.read``."""
         with self.source.translated():
             self.check(selection)
+            total = self.expected(selection)
         done = 0
         for batch in self.translating(self.batches(selection)):
             done += len(batch[0].column) if hasattr(batch[0], "column") else len(batch[0])
-            progress(phase, done, None)
+            progress(phase, done, total)
             yield batch
 
     def has_table(self, table: str) -> bool:
@@ -79,6 +82,10 @@ class DatabaseSnapshot:
     def batches(self, selection: Selection) -> Iterator[Batch]:
         """Read the selection; a dialect puts its fast ways here and falls back on ``super().batches``."""
         return self.read_rows(selection)
+
+    def expected(self, selection: Selection) -> int | None:  # noqa: ARG002 - a hook's parameters
+        """Return how many rows a read will give, where the database knows without much work."""
+        return None
 
     def expression(self, column: Column) -> sa.ColumnElement[object]:
         """Return what to select for a column, e.g. a cast that makes the driver's answer cheaper to read."""
@@ -132,16 +139,20 @@ class DatabaseSnapshot:
     def read_rows(self, selection: Selection) -> Iterator[Batch]:
         """Read the selection row by row through the driver's cursor: the way that always works."""
         kinds = [column.kind for column in selection.columns] + [Kind.INTEGER] * selection.counted
-        result = self.connection.execute(self.statement(selection), execution_options={"stream_results": True})
+        return self.fetch(self.statement(selection), kinds)
+
+    def fetch(self, statement: sa.Executable, kinds: Sequence[Kind]) -> Iterator[Batch]:
+        """Execute a statement and turn what the driver's cursor gives into cells, one column a kind."""
+        result = self.connection.execute(statement, execution_options={"stream_results": True})
         try:
-            if result.cursor is None or len(result.keys()) < len(kinds):
+            if not result.returns_rows or len(result.keys()) < len(kinds):
                 raise UnknownSchema(
                     f"the query gives {len(result.keys()) if result.returns_rows else 0} columns and "
                     f"{len(kinds)} are needed",
                     hint="the profile's query must be a SELECT that names what it gives",
                 )
             # SQLAlchemy's strategy and not the bare cursor: with a server-side cursor it has fetched a row already.
-            while rows := result.cursor_strategy.fetchmany(result, result.cursor, self.source.options.batch_rows):
+            while rows := result.cursor_strategy.fetchmany(result, result.cursor, self.fetch_rows):
                 yield self.to_batch(kinds, rows)
         finally:
             result.close()
@@ -264,15 +275,9 @@ class DatabaseSource:
 
     def doctor(self) -> Sequence[tuple[str, str, bool]]:
         """Return (check, finding, fine?) rows."""
-        with self.snapshot() as snapshot:
-            table = self.profile.merge.table
-            there = snapshot.has_table(table)
-            return [
-                ("server", self.info.server, True),
-                ("driver", f"{self.engine.dialect.name}+{self.engine.dialect.driver}", True),
-                ("isolation", snapshot.isolation, True),
-                ("merge table", f"{table} found" if there else f"{table} not found", there),
-            ]
+        with self.snapshot():
+            dialect = self.engine.dialect
+        return [("server", self.info.server, True), ("driver", f"{dialect.name}+{dialect.driver}", True)]
 
     def close(self) -> None:
         """Give back the connections."""
