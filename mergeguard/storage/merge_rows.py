@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -67,6 +68,9 @@ class MergeRows:
 
     def table(self) -> MergeTable:
         """Return all rows; the object is empty afterwards."""
+        if self._row_ids is not None and self._row_ids.texts:
+            # An early batch may have had numbers only; a column has one type.
+            self._rejected.rows = [replace(row, row_id=str(row.row_id)) for row in self._rejected.rows]
         return MergeTable(
             self._old.finish(),
             self._new.finish(),
@@ -117,6 +121,11 @@ class RowIdColumn:
     def __init__(self) -> None:
         self._integers: GrowingColumn[np.int64] = GrowingColumn(np.int64)
         self._texts: list[str] | None = None
+
+    @property
+    def texts(self) -> bool:
+        """Whether a row id that is no integer has been met."""
+        return self._texts is not None
 
     def append(self, values: RowIds, good: Bools | None) -> None:
         """Add the row ids of a batch's good rows."""
