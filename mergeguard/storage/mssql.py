@@ -147,8 +147,9 @@ class MssqlSource(DatabaseSource):
 
     def doctor(self) -> Sequence[tuple[str, str, bool]]:
         """Return (check, finding, fine?) rows."""
+        rows = super().doctor()
         with self.snapshot() as snapshot, self.translated():
-            return mssql_doctor.rows(snapshot)
+            return [*rows, *mssql_doctor.checks(snapshot)]
 
     def make_engine(self) -> sa.Engine:
         """Make the engine; the URL with its password stays out of it, for SQLAlchemy prints ``odbc_connect``."""
@@ -173,7 +174,7 @@ class MssqlSource(DatabaseSource):
         snapshot_state, row_versions = connection.exec_driver_sql(ISOLATION_OPTIONS).one()
         connection.rollback()
         isolation = SNAPSHOT if snapshot_state == 1 else ROW_VERSIONS if row_versions else LOCKING
-        # Not through SQLAlchemy's option: it sets the level back at the end, which a lost connection answers with an error.
+        # Not through SQLAlchemy's option, which sets the level back at the end and fails where the connection is lost.
         connection.exec_driver_sql(f"SET TRANSACTION ISOLATION LEVEL {_level(isolation)}")
         connection.commit()  # FreeTDS begins a transaction at once, and its isolation is that of its beginning
         connection.begin()

@@ -1,61 +1,67 @@
-"""What ``doctor`` asks a SQL Server: versions, what the login may do, isolation options, encryption. SELECTs only."""
+"""What ``mergeguard doctor`` says about a SQL Server target beyond what holds for every database; SELECTs only."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+
+from mergeguard.storage.mssql_arrow import arrow_odbc
 
 if TYPE_CHECKING:
     from mergeguard.storage.mssql import MssqlSnapshot
 
 Row = tuple[str, str, bool]
 
-MAY_WRITE = (
-    "SELECT HAS_PERMS_BY_NAME(?, 'OBJECT', 'INSERT'), HAS_PERMS_BY_NAME(?, 'OBJECT', 'UPDATE'), "
-    "HAS_PERMS_BY_NAME(?, 'OBJECT', 'DELETE')"
-)
-MAY_SEE_SESSIONS = "SELECT HAS_PERMS_BY_NAME(NULL, NULL, 'VIEW SERVER STATE')"
+RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
+HAS_RIGHTS = "SELECT " + ", ".join(f"HAS_PERMS_BY_NAME(?, 'OBJECT', '{right}')" for right in RIGHTS)
+SEES_SESSIONS = "SELECT HAS_PERMS_BY_NAME(NULL, NULL, 'VIEW SERVER STATE')"
 ENCRYPTION = "SELECT encrypt_option FROM sys.dm_exec_connections WHERE session_id = @@SPID"
-_VERBS = ("INSERT", "UPDATE", "DELETE")
 
 
-def rows(snapshot: MssqlSnapshot) -> Sequence[Row]:
-    """Return (check, finding, fine?) rows of an open snapshot."""
-    table = snapshot.source.profile.merge.table
-    found = snapshot.find(table)
-    checks = [
-        ("server", snapshot.source.info.server, True),
-        ("driver", driver(snapshot.connection), True),
-        ("isolation", snapshot.isolation, snapshot.consistent),
-        ("encryption", *_encryption(snapshot.connection)),
-        ("merge table", f"{table} found" if found else f"{table} not found", found is not None),
+def checks(snapshot: MssqlSnapshot) -> Sequence[Row]:
+    """Return (check, finding, fine?) rows about drivers, encryption and the login's rights."""
+    return [
+        ("odbc", odbc_driver(snapshot.connection), True),
+        ("fast driver", _fast_driver(snapshot), True),
+        ("encryption", _encryption(snapshot.connection), True),
+        *_rights(snapshot),
+        ("read-only proof", "a scan sends SELECT and SET alone; SQL Server knows no read-only transaction", True),
     ]
-    if found is not None:
-        checks.append(("read-only login", *_read_only(snapshot.connection, snapshot.quoted(table))))
-    return checks
 
 
-def driver(connection: sa.Connection) -> str:
+def odbc_driver(connection: sa.Connection) -> str:
     """Name pyodbc, the ODBC driver that it loaded, and their versions."""
-    pyodbc = connection.dialect.loaded_dbapi
-    odbc = connection.connection.dbapi_connection
+    pyodbc: Any = connection.dialect.loaded_dbapi
+    odbc: Any = connection.connection.dbapi_connection
     name, version = (odbc.getinfo(what) for what in (pyodbc.SQL_DRIVER_NAME, pyodbc.SQL_DRIVER_VER))
     return f"pyodbc {pyodbc.version}, {name} {version}"
 
 
-def _read_only(connection: sa.Connection, table: str) -> tuple[str, bool]:
-    answers = connection.exec_driver_sql(MAY_WRITE, (table, table, table)).one()
-    verbs = [verb for verb, answer in zip(_VERBS, answers, strict=True) if answer]
-    if verbs:
-        return f"the login may {', '.join(verbs)} on {table}; a scan sends SELECT only, but needs no more", False
-    return f"the login cannot write {table}", True
+def _fast_driver(snapshot: MssqlSnapshot) -> str:
+    if not snapshot.source.options.fast:
+        return "not used, as asked"
+    return "arrow-odbc" if arrow_odbc() else "arrow-odbc is not installed: pip install 'mergeguard[fast]'"
 
 
-def _encryption(connection: sa.Connection) -> tuple[str, bool]:
-    if not connection.exec_driver_sql(MAY_SEE_SESSIONS).scalar_one():
-        return "unknown: the login lacks VIEW SERVER STATE, which shows it", True
+def _rights(snapshot: MssqlSnapshot) -> Iterator[Row]:
+    """Say what the login may do with the merge table."""
+    table = snapshot.source.profile.merge.table
+    if snapshot.find(table) is None:
+        return
+    name = snapshot.quoted(table)
+    answers = snapshot.connection.exec_driver_sql(HAS_RIGHTS, (name,) * len(RIGHTS)).one()
+    may_read, *_ = answers
+    writes = [right for right, answer in zip(RIGHTS[1:], answers[1:], strict=True) if answer]
+    could = f"could also {', '.join(writes)}; a read-only login is safer" if writes else "may not write it"
+    yield "read permission", "SELECT on the merge table" if may_read else "no SELECT on the merge table", bool(may_read)
+    yield "write permission", f"this login {could}", True
+
+
+def _encryption(connection: sa.Connection) -> str:
+    if not connection.exec_driver_sql(SEES_SESSIONS).scalar_one():
+        return "unknown: only a login with VIEW SERVER STATE can see it"
     if connection.exec_driver_sql(ENCRYPTION).scalar_one() == "TRUE":
-        return "the connection is encrypted", True
-    return "the connection is not encrypted: add Encrypt=yes to the URL", False
+        return "TLS"
+    return "none: what is read crosses the network in clear; add Encrypt=yes to the URL"

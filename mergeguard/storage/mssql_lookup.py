@@ -111,7 +111,7 @@ class MssqlLookupWriter(LookupWriter):
         pyodbc: Any = self.connection.dialect.loaded_dbapi
         # Told the type, pyodbc need not ask the server, which cannot describe a temporary table.
         cursor.setinputsizes([(pyodbc.SQL_VARBINARY, 8000, 0)])
-        cursor.fast_executemany = "msodbcsql" in mssql_doctor.driver(self.connection).lower()
+        cursor.fast_executemany = "msodbcsql" in mssql_doctor.odbc_driver(self.connection).lower()
 
 
 def packed_rows(change: LookupChange, *, swap: bool) -> npt.NDArray[np.uint8]:
