@@ -1,0 +1,272 @@
+"""SQLite: reading never changes the file, its lookup is written in bulk through the plain driver."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import ClassVar, cast
+
+import sqlalchemy as sa
+
+from mergeguard.errors import CannotCheck, UsageError
+from mergeguard.storage import sqlite_doctor, sqlite_file
+from mergeguard.storage.database import DatabaseSnapshot, DatabaseSource
+from mergeguard.storage.profile import Lookup, Profile
+from mergeguard.storage.source import Batch, Kind, LookupChange, Options, Progress, Selection, silent
+from mergeguard.storage.sqlite_arrow import ArrowReader
+from mergeguard.storage.sqlite_lookup import SqliteLookupWriter
+
+FETCH_ROWS = 2000
+"""Rows fetched at a time: more of them at once overflow the processor's cache and wake the garbage collector."""
+FAST_FROM = 50_000
+"""Rows from which on loading the fast driver pays."""
+ROW_IDS = frozenset({"rowid", "oid", "_rowid_"})
+_TABLE_KIND = sa.text("SELECT type FROM sqlite_master WHERE name = :name COLLATE NOCASE AND type IN ('table', 'view')")
+_UNDECODABLE = "Could not decode to UTF-8"
+
+
+class SqliteSnapshot(DatabaseSnapshot):
+    """One read transaction; a second connection of ADBC, where one is made, sees the same state."""
+
+    source: SqliteSource
+    default_row_id: ClassVar[str | None] = "rowid"
+
+    def __init__(self, source: DatabaseSource, connection: sa.Connection, isolation: str) -> None:
+        super().__init__(source, connection, isolation)
+        self.fetch_rows = min(FETCH_ROWS, source.options.batch_rows)
+        self._arrow: ArrowReader | None = None
+        self._counts: dict[str, int] = {}
+
+    def batches(self, selection: Selection) -> Iterator[Batch]:
+        """Read the selection by the fastest way that fits it."""
+        batches = self._arrow_batches(selection)
+        return self.read_rows(selection) if batches is None else batches
+
+    def fetch(self, statement: sa.Executable, kinds: Sequence[Kind]) -> Iterator[Batch]:
+        """Read through the driver's cursor; texts that are no UTF-8 are read with their wrong bytes replaced."""
+        done = 0
+        try:
+            for batch in super().fetch(statement, kinds):
+                done += 1
+                yield batch
+        except sa.exc.OperationalError as error:
+            if _UNDECODABLE not in str(error.orig):
+                raise
+            # Decoding in Python costs as much again as the read, so it is done only now. Same snapshot, same statement:
+            # the rows come in the same order, and those that were given out are passed over.
+            self.driver.text_factory = _decoded
+            yield from islice(super().fetch(statement, kinds), done, None)
+
+    def expected(self, selection: Selection) -> int | None:
+        """Return the number of rows of a table that is read whole."""
+        if selection.query is not None or selection.where or selection.counted:
+            return None
+        return self.count(selection)
+
+    def count(self, selection: Selection) -> int | None:
+        """Return how many rows a selection's table has; ``None`` for a view, where counting may be dear."""
+        _, name = self.resolve(selection.table or self.source.profile.merge.table)
+        if self._is_view(name):
+            return None
+        if name not in self._counts:
+            table = self.from_clause(replace(selection, columns=()))
+            self._counts[name] = self.connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+        return self._counts[name]
+
+    def same_name(self, one: str, other: str) -> bool:
+        """Compare names as SQLite does: without case, ASCII letters only."""
+        return _folded(one) == _folded(other)
+
+    def has_hidden_column(self, schema: str | None, table: str, column: str) -> bool:  # noqa: ARG002 - a hook's parameters
+        """Every table can be asked for ``rowid``; one that has none gets its rows numbered."""
+        return _folded(column) in ROW_IDS
+
+    def from_clause(self, selection: Selection) -> sa.FromClause:
+        """Return the table; one without row ids, if it is asked for them, with its rows numbered from 1."""
+        table = super().from_clause(selection)
+        asked = [column.name for column in selection.columns if _folded(column.name) in ROW_IDS]
+        if selection.query is not None or not asked:
+            return table
+        _, name = self.resolve(selection.table or self.source.profile.merge.table)
+        if self._has(name, asked[0]):
+            return table
+        numbers = [sa.func.row_number().over().label(sa.quoted_name(name, quote=True)) for name in dict.fromkeys(asked)]
+        return sa.select(*numbers, sa.literal_column("*")).select_from(table).subquery("numbered")
+
+    @property
+    def driver(self) -> sqlite3.Connection:
+        """The driver's own connection."""
+        return cast("sqlite3.Connection", self.connection.connection.driver_connection)
+
+    def close(self) -> None:
+        """Close the fast driver's connection, if there is one."""
+        if self._arrow is not None:
+            self._arrow.close()
+
+    def _arrow_batches(self, selection: Selection) -> Iterator[Batch] | None:
+        opening = self.source.opening
+        # Two libraries cannot be put on one snapshot of a log that others append to.
+        fits = self.source.options.fast and opening is not None and (opening.immutable or not opening.wal)
+        if not fits or opening is None or selection.query is not None:
+            return None
+        rows = self.count(selection)
+        if rows is None or rows < self.source.fast_from:
+            return None
+        if self._arrow is None:
+            self._arrow = ArrowReader(self, opening.uri)
+        return self._arrow.batches(selection)
+
+    def _has(self, name: str, column: str) -> bool:
+        """Say whether a table has this row id, of its own or hidden."""
+        if any(self.same_name(known["name"], column) for known in self.inspector.get_columns(name)):
+            return True
+        if self._is_view(name):
+            return False
+        # Quoted and alone, a name that is missing would be taken for a text; so it is asked for with its table.
+        table = sa.table(sa.quoted_name(name, quote=True)).alias("asked")
+        try:
+            self.connection.execute(sa.select(sa.column(column, _selectable=table)).select_from(table).limit(0))
+        except sa.exc.OperationalError:
+            return False
+        return True
+
+    def _is_view(self, name: str) -> bool:
+        return bool(self.connection.scalar(_TABLE_KIND, {"name": name}) == "view")
+
+
+class SqliteSource(DatabaseSource):
+    """An SQLite file. It is opened for each snapshot and each write anew, and closed at their end."""
+
+    kind: ClassVar[str] = "sqlite"
+    product: ClassVar[str] = "SQLite"
+    snapshot_class = SqliteSnapshot
+    writer_class = SqliteLookupWriter
+
+    def __init__(self, url: sa.URL, profile: Profile, options: Options) -> None:
+        name = url.database or ""
+        if name in {"", ":memory:"} or name.startswith("file:"):
+            raise UsageError(
+                "an SQLite target is a file" if name in {"", ":memory:"} else "an SQLite target is a path, not a URI",
+                hint="write sqlite:///path/of/file.db or the path alone",
+            )
+        super().__init__(url, profile, replace(options, password=None))
+        self.path = Path(name).absolute()
+        self.opening: sqlite_file.Opening | None = None
+        """How the open snapshot reads the file."""
+        self.fast_from = FAST_FROM
+        self._writing: sa.Engine | None = None
+
+    @contextmanager
+    def snapshot(self) -> Iterator[SqliteSnapshot]:
+        """Open a consistent, read-only view; the file is left byte for byte as it is.
+
+        Raises:
+            TargetNotFound, PermissionDenied, NotADatabase, Locked: it cannot be read.
+            ConnectionLost: at the end, where a file read without locks turns out to have changed meanwhile.
+        """
+        with self.translated():
+            opening = self.opening = sqlite_file.look(self.path)
+        try:
+            with super().snapshot() as opened:
+                snapshot = cast("SqliteSnapshot", opened)
+                snapshot.notes.extend(f"to read a database in WAL mode, SQLite made {name}" for name in opening.made())
+                try:
+                    yield snapshot
+                finally:
+                    snapshot.close()
+        except CannotCheck:
+            # Pages that change under a reader look like damage: the change is the better explanation.
+            opening.verify()
+            raise
+        finally:
+            self.opening = None
+        opening.verify()
+
+    def write_lookup(self, lookup: Lookup, change: LookupChange, progress: Progress = silent) -> None:
+        """Create the lookup table if need be and write it, in one transaction; see ``source.Source``.
+
+        Raises:
+            RuntimeError: a snapshot is open; its shared lock would keep the write waiting for ever.
+        """
+        if self.opening is not None:
+            raise RuntimeError("the lookup is written after the snapshot is closed")
+        with self.translated():
+            sqlite_file.look(self.path)
+        super().write_lookup(lookup, change, progress)
+
+    def make_engine(self) -> sa.Engine:
+        """Make the engine that reads."""
+        return self._engine_for(lambda: self._connect(self.opening.uri if self.opening else self._uri("ro")))
+
+    def connect_to_write(self) -> sa.Connection:
+        """Open the file for writing; it is never created."""
+        if self._writing is None:
+            self._writing = self._engine_for(lambda: self._connect(self._uri("rw")))
+        return self._writing.connect()
+
+    def begin_snapshot(self, connection: sa.Connection) -> str:
+        """Begin a deferred transaction and take its lock by a first read."""
+        connection.exec_driver_sql("PRAGMA query_only = 1")
+        connection.exec_driver_sql("BEGIN")
+        try:
+            connection.exec_driver_sql("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+        except sa.exc.OperationalError as error:
+            _refuse_unfinished(self.path, error.orig)
+            raise
+        return self.opening.isolation if self.opening else "snapshot"
+
+    def begin_write(self, connection: sa.Connection) -> None:
+        """Begin the write; from here on no one else writes."""
+        connection.exec_driver_sql("PRAGMA temp_store = MEMORY")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    def doctor(self) -> Sequence[tuple[str, str, bool]]:
+        """Return (check, finding, fine?) rows."""
+        with self.snapshot() as snapshot, self.translated():
+            extra = sqlite_doctor.checks(snapshot)
+        return [*super().doctor(), *extra]
+
+    def close(self) -> None:
+        """Give back the connections."""
+        super().close()
+        if self._writing is not None:
+            self._writing.dispose()
+            self._writing = None
+
+    def _uri(self, mode: str) -> str:
+        return f"{self.path.as_uri()}?mode={mode}"
+
+    def _connect(self, uri: str) -> sqlite3.Connection:
+        # Without an isolation level the driver leaves transactions to us.
+        return sqlite3.connect(uri, uri=True, timeout=self.options.lock_timeout, isolation_level=None)
+
+    def _engine_for(self, creator: Callable[[], sqlite3.Connection]) -> sa.Engine:
+        return sa.create_engine("sqlite://", creator=creator, hide_parameters=True, poolclass=sa.pool.NullPool)
+
+
+def _refuse_unfinished(path: Path, error: BaseException | None) -> None:
+    """Explain why a file whose writer died cannot be read as it is: only a writer may bring it back in order.
+
+    Raises:
+        CannotCheck: that is the reason.
+    """
+    code = getattr(error, "sqlite_errorcode", None)
+    if code not in {sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_READONLY_RECOVERY}:
+        return
+    raise CannotCheck(
+        f"{path}: a program died while it wrote the file, and its journal still stands beside it",
+        hint="open the file once with its own program, or any other that may write it: SQLite then rolls the "
+        "unfinished write back",
+    )
+
+
+def _decoded(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
+
+
+def _folded(name: str) -> str:
+    return name.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")
