@@ -17,7 +17,8 @@ import numpy.typing as npt
 from mergeguard.core import guids
 from mergeguard.core.branches import Branch, Exit, settle
 from mergeguard.core.guids import TOMBSTONE, Bools, Guids
-from mergeguard.core.join import Join, Rows
+from mergeguard.core.index import Rows
+from mergeguard.core.join import Join
 from mergeguard.core.rings import Ring, Weights, count_falls, find_rings
 from mergeguard.core.table import MergeTable
 from mergeguard.core.walk import Arrival, arrive, mark

@@ -10,7 +10,7 @@ from mergeguard.core import guids
 from mergeguard.core.closure import STATUS_TEXTS
 from mergeguard.core.columns import StoredLookup
 from mergeguard.core.facts import Facts
-from mergeguard.core.join import Places, Rows, positions
+from mergeguard.core.index import Places, Rows
 
 _UNKNOWN = 255
 
@@ -32,7 +32,7 @@ class Drift:
 
 def compare(facts: Facts, stored: StoredLookup) -> Drift:
     """Hold every stored row against the closure."""
-    lead = positions(facts.table.old, stored.olds)
+    lead = facts.join.olds.find(stored.olds)
     known = np.flatnonzero(lead >= 0)
     _, first = np.unique(lead[known], return_index=True)
     places = known[first]

@@ -15,7 +15,8 @@ from mergeguard.core.closure import Closure, Liveness, close, leads
 from mergeguard.core.columns import ReferenceCounts, StoredLookup, TypeTable
 from mergeguard.core.findings import RowRef
 from mergeguard.core.guids import Bools, Guids
-from mergeguard.core.join import Join, Places, Rows, join, positions
+from mergeguard.core.index import GuidIndex, Rows
+from mergeguard.core.join import Join, join
 from mergeguard.core.table import MergeTable
 
 
@@ -53,13 +54,13 @@ class Facts:
         live = self.declared.live
         if live is None:
             return None
-        known = np.ascontiguousarray(live)
-        return Liveness(positions(known, self.table.old) >= 0, positions(known, self.table.new) >= 0)
+        known = GuidIndex(live)
+        return Liveness(known.find(self.table.old) >= 0, known.find(self.table.new) >= 0)
 
     @cached_property
-    def reference_places(self) -> tuple[Places, ...]:
+    def reference_places(self) -> tuple[Rows, ...]:
         """For each declared reference column the lead of each guid in it, -1 for a guid that is no old."""
-        return tuple(positions(self.table.old, counted.guids) for counted in self.declared.references or ())
+        return tuple(self.join.olds.find(counted.guids) for counted in self.declared.references or ())
 
     @cached_property
     def weights(self) -> npt.NDArray[np.int64] | None:

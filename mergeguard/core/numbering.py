@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from mergeguard.core import guids
 from mergeguard.core.guids import Guids
-from mergeguard.core.join import match, mix
+from mergeguard.core.index import GuidIndex, mix
 from mergeguard.core.table import MergeTable
 
 Numbers: TypeAlias = npt.NDArray[np.int32]
@@ -83,9 +83,7 @@ def number(table: MergeTable) -> Numbering:
     if rows > MAX_ROWS:
         raise ValueError(f"{rows} rows: a graph holds at most {MAX_ROWS}")
     met = np.stack((table.old, table.new), axis=1).reshape(-1, 16)
-    lead = np.arange(2 * rows, dtype=np.int32)
-    for members, leads in match(met, guids.empty()):
-        lead[members] = leads
+    lead = GuidIndex(met).lead
     first = lead == np.arange(2 * rows, dtype=np.int32)
     numbers = (np.cumsum(first, dtype=np.int32) - np.int32(1))[lead].reshape(-1, 2)
     distinct = met[first]
@@ -106,7 +104,7 @@ def _probes(distinct: Guids) -> tuple[npt.NDArray[np.uint64], int]:
 
 
 def mix_one(packed: bytes) -> int:
-    """Hash the 16 bytes of one guid as ``join.mix`` hashes a column, five times faster than NumPy can for one."""
+    """Hash the 16 bytes of one guid as ``index.mix`` hashes a column, five times faster than NumPy can for one."""
     value = int.from_bytes(packed[:8], sys.byteorder) * 0x9E3779B97F4A7C15
     value += int.from_bytes(packed[8:], sys.byteorder) * 0xC2B2AE3D27D4EB4F
     value &= _WORD

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mergeguard.core.branches import Branch, closed
-from mergeguard.core.join import Join, Rows
+from mergeguard.core.index import Rows
+from mergeguard.core.join import Join
 from mergeguard.core.walk import Arrival, mark
 
 Weights: TypeAlias = npt.NDArray[np.int64]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mergeguard.core.guids import Bools
-from mergeguard.core.join import Rows
+from mergeguard.core.index import Places, Rows
 
 _CHUNK = 1 << 18
 
@@ -38,7 +38,7 @@ def arrive(step: Rows) -> Arrival:
     """Follow ``step`` (-1: no step) from every node to its end, in as many rounds as the longest walk has bits."""
     end = np.arange(len(step), dtype=np.int32)
     hops = np.zeros(len(step), np.int32)
-    active = np.flatnonzero(step >= 0).astype(np.int32)
+    active = np.flatnonzero(step >= 0)
     end[active] = step[active]
     hops[active] = 1
     reach, before = 1, -1
@@ -46,28 +46,33 @@ def arrive(step: Rows) -> Arrival:
     # within the reach of this round and would have arrived in it.
     while len(active) and len(active) != before:
         before = len(active)
-        active = _double(end, hops, active[step[end[active]] >= 0])
+        active = active[step[_at(end, active)] >= 0]
+        _double(end, hops, active)
         reach *= 2
     return _loops(step, end, hops, active, reach)
 
 
-def _double(end: Rows, hops: Rows, active: Rows) -> Rows:
+def _at(end: Rows, nodes: Places) -> Places:
+    """Return where some nodes have got to, as NumPy indexes fastest: by machine words."""
+    return end[nodes].astype(np.intp)
+
+
+def _double(end: Rows, hops: Rows, active: Places) -> None:
     """Let each active node jump on from where it is; all read before any writes."""
     far = np.empty(len(active), np.int32)
     more = np.empty(len(active), np.int32)
     for at in range(0, len(active), _CHUNK):
-        via = end[active[at : at + _CHUNK]]
+        via = _at(end, active[at : at + _CHUNK])
         far[at : at + _CHUNK] = end[via]
         more[at : at + _CHUNK] = hops[via]
     end[active] = far
     hops[active] += more
-    return active
 
 
-def _loops(step: Rows, end: Rows, hops: Rows, looping: Rows, reach: int) -> Arrival:
+def _loops(step: Rows, end: Rows, hops: Rows, looping: Places, reach: int) -> Arrival:
     """Find the cycles that the walks left over run into, and name each by its smallest node."""
     while reach < len(looping):
-        end[looping] = end[end[looping]]
+        end[looping] = end[_at(end, looping)]
         reach *= 2
     # Each of them has now gone at least as many steps as there are nodes to visit: it stands on its cycle, and since
     # the nodes of a cycle are among them, all of a cycle is stood on.
@@ -79,4 +84,4 @@ def _loops(step: Rows, end: Rows, hops: Rows, looping: Rows, reach: int) -> Arri
         jump = jump[jump]
     end[looping] = rings[name[np.searchsorted(rings, end[looping])]]
     hops[looping] = -1
-    return Arrival(end, hops, looping, rings)
+    return Arrival(end, hops, looping.astype(np.int32), rings)

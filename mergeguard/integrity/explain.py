@@ -12,7 +12,6 @@ from mergeguard.core.closure import STATUS_TEXTS, Status
 from mergeguard.core.facts import Facts
 from mergeguard.core.findings import MAX_WITNESS, Explanation, Picture, PictureNode, Role
 from mergeguard.core.guids import TOMBSTONE
-from mergeguard.core.join import positions
 from mergeguard.core.pictures import neighbourhood
 from mergeguard.core.rings import Ring
 from mergeguard.core.witness import longest_walk, shortest_cycle
@@ -53,7 +52,7 @@ def explain_source(source: Source, profile: Profile, asked: str, *, progress: Pr
 def explain(facts: Facts, guid: uuid.UUID, *, target: str = "") -> Explanation:
     """Tell the story of one guid."""
     wanted = guids.from_uuids([guid])
-    lead = int(positions(facts.table.old, wanted)[0])
+    lead = int(facts.join.olds.find(wanted)[0])
     if lead >= 0:
         return _merged(facts, guid, lead, target)
     rows = np.flatnonzero((guids.keys(facts.table.new) == guids.keys(wanted)).all(axis=1))

@@ -15,7 +15,7 @@ from mergeguard.core.columns import StoredLookup
 from mergeguard.core.drift import compare
 from mergeguard.core.facts import Facts
 from mergeguard.core.guids import Bools, Guids
-from mergeguard.core.join import Places, Rows, positions
+from mergeguard.core.index import GuidIndex, Places, Rows
 from mergeguard.core.rule import Need
 from mergeguard.integrity.reading import read_facts
 from mergeguard.storage.profile import Profile
@@ -40,7 +40,7 @@ class Lookup:
 
     def get(self, old: uuid.UUID) -> tuple[uuid.UUID | None, int | None, str] | None:
         """Return (current, depth, status) of an old, or ``None`` for a guid that no row merges away."""
-        place = int(positions(self.olds, guids.from_uuids([old]))[0])
+        place = int(GuidIndex(self.olds).find(guids.from_uuids([old]))[0])
         if place < 0:
             return None
         has = bool(self.has_current[place])
@@ -150,7 +150,7 @@ def _change(facts: Facts, stored: StoredLookup | None) -> LookupChange:
 def _deletes(facts: Facts, stored: StoredLookup, extra: Places) -> tuple[Guids, Rows]:
     """Return the olds to delete; and the leads to write again, because deleting a second row deletes the first too."""
     column = np.ascontiguousarray(stored.olds[extra])
-    leads = positions(facts.table.old, column)
+    leads = facts.join.olds.find(column)
     return column, leads[leads >= 0].astype(np.int32)
 
 

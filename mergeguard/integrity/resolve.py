@@ -12,7 +12,7 @@ from mergeguard.core import guids
 from mergeguard.core.closure import STATUS_TEXTS, Status
 from mergeguard.core.facts import Facts
 from mergeguard.core.guids import TOMBSTONE, Guids
-from mergeguard.core.join import positions
+from mergeguard.core.index import GuidIndex
 from mergeguard.integrity.reading import read_facts
 from mergeguard.storage.profile import Profile
 from mergeguard.storage.source import Progress, Source, silent
@@ -68,7 +68,7 @@ def _parse(text: str, *, text_ids: bool) -> uuid.UUID | None:
 
 
 def _answers(facts: Facts, wanted: Guids) -> list[tuple[uuid.UUID | None, int | None, str]]:
-    leads = positions(facts.table.old, wanted)
+    leads = facts.join.olds.find(wanted)
     known = np.flatnonzero(leads >= 0)
     rows = leads[known].astype(np.int32)
     currents, has = facts.closure.current(facts.table, rows)
@@ -88,7 +88,7 @@ def _own_statuses(facts: Facts, wanted: Guids) -> list[Status]:
     """Return the status that each guid has as its own current."""
     live = facts.declared.live
     nobody = np.zeros(len(wanted), np.bool_)
-    dead = nobody if live is None else positions(np.ascontiguousarray(live), wanted) < 0
+    dead = nobody if live is None else GuidIndex(live).find(wanted) < 0
     gone = (guids.keys(wanted) == guids.keys(guids.from_uuids([TOMBSTONE]))).all(axis=1)
     return [
         Status.DELETED if deleted else Status.DANGLING if missing else Status.OK

@@ -12,7 +12,7 @@ import numpy as np
 
 from mergeguard.core.facts import Facts
 from mergeguard.core.findings import MAX_WITNESS, Finding, fingerprint
-from mergeguard.core.join import Rows
+from mergeguard.core.index import Rows
 from mergeguard.core.rule import Rule, Verdict
 from mergeguard.core.witness import longest_walk
 

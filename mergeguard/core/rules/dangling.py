@@ -14,7 +14,7 @@ from mergeguard.core import guids
 from mergeguard.core.closure import Status
 from mergeguard.core.facts import Facts
 from mergeguard.core.findings import MAX_WITNESS, Finding, fingerprint
-from mergeguard.core.join import Rows
+from mergeguard.core.index import Rows
 from mergeguard.core.rule import Rule, Verdict
 from mergeguard.core.witness import longest_walk
 

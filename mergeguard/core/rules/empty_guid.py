@@ -14,7 +14,7 @@ from mergeguard.core import guids
 from mergeguard.core.facts import Facts
 from mergeguard.core.findings import Finding, fingerprint
 from mergeguard.core.guids import EMPTY, Guids
-from mergeguard.core.join import Rows
+from mergeguard.core.index import Rows
 from mergeguard.core.rule import Rule, Verdict
 from mergeguard.core.table import RejectedRow
 

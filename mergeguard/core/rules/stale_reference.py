@@ -15,7 +15,7 @@ from mergeguard.core.closure import STATUS_TEXTS
 from mergeguard.core.columns import ReferenceCounts
 from mergeguard.core.facts import Facts
 from mergeguard.core.findings import Finding, fingerprint
-from mergeguard.core.join import Places
+from mergeguard.core.index import Rows
 from mergeguard.core.rule import Rule, Verdict
 
 MAX_SAMPLES = 10
@@ -26,7 +26,7 @@ def check(facts: Facts, rule: Rule) -> Verdict:
     merged = _merged_away(facts)
     found = []
     for counted, places in zip(facts.declared.references or (), facts.reference_places, strict=True):
-        stale = np.flatnonzero((places >= 0) & merged[places])
+        stale = np.flatnonzero((places >= 0) & merged[places]).astype(np.int32)
         if len(stale):
             found.append((counted, places, stale))
     return Verdict(len(found), _findings(facts, rule, found))
@@ -45,7 +45,7 @@ def _merged_away(facts: Facts) -> guids.Bools:
     return ~alone
 
 
-def _findings(facts: Facts, rule: Rule, found: list[tuple[ReferenceCounts, Places, Places]]) -> Iterator[Finding]:
+def _findings(facts: Facts, rule: Rule, found: list[tuple[ReferenceCounts, Rows, Rows]]) -> Iterator[Finding]:
     ranked = sorted(found, key=lambda item: (-int(item[0].counts[item[2]].sum()), item[0].reference))
     for counted, places, stale in ranked:
         rows = int(counted.counts[stale].sum())
@@ -68,7 +68,7 @@ def _findings(facts: Facts, rule: Rule, found: list[tuple[ReferenceCounts, Place
         )
 
 
-def _samples(facts: Facts, counted: ReferenceCounts, places: Places, stale: Places) -> list[dict[str, object]]:
+def _samples(facts: Facts, counted: ReferenceCounts, places: Rows, stale: Rows) -> list[dict[str, object]]:
     ordered = stale[guids.order(np.ascontiguousarray(counted.guids[stale]))]
     worst = ordered[np.argsort(-counted.counts[ordered], kind="stable")][:MAX_SAMPLES]
     leads = places[worst].astype(np.int32)

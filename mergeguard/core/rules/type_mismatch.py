@@ -15,7 +15,7 @@ from mergeguard.core.columns import TypeTable
 from mergeguard.core.facts import Facts
 from mergeguard.core.findings import Finding, fingerprint
 from mergeguard.core.guids import Guids
-from mergeguard.core.join import Rows, positions
+from mergeguard.core.index import GuidIndex, Rows
 from mergeguard.core.rule import Rule, Verdict
 
 Codes = npt.NDArray[np.int32]
@@ -26,14 +26,15 @@ def check(facts: Facts, rule: Rule) -> Verdict:
     types = facts.declared.types
     if types is None:
         return Verdict()
-    old, new = _codes(types, facts.table.old), _codes(types, facts.table.new)
+    known = GuidIndex(types.guids)
+    old, new = _codes(types, known, facts.table.old), _codes(types, known, facts.table.new)
     rows = np.flatnonzero((old >= 0) & (new >= 0) & (old != new)).astype(np.int32)
     return Verdict(len(rows), _findings(facts, rule, rows, types, old, new))
 
 
-def _codes(types: TypeTable, column: Guids) -> Codes:
+def _codes(types: TypeTable, known: GuidIndex, column: Guids) -> Codes:
     """Return the type code of each guid, -1 where it is not known."""
-    places = positions(types.guids, column)
+    places = known.find(column)
     codes = np.full(len(column), -1, np.int32)
     codes[places >= 0] = types.codes[places[places >= 0]]
     return codes
