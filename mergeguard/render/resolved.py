@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import uuid
 from collections.abc import Iterable
@@ -45,11 +43,12 @@ def _answer(row: Answer) -> Json:
 
 
 def _csv(rows: Iterable[Answer]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEADS)
-    writer.writerows(_cells(row) for row in rows)
-    return text.getvalue()
+    return "".join(",".join(map(_quoted, cells)) + "\n" for cells in (HEADS, *(_cells(row) for row in rows)))
+
+
+def _quoted(cell: str) -> str:
+    # By RFC 4180. Python's csv writer leaves a lone carriage return bare, where its own reader then ends the line.
+    return '"' + cell.replace('"', '""') + '"' if any(char in cell for char in ',"\r\n') else cell
 
 
 def _tsv(rows: Iterable[Answer]) -> str:
