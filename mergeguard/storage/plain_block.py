@@ -56,7 +56,10 @@ def plain_block(block: Block, width: int, delimiter: str) -> PlainBlock | None:
     text = np.frombuffer(data, np.uint8)
     marks = np.flatnonzero((text == ord(delimiter)) | (text == _LF))
     rows, left = divmod(len(marks), width)
-    if left or b'"' in data or rows != data.count(b"\n") or (text[marks[width - 1 :: width]] != _LF).any():
+    if left or b'"' in data:
+        return None
+    ends_line = text[marks].reshape(rows, width) == _LF
+    if not ends_line[:, -1].all() or ends_line[:, :-1].any():
         return None
     starts = np.empty_like(marks)
     starts[0], starts[1:] = 0, marks[:-1] + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import tracemalloc
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -259,3 +260,18 @@ def test_a_growing_column_is_its_batches_in_a_row(batches: list[list[int]], hint
     assert len(column) == len(flat)
     assert column.finish().tolist() == flat
     assert len(column) == 0
+
+
+def test_growing_never_holds_a_column_twice() -> None:
+    batch = np.ones((65_536, 16), np.uint8)
+    tracemalloc.start()
+    column: GrowingColumn[np.uint8] = GrowingColumn(np.uint8, 16)
+    for _ in range(100):
+        column.append(batch)
+    _, peak = tracemalloc.get_traced_memory()
+    found = column.finish()
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found.nbytes == 100 * batch.nbytes
+    assert peak < 1.4 * found.nbytes
+    assert kept < found.nbytes + batch.nbytes
