@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mergeguard.core import guids, join, numbering
+from mergeguard.core import guids, index, numbering
 from mergeguard.core.adjacency import Adjacency, link
 from mergeguard.core.graph import MergeGraph
 from mergeguard.core.numbering import MAX_ROWS, Numbering, mix_one, number
@@ -53,11 +53,11 @@ def test_guids_whose_hashes_collide_stay_apart(rows: Rows, strangers: list[uuid.
     def one(packed: bytes) -> int:
         return 0 if hashed == "constant" else (packed[15] & 1) << 63
 
-    def column(guids_: guids.Guids) -> join.Words:
+    def column(guids_: guids.Guids) -> np.ndarray:
         return np.array([one(row.tobytes()) for row in guids_], np.uint64)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(join, "mix", column)
+        patch.setattr(index, "mix", column)
         patch.setattr(numbering, "mix", column)
         patch.setattr(numbering, "mix_one", one)
         check_numbers(rows, strangers)
@@ -65,7 +65,7 @@ def test_guids_whose_hashes_collide_stay_apart(rows: Rows, strangers: list[uuid.
 
 @given(st.lists(GUID, min_size=1, max_size=20))
 def test_one_guid_is_hashed_as_a_column_is(some: list[uuid.UUID]) -> None:
-    assert join.mix(guids.from_uuids(some)).tolist() == [mix_one(guid.bytes) for guid in some]
+    assert index.mix(guids.from_uuids(some)).tolist() == [mix_one(guid.bytes) for guid in some]
 
 
 @settings(max_examples=settings.default.max_examples // 20)
