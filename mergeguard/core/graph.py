@@ -11,7 +11,7 @@ from typing import Any, Self
 import networkx as nx
 
 from mergeguard.core.table import MergeTable
-from mergeguard.core.views import Adjacencies, Attributes, Index, Nodes, refuse
+from mergeguard.core.views import Adjacencies, Attributes, Arrays, Nodes, refuse
 
 
 class MergeGraph(nx.DiGraph):  # type: ignore[misc]  # networkx publishes no types
@@ -49,11 +49,11 @@ class MergeGraph(nx.DiGraph):  # type: ignore[misc]  # networkx publishes no typ
             )
         super().__init__()
         self._table = table
-        self._index = Index(table)
+        self._arrays = Arrays(table)
         self.graph = Attributes()
-        self._node = Nodes(self._index)
-        self._adj = Adjacencies(self._index, inward=False)
-        self._pred = Adjacencies(self._index, inward=True)
+        self._node = Nodes(self._arrays)
+        self._adj = Adjacencies(self._arrays, inward=False)
+        self._pred = Adjacencies(self._arrays, inward=True)
 
     def __reduce__(self) -> tuple[type[MergeGraph], tuple[MergeTable]]:
         return type(self), (self._table,)
@@ -65,7 +65,7 @@ class MergeGraph(nx.DiGraph):  # type: ignore[misc]  # networkx publishes no typ
 
     def size(self, weight: str | None = None) -> Any:  # noqa: ANN401 -- the sum of whatever the attribute holds
         """Return the number of edges, or the sum of an edge attribute, as networkx does."""
-        return self._index.adjacency.edges() if weight is None else super().size(weight)
+        return self._arrays.adjacency.edges() if weight is None else super().size(weight)
 
     add_node = add_nodes_from = add_edge = add_edges_from = add_weighted_edges_from = refuse
     remove_node = remove_nodes_from = remove_edge = remove_edges_from = refuse

@@ -74,7 +74,7 @@ class Numbering:
 
 
 def number(table: MergeTable) -> Numbering:
-    """Number the distinct guids of a table: a sort, no Python step a row.
+    """Number the distinct guids of a table: hashing and a sort, no Python step a row.
 
     Raises:
         ValueError: more than 2**30 - 1 rows.

@@ -6,6 +6,8 @@ import uuid
 from collections import deque
 from collections.abc import Iterable
 
+import numpy as np
+
 from mergeguard.core.closure import Status
 from mergeguard.core.facts import Facts
 from mergeguard.core.findings import MAX_PICTURE, Picture, PictureNode, Role
@@ -43,7 +45,7 @@ def _spread(facts: Facts, leads: Iterable[int], limit: int) -> list[int]:
     while queue and len(found) < limit:
         lead = queue.popleft()
         onward = [int(facts.join.succ[row]) for row in facts.ways(lead)]
-        back = facts.by_guid(facts.behind.sources(lead)).tolist()
+        back = facts.by_guid(np.array(facts.behind.sources(lead), np.int32)).tolist()
         for near in [*onward, *back]:
             if near >= 0 and near not in seen and len(found) < limit:
                 seen.add(near)

@@ -48,14 +48,14 @@ class Attributes(_Unchangeable, dict[str, Any]):
         return dict, (dict(self),)
 
 
-class Index:
+class Arrays:
     """The arrays of a graph, each built when first asked for: a scan that never touches networkx pays for none."""
 
     def __init__(self, table: MergeTable) -> None:
         self.table = table
 
-    def __reduce__(self) -> tuple[type[Index], tuple[MergeTable]]:
-        return Index, (self.table,)
+    def __reduce__(self) -> tuple[type[Arrays], tuple[MergeTable]]:
+        return Arrays, (self.table,)
 
     @cached_property
     def numbering(self) -> Numbering:
@@ -141,25 +141,25 @@ class _Values(ValuesView[V]):
 class _View(_Unchangeable, Mapping[uuid.UUID, V]):
     """A mapping from guids that stands where networkx keeps a dictionary."""
 
-    __slots__ = ("_index",)
+    __slots__ = ("_arrays",)
 
-    def __init__(self, index: Index) -> None:
-        self._index = index
+    def __init__(self, arrays: Arrays) -> None:
+        self._arrays = arrays
 
     def __reduce__(self) -> tuple[type, tuple[object, ...]]:
-        return type(self), (self._index,)
+        return type(self), (self._arrays,)
 
     def __repr__(self) -> str:
         return repr(self.copy())
 
     def __contains__(self, key: object) -> bool:
-        return self._index.find(key) is not None
+        return self._arrays.find(key) is not None
 
     def __iter__(self) -> Iterator[uuid.UUID]:
-        return iter(self._index.numbering)
+        return iter(self._arrays.numbering)
 
     def __len__(self) -> int:
-        return len(self._index.numbering)
+        return len(self._arrays.numbering)
 
     @abstractmethod
     def pairs(self) -> Iterator[tuple[uuid.UUID, V]]:
@@ -202,20 +202,20 @@ class Neighbours(_View[Attributes]):
 
     __slots__ = ("_inward", "_number")
 
-    def __init__(self, index: Index, number: int, inward: bool) -> None:
-        super().__init__(index)
+    def __init__(self, arrays: Arrays, number: int, inward: bool) -> None:
+        super().__init__(arrays)
         self._number = number
         self._inward = inward
 
     def __reduce__(self) -> tuple[type, tuple[object, ...]]:
-        return type(self), (self._index, self._number, self._inward)
+        return type(self), (self._arrays, self._number, self._inward)
 
     def _edge(self, key: object) -> int | None:
-        end = self._index.find(key)
+        end = self._arrays.find(key)
         if end is None:
             return None
         old, new = (end, self._number) if self._inward else (self._number, end)
-        return self._index.adjacency.edge(old, new)
+        return self._arrays.adjacency.edge(old, new)
 
     def __contains__(self, key: object) -> bool:
         return self._edge(key) is not None
@@ -224,19 +224,19 @@ class Neighbours(_View[Attributes]):
         edge = self._edge(key)
         if edge is None:
             raise KeyError(key)
-        return self._index.attributes(edge)
+        return self._arrays.attributes(edge)
 
     def __iter__(self) -> Iterator[uuid.UUID]:
-        index = self._index
-        return index.numbering.some(index.side(self._inward).neighbours(self._number))
+        arrays = self._arrays
+        return arrays.numbering.some(arrays.side(self._inward).neighbours(self._number))
 
     def __len__(self) -> int:
-        return self._index.side(self._inward).edges.size(self._number)
+        return self._arrays.side(self._inward).edges.size(self._number)
 
     def pairs(self) -> Iterator[tuple[uuid.UUID, Attributes]]:
         """Yield the items in order."""
-        edges = self._index.side(self._inward).edges.of(self._number)
-        return zip(self, map(self._index.attributes, edges), strict=True)
+        edges = self._arrays.side(self._inward).edges.of(self._number)
+        return zip(self, map(self._arrays.attributes, edges), strict=True)
 
 
 class Adjacencies(_View[Neighbours]):
@@ -244,19 +244,19 @@ class Adjacencies(_View[Neighbours]):
 
     __slots__ = ("_inward",)
 
-    def __init__(self, index: Index, inward: bool) -> None:
-        super().__init__(index)
+    def __init__(self, arrays: Arrays, inward: bool) -> None:
+        super().__init__(arrays)
         self._inward = inward
 
     def __reduce__(self) -> tuple[type, tuple[object, ...]]:
-        return type(self), (self._index, self._inward)
+        return type(self), (self._arrays, self._inward)
 
     def __getitem__(self, key: object) -> Neighbours:
-        number = self._index.find(key)
+        number = self._arrays.find(key)
         if number is None:
             raise KeyError(key)
-        return Neighbours(self._index, number, self._inward)
+        return Neighbours(self._arrays, number, self._inward)
 
     def pairs(self) -> Iterator[tuple[uuid.UUID, Neighbours]]:
         """Yield the items in order."""
-        return ((guid, Neighbours(self._index, number, self._inward)) for number, guid in enumerate(self))
+        return ((guid, Neighbours(self._arrays, number, self._inward)) for number, guid in enumerate(self))

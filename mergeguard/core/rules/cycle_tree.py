@@ -49,7 +49,7 @@ def _entry(facts: Facts, on_ring: list[int]) -> tuple[int, int]:
     """Return the first tree member in text order that has a row to the cycle, and where on the cycle it leads."""
     inside = set(on_ring)
     for member in on_ring:
-        outside = [lead for lead in facts.behind.sources(member).tolist() if lead not in inside]
+        outside = [lead for lead in facts.behind.sources(member) if lead not in inside]
         if outside:
             return int(facts.by_guid(np.array(outside, np.int32))[0]), member
     return on_ring[0], on_ring[0]
