@@ -37,6 +37,7 @@ _DRIVERS = frozenset({"sqlite3", "psycopg", "pyodbc", "adbc_driver_manager", "ar
 _NAMES_HINT = "compare the names with the profile; `mergeguard discover` lists what the database holds"
 _QUERY_HINT = "check the queries of the profile"
 _GRANT_HINT = "grant SELECT on the tables that the profile names to this login"
+_WRITE_GRANT_HINT = "grant SELECT, INSERT and DELETE on the lookup table, and CREATE TABLE where it is missing"
 _LOGIN_HINT = errors.LoginFailed.default_hint
 _CONNECT_HINT = "check host, port and firewall, and that the server is running"
 
@@ -71,7 +72,7 @@ _LOST = _Failure(errors.ConnectionLost, "the connection to the server was lost")
 _TIMEOUT = _Failure(errors.CannotCheck, "the server cancelled the statement", "raise its statement timeout")
 _SYNTAX = _Failure(errors.ProfileError, "the database does not understand a query", _QUERY_HINT)
 _NO_DRIVER = _Failure(errors.MissingExtra, "the ODBC driver that the URL names is not installed", ODBC_REMEDY)
-_FULL = _Failure(errors.WriteFailed, "the disk or the log of the database is full", "make room and run it again")
+_FULL = _Failure(errors.CannotCheck, "the disk or the log of the database is full", "make room and run it again")
 _CERTIFICATE = _Failure(
     errors.ConnectFailed,
     "the server's certificate is not trusted",
@@ -202,12 +203,15 @@ def as_error(
     known = (*secrets, *hush.passwords(target))
     quoted = _quoted(hush.scrub(_text(cause), known))
     where = hush.scrub(hush.masked(target), secrets)
-    return failure.error(f"{where}: {failure.words}{quoted}", hint=failure.hint)
+    error = errors.WriteFailed if writing and failure.error is errors.CannotCheck else failure.error
+    hint = _WRITE_GRANT_HINT if writing and failure is _DENIED else failure.hint
+    return error(f"{where}: {failure.words}{quoted}", hint=hint)
 
 
 def _failure(cause: BaseException, target: str, *, writing: bool) -> _Failure | None:
-    if isinstance(cause, ImportError):
-        return _of_import(cause)
+    # A library that loads the driver manager by itself reports its absence as an OSError.
+    if isinstance(cause, ImportError) or (isinstance(cause, OSError) and "libodbc" in str(cause)):
+        return _of_import(ImportError(*cause.args, name=getattr(cause, "name", None)))
     if isinstance(cause, OSError):
         return _of_os(cause)
     root = type(cause).__module__.partition(".")[0]
@@ -220,9 +224,7 @@ def _failure(cause: BaseException, target: str, *, writing: bool) -> _Failure | 
 
 def _of_import(cause: ImportError) -> _Failure | None:
     """Name the remedy for a driver that is not there; any other failed import is a bug."""
-    name = (cause.name or "").partition(".")[0]
-    if "libodbc" in str(cause):
-        name = "pyodbc"
+    name = "pyodbc" if "libodbc" in str(cause) else (cause.name or "").partition(".")[0]
     if name not in _REMEDIES:
         return None
     words, hint = _REMEDIES[name]
@@ -254,10 +256,8 @@ def _of_driver(cause: BaseException, target: str, *, writing: bool) -> _Failure 
         return found
     if _code(cause, text) is None and type(cause).__name__ in _BUGS:
         return None
-    return _Failure(
-        errors.WriteFailed if writing else errors.CannotCheck,
-        "the write failed and was rolled back" if writing else "the database reported an error",
-    )
+    words = "the write failed and was rolled back" if writing else "the database reported an error"
+    return _Failure(errors.CannotCheck, words)
 
 
 def _by_number(text: str) -> _Failure | None:
@@ -309,5 +309,6 @@ def _text(cause: BaseException) -> str:
 
 def _quoted(text: str) -> str:
     """Return the driver's first line as a quotation, without the names of the layers it came through."""
+    text = text.rpartition("Message: ")[2]  # arrow-odbc says first which function failed
     line = next((line.strip() for line in _NOISE.sub("", text).splitlines() if line.strip()), "")
     return f" ({line[:300]})" if line else ""
