@@ -13,7 +13,6 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote_plus
 
-import psycopg
 import pytest
 import sqlalchemy as sa
 from hypothesis import assume, given
