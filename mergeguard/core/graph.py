@@ -11,7 +11,7 @@ from typing import Any, Self
 import networkx as nx
 
 from mergeguard.core.table import MergeTable
-from mergeguard.core.views import Adjacencies, Attributes, Arrays, Nodes, refuse
+from mergeguard.core.views import Adjacencies, Arrays, Attributes, Nodes, refuse
 
 
 class MergeGraph(nx.DiGraph):  # type: ignore[misc]  # networkx publishes no types

@@ -339,7 +339,7 @@ def answer(algorithm: Algorithm, graph: nx.DiGraph) -> object:
         return "raised", type(error), str(error)
 
 
-@settings(max_examples=settings.default.max_examples // 8)
+@settings(max_examples=settings.default.max_examples // 10)
 @given(pairs=tables())
 def agree(algorithm: Algorithm, pairs: Pairs) -> None:
     assert answer(algorithm, ours(pairs)) == answer(algorithm, plain(pairs))
@@ -386,7 +386,7 @@ MUTANTS: dict[str, Callable[[Any], Any]] = {
 def noticed(mutate: Callable[[Any], Any], pairs: Pairs) -> Iterable[str]:
     for name, algorithm in ALGORITHMS.items():
         graph = ours(pairs)
-        graph._index.adjacency = mutate(graph._index.adjacency)
+        graph._arrays.adjacency = mutate(graph._arrays.adjacency)
         if answer(algorithm, graph) != answer(algorithm, plain(pairs)):
             yield name
 

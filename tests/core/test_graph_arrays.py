@@ -111,11 +111,11 @@ def check_ends(adjacency: Adjacency, edges: list[tuple[int, int]], nodes: int) -
 
 def test_a_graph_is_made_without_looking_at_the_rows() -> None:
     graph = MergeGraph(MergeTable.from_pairs([(NEAR[0], NEAR[1])]))
-    assert not {"numbering", "adjacency"} & vars(graph._index).keys()
+    assert not {"numbering", "adjacency"} & vars(graph._arrays).keys()
     assert list(graph) == [NEAR[0], NEAR[1]]
-    assert "adjacency" not in vars(graph._index)
+    assert "adjacency" not in vars(graph._arrays)
     assert graph.number_of_edges() == 1
-    assert "adjacency" in vars(graph._index)
+    assert "adjacency" in vars(graph._arrays)
 
 
 def test_the_index_keeps_32_bytes_a_guid_and_32_a_row() -> None:
@@ -123,11 +123,11 @@ def test_the_index_keeps_32_bytes_a_guid_and_32_a_row() -> None:
     chain[:, :4] = np.arange(1001, dtype=np.uint32).view(np.uint8).reshape(-1, 4)
     graph = MergeGraph(MergeTable(chain[:-1], chain[1:]))
     assert graph.size() == 1000
-    assert sum(array.nbytes for array in arrays(graph._index)) <= 32 * (len(graph) + 1000) + 64
+    assert sum(array.nbytes for array in arrays(graph._arrays)) <= 32 * (len(graph) + 1000) + 64
 
 
-def arrays(index: object) -> list[np.ndarray | memoryview]:
-    found, adjacency = index.numbering, index.adjacency
+def arrays(held_by: object) -> list[np.ndarray | memoryview]:
+    found, adjacency = held_by.numbering, held_by.adjacency
     held = [found.guids, found.old, found.new, found._probes]
     for side in (adjacency.out, adjacency.into):
         held += [side.edges.start, side.edges.members, side.ends]
