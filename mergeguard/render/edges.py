@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-from mergeguard.render.layout import Place, Spacing
+from mergeguard.render.places import Place, Spacing
 
 _BULGE = 0.22
 """How far a ring's edges bend outwards, as a part of their length: two opposite merges stay apart."""
+_FARTHEST = 48.0
+"""The most that they bend, in pixels."""
 _HEAD = 9.0
 
 
-def curve(source: Place, target: Place, spacing: Spacing, *, closed: bool) -> list[Place]:
-    """Return the points of one or two cubic curves, border to border; ``closed`` is an edge inside a ring."""
+def curve(source: Place, target: Place, spacing: Spacing, *, closed: bool, others: Sequence[Place] = ()) -> list[Place]:
+    """Return the points of up to three cubic curves, border to border.
+
+    ``closed`` is an edge inside a ring; ``others`` are nodes that a long edge must not run behind.
+    """
     if source == target:
         return _loop(source, spacing)
-    return _bent(source, target, spacing) if closed else _onward(source, target, spacing)
+    return _bent(source, target, spacing) if closed else _onward(source, target, spacing, others)
 
 
 def head(points: list[Place]) -> list[Place]:
@@ -26,7 +32,7 @@ def head(points: list[Place]) -> list[Place]:
     return [(x, y), *((x + _HEAD * math.cos(wing), y + _HEAD * math.sin(wing)) for wing in wings)]
 
 
-def _onward(source: Place, target: Place, spacing: Spacing) -> list[Place]:
+def _onward(source: Place, target: Place, spacing: Spacing, others: Sequence[Place]) -> list[Place]:
     """Leave at the right and arrive at the left, or, where the picture goes on in a band below, from above."""
     start = (source[0] + spacing.width / 2, source[1])
     end = (target[0] - spacing.width / 2, target[1])
@@ -34,9 +40,20 @@ def _onward(source: Place, target: Place, spacing: Spacing) -> list[Place]:
         return _downward(source, target, spacing)
     if end[0] - start[0] < spacing.width:
         return _swung(start, end)
-    # Past other columns: to the target's row at once, where there is less to run through.
-    turn = (start[0] + spacing.column_gap, end[1])
-    return [*_swung(start, turn), turn, end, end] if abs(end[1] - start[1]) > 1 else _swung(start, end)
+    lane = _lane(start, end, spacing, others)
+    enter, leave = (start[0] + spacing.column_gap, lane), (end[0] - spacing.column_gap, lane)
+    return [*_swung(start, enter), enter, leave, leave, *_swung(leave, end)[1:]]
+
+
+def _lane(start: Place, end: Place, spacing: Spacing, others: Sequence[Place]) -> float:
+    """Return the height, nearest to both ends, at which an edge passes the columns between them unhidden."""
+    reach = spacing.width / 2
+    between = sorted(y for x, y in others if start[0] < x + reach and x - reach < end[0])
+    clear = spacing.height / 2 + 2
+    beside = (spacing.height + spacing.row_gap) / 2
+    wanted = [end[1], start[1], *(y - beside for y in between), *(y + beside for y in between)]
+    wanted.sort(key=lambda lane: abs(lane - end[1]) + abs(lane - start[1]))
+    return next(lane for lane in wanted if all(abs(lane - y) >= clear for y in between))
 
 
 def _swung(start: Place, end: Place) -> list[Place]:
@@ -55,7 +72,8 @@ def _downward(source: Place, target: Place, spacing: Spacing) -> list[Place]:
 def _bent(source: Place, target: Place, spacing: Spacing) -> list[Place]:
     """Bend to the left of the way, which on a clockwise ring is outwards."""
     across, down = target[0] - source[0], target[1] - source[1]
-    bend = ((source[0] + target[0]) / 2 + _BULGE * down, (source[1] + target[1]) / 2 - _BULGE * across)
+    bulge = min(_BULGE, _FARTHEST / math.hypot(across, down))
+    bend = ((source[0] + target[0]) / 2 + bulge * down, (source[1] + target[1]) / 2 - bulge * across)
     start, end = _border(source, bend, spacing), _border(target, bend, spacing)
     return [start, _towards(start, bend), _towards(end, bend), end]
 

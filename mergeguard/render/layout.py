@@ -14,26 +14,7 @@ from dataclasses import dataclass, field
 
 from mergeguard.core.findings import Picture
 from mergeguard.render.components import strongly_connected
-
-Place = tuple[float, float]
-"""The middle of a node, x to the right and y downwards."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spacing:
-    """How large a node is and how far apart nodes stand, in pixels."""
-
-    width: float
-    height: float
-    column_gap: float
-    row_gap: float
-    widest: float
-    """A drawing wider than this goes on in a band below."""
-
-    @property
-    def row(self) -> float:
-        """Height of a node with the gap below it."""
-        return self.height + self.row_gap
+from mergeguard.render.places import Place, Spacing, ring_places
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +134,7 @@ def _shape(block: _Block, graph: _Graph, spacing: Spacing) -> None:
         block.offsets, block.width, block.height = [(0.0, 0.0)], spacing.width, spacing.height
         return
     _turn(block, graph)
-    if count == 2:
-        reach = spacing.width / 2 + spacing.column_gap / 2
-        block.offsets = [(-reach, 0.0), (reach, 0.0)]
-    else:
-        block.offsets = _ring(count, spacing)
+    block.offsets = ring_places(count, spacing)
     block.width = 2 * max(abs(x) for x, _ in block.offsets) + spacing.width
     block.height = 2 * max(abs(y) for _, y in block.offsets) + spacing.height
 
@@ -175,18 +152,6 @@ def _turn(block: _Block, graph: _Graph) -> None:
 def _entry_height(graph: _Graph, index: int, height: Mapping[uuid.UUID, float]) -> float:
     targets = [height[t] for guid in graph.blocks[index].members for t in graph.successors[guid] if t in height]
     return targets[0] if targets else 0.0
-
-
-def _ring(count: int, spacing: Spacing) -> list[Place]:
-    """Place a ring's members clockwise from the left on an ellipse on which no two neighbours touch."""
-    across = spacing.width + spacing.row_gap
-    # In units of a node, neighbours whose distance is the square root of two overlap in neither axis.
-    radius = max(math.sqrt(2) / (2 * math.sin(math.pi / count)), 1.0)
-    angles = [math.pi + 2 * math.pi * at / count for at in range(count)]
-    return [
-        (round(radius * across * math.cos(angle), 3), round(radius * spacing.row * math.sin(angle), 3))
-        for angle in angles
-    ]
 
 
 def _to_columns(blocks: list[_Block], spacing: Spacing) -> None:

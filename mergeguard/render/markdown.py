@@ -66,7 +66,7 @@ def _finding(finding: Finding, report: ScanReport, fix: str) -> Iterator[str]:
     for name, value in facts:
         if value:
             yield f"  - {name}: {prose(value)}"
-    for line in words.details(finding):
+    for line in words.details(finding, report.labels):
         yield f"  - detail {prose(line)}"
 
 

@@ -56,7 +56,7 @@ def _banner(report: ScanReport) -> Markup:
 def _overview(report: ScanReport) -> list[tuple[str, str]]:
     return [
         ("Target", report.target),
-        ("Scanned", str(time(report.started))),
+        ("Scanned", f"{str(time(report.started))[:19].replace('T', ' ')} UTC"),
         ("Rows", f"{report.rows:,}"),
         ("Olds", f"{report.guids:,}"),
         ("Deepest", words.counted(report.max_depth, "merge")),
@@ -144,7 +144,7 @@ def _card(finding: Finding, outcome: Outcome, report: ScanReport, *, with_pictur
     ]
     parts.append(_facts(facts))
     if finding.details:
-        lines = (element("li", None, line) for line in words.details(finding))
+        lines = (element("li", None, line) for line in words.details(finding, report.labels))
         parts.append(element("ul", {"class": "details"}, *lines))
     framed = frame(finding, outcome.name) if with_picture else None
     if framed is not None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from mergeguard.core.findings import PictureNode, Role
 from mergeguard.render.text import columns, visible
 
-_WIDEST = 16
+WIDEST = 22
+"""Columns of the longest name that is drawn in full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ def role_word(node: PictureNode) -> str:
     return f"{word}, asked for" if node.focus else word
 
 
-def short_name(node: PictureNode, widest: int = _WIDEST) -> str:
+def short_name(node: PictureNode, widest: int = WIDEST) -> str:
     """Return a name that fits into a node: both ends of a guid, the beginning of any other label."""
     if node.label == str(node.guid):
         return f"{node.label[:8]}..{node.label[-4:]}"

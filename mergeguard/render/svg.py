@@ -6,16 +6,19 @@ from mergeguard.core.findings import Explanation, Picture, PictureNode, Role, Sc
 from mergeguard.render import words
 from mergeguard.render.edges import curve, head
 from mergeguard.render.gallery import Frame, drawn, framed, summary
-from mergeguard.render.layout import Layout, Place, Spacing, lay_out
+from mergeguard.render.layout import Layout, lay_out
 from mergeguard.render.markup import DECLARATION, Markup, element, joined
+from mergeguard.render.places import Place, Spacing
 from mergeguard.render.roles import LOOKS, full_name, role_word, short_name
 
-_ROOMY = Spacing(width=138, height=40, column_gap=54, row_gap=18, widest=1500)
-_CROWDED = Spacing(width=124, height=32, column_gap=40, row_gap=8, widest=2400)
+_ROOMY = Spacing(width=176, height=40, column_gap=54, row_gap=18, widest=1500)
+_CROWDED = Spacing(width=132, height=32, column_gap=40, row_gap=8, widest=2400)
 _MANY = 40
 """From this many nodes on they stand closer."""
 _MARGIN = 16.0
 _TITLE = 46.0
+_LETTER, _PADDING = 7.25, 16.0
+"""Width of a letter of a node's name, and what its border takes."""
 _SMALLEST = 0.7
 
 
@@ -142,7 +145,8 @@ def _edges(picture: Picture, layout: Layout, spacing: Spacing) -> list[Markup]:
         if source not in layout.places or target not in layout.places:
             continue
         closed = source == target or (source in ring_of and ring_of[source] == ring_of.get(target))
-        points = curve(layout.places[source], layout.places[target], spacing, closed=closed)
+        others = [place for guid, place in layout.places.items() if guid not in (source, target)]
+        points = curve(layout.places[source], layout.places[target], spacing, closed=closed, others=others)
         kind = " mg-edge-cycle" if closed else ""
         lines.append(element("path", {"class": f"mg-edge{kind}", "d": _path(points)}))
         lines.append(element("path", {"class": f"mg-head{kind and ' mg-head-cycle'}", "d": _polygon(head(points))}))
@@ -159,7 +163,7 @@ def _node(node: PictureNode, place: Place, spacing: Spacing) -> Markup:
         {"transform": f"translate({_number(x)} {_number(y)})"},
         element("title", None, f"{full_name(node)}: {role_word(node)}"),
         *shapes,
-        _text("mg-name", 0, -3, short_name(node)),
+        _text("mg-name", 0, -3, short_name(node, int((spacing.width - _PADDING) / _LETTER))),
         _text("mg-role", 0, 11, role_word(node)),
     )
 

@@ -92,7 +92,7 @@ def _finding(number: int, finding: Finding, outcome: Outcome, report: ScanReport
     yield from (page.paint(line, "bold") for line in page.walk(words.walk(finding, report), indent))
     for name, value in _facts(finding, outcome):
         yield from page.prose(f"{name}: {value}", indent)
-    for line in words.details(finding):
+    for line in words.details(finding, report.labels):
         yield from (page.paint(folded, "dim") for folded in page.prose(line, indent))
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-import json
+import re
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mergeguard.core.findings import Finding, Outcome, RowRef, ScanReport, Severity
@@ -16,6 +16,7 @@ MAX_BARS = 16
 MAX_DETAILS = 10
 """Entries of one detail that are spelt out for people; the machine formats have them all."""
 _DETAIL_LIMIT = 120
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Level(enum.Enum):
@@ -153,18 +154,21 @@ def behind(finding: Finding) -> str:
     return ", ".join(parts)
 
 
-def details(finding: Finding) -> list[str]:
-    """Return a finding's details as lines ``name: value``, long ones cut."""
-    return [f"{visible(name, 40)}: {line}" for name, value in finding.details.items() for line in _detail(value)]
-
-
-def _detail(value: object) -> Iterable[str]:
-    if isinstance(value, Mapping):
-        yield _listed([f"{visible(key, 40)} = {_scalar(each)}" for key, each in value.items()])
-    elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        yield _listed([_scalar(each) for each in value])
-    else:
-        yield _scalar(value)
+def details(finding: Finding, labels: Mapping[uuid.UUID, str]) -> list[str]:
+    """Return a finding's details for people: the single values on one line, then each list and mapping on its own."""
+    single: list[str] = []
+    lines: list[str] = []
+    for name, value in finding.details.items():
+        title = visible(name, 40).replace("_", " ")
+        if isinstance(value, Mapping):
+            lines.append(
+                f"{title}: {_listed([f'{_value(key, labels)} = {_value(value[key], labels)}' for key in value])}"
+            )
+        elif isinstance(value, list | tuple):
+            lines.append(f"{title}: {_listed([_entry(each, labels) for each in value])}")
+        else:
+            single.append(f"{title} {_value(value, labels)}")
+    return [", ".join(single), *lines] if single else lines
 
 
 def _listed(parts: list[str]) -> str:
@@ -172,9 +176,20 @@ def _listed(parts: list[str]) -> str:
     return "; ".join(parts[:MAX_DETAILS]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def _scalar(value: object) -> str:
-    if isinstance(value, Mapping):
-        return visible(", ".join(f"{key} {each}" for key, each in value.items()), _DETAIL_LIMIT)
-    if isinstance(value, list | tuple):
-        return visible(json.dumps(value, default=str, ensure_ascii=False), _DETAIL_LIMIT)
+def _entry(value: object, labels: Mapping[uuid.UUID, str]) -> str:
+    """Write one entry of a list; of a mapping the first value is what it is about."""
+    if not isinstance(value, Mapping) or not value:
+        return _value(value, labels)
+    (_, about), *rest = value.items()
+    facts = ", ".join(f"{visible(name, 40).replace('_', ' ')} {_value(each, labels)}" for name, each in rest)
+    return f"{_value(about, labels)} ({facts})" if facts else _value(about, labels)
+
+
+def _value(value: object, labels: Mapping[uuid.UUID, str]) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "yes", False: "no"}[value]
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, str) and _GUID.fullmatch(value):
+        return names((uuid.UUID(value),), labels)[0]
     return visible(value, _DETAIL_LIMIT)

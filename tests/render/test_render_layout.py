@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from mergeguard.core.findings import Picture, PictureNode, Role
 from mergeguard.render.components import strongly_connected
 from mergeguard.render.edges import curve, head
-from mergeguard.render.layout import Layout, Spacing, lay_out
+from mergeguard.render.layout import Layout, lay_out
+from mergeguard.render.places import Spacing, ring_places
 
 SPACING = Spacing(width=100, height=40, column_gap=50, row_gap=20, widest=900)
 EDGES = st.lists(st.tuples(st.integers(0, 14), st.integers(0, 14)), max_size=30)
@@ -115,6 +116,25 @@ def test_a_picture_of_nothing_has_no_size() -> None:
 def test_an_edge_to_a_node_that_is_not_drawn_is_left_out() -> None:
     picture = Picture((PictureNode(_guid(1), "a", Role.TREE),), ((_guid(1), _guid(9)),))
     assert set(lay_out(picture, SPACING).places) == {_guid(1)}
+
+
+@given(st.integers(2, 200))
+def test_a_ring_has_room_for_every_member_and_none_overlaps(size: int) -> None:
+    places = ring_places(size, SPACING)
+    assert len(places) == size
+    for (x, y), (other_x, other_y) in itertools.combinations(places, 2):
+        assert abs(x - other_x) >= SPACING.width or abs(y - other_y) >= SPACING.height
+    assert places[0][0] == min(x for x, _ in places)
+
+
+@given(st.lists(st.integers(-5, 5), min_size=1, max_size=8), st.integers(-5, 5), st.integers(-5, 5))
+def test_a_long_edge_never_runs_behind_another_node(rows: list[int], first: int, last: int) -> None:
+    others = [(150.0 * (column + 1), row * SPACING.row) for column, row in enumerate(rows)]
+    end = 150.0 * (len(rows) + 1)
+    points = curve((0.0, first * SPACING.row), (end, last * SPACING.row), SPACING, closed=False, others=others)
+    (left, height), (right, same) = points[3], points[6]
+    assert (left, right, height) == (SPACING.width / 2 + 50, end - SPACING.width / 2 - 50, same)
+    assert all(abs(y - height) > SPACING.height / 2 for _, y in others)
 
 
 _COORDINATE = st.floats(-2000, 2000).map(lambda value: round(value, 1))

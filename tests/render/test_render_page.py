@@ -91,7 +91,7 @@ def test_any_report_is_a_well_formed_drawing(
     frames, _ = drawn(report)
     nodes = [node for frame in frames for node in frame.picture.nodes]
     assert [each.text or "" for each in root.iter(f"{SVG}text") if each.get("class") == "mg-name"] == [
-        short_name(node) for node in nodes
+        short_name(node, 22) for node in nodes
     ]
     assert [each.text for each in root.iter(f"{SVG}text") if each.get("class") == "mg-role"] == [
         role_word(node) for node in nodes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import replace
 
 from hypothesis import given
@@ -76,11 +77,20 @@ def test_a_common_fix_is_said_once() -> None:
 
 
 def test_long_details_are_cut_and_say_so() -> None:
-    finding = Finding(
-        "MG003", Severity.INFO, "m", "f", details={"worst": list(range(12)), "kind": "x\ny", "n": {"a": 1}}
-    )
-    assert words.details(finding) == [
-        "worst: 0; 1; 2; 3; 4; 5; 6; 7; 8; 9 and 2 more",
-        "kind: x\\ny",
-        "n: a = 1",
+    finding = Finding("MG003", Severity.INFO, "m", "f", details={"worst": list(range(12)), "n": {"a": 1}})
+    assert words.details(finding, {}) == ["worst: 0; 1; 2; 3; 4; 5; 6; 7; 8; 9 and 2 more", "n: a = 1"]
+
+
+def test_details_name_guids_by_their_labels_and_read_like_words() -> None:
+    guid = uuid.UUID(int=7)
+    told = {
+        "row_count": 1200,
+        "simple": True,
+        "stored": None,
+        "kind": "x\ny",
+        "worst": [{"guid": str(guid), "rows": 3, "depth": 2}, {"guid": str(uuid.UUID(int=8))}, {}],
+    }
+    assert words.details(Finding("MG003", Severity.INFO, "m", "f", details=told), {guid: "Pacific/Yap"}) == [
+        "row count 1,200, simple yes, stored none, kind x\\ny",
+        "worst: Pacific/Yap (rows 3, depth 2); 00000000-0000-0000-0000-000000000008; {}",
     ]
