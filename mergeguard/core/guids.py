@@ -22,8 +22,8 @@ Bools: TypeAlias = npt.NDArray[np.bool_]
 EMPTY = uuid.UUID(int=0)
 """The all-zero guid: a value that tables hold where none was known."""
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "mergeguard")
-TOMBSTONE = uuid.uuid5(NAMESPACE, "deleted")
-"""Stands in the ``new`` column for every value that the profile calls *deleted*."""
+TOMBSTONE = uuid.uuid5(uuid.NAMESPACE_DNS, "tombstone.mergeguard")
+"""Stands in the ``new`` column for every value that the profile calls *deleted*; no text id can have it."""
 
 _SPELLING = re.compile(
     r"\s*(?:urn:uuid:)?([{(]?)([0-9a-f]{8})(-?)([0-9a-f]{4})\3([0-9a-f]{4})\3([0-9a-f]{4})\3([0-9a-f]{12})([)}]?)\s*",
