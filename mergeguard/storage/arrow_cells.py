@@ -31,6 +31,8 @@ def cells(kind: Kind, array: Array, byte_order: ByteOrder = "text") -> Cells:
 
     ``byte_order`` speaks of plain 16-byte values; Arrow's own uuid type is in text order by definition.
     """
+    if kind is Kind.TEXT and "uuid" in str(array.type):
+        return [None if value is None else str(value) for value in array.to_pylist()]
     array, byte_order = _stored(array, byte_order)
     if kind is Kind.GUID:
         return guid_cells(array, byte_order)

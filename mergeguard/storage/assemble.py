@@ -48,7 +48,7 @@ def _row_id_column(snapshot: Snapshot, merge: Merge) -> str | None:
 
 
 def _merge_selection(snapshot: Snapshot, merge: Merge) -> Selection:
-    kind = id_reader(merge.ids).kind
+    kind = id_reader(merge).kind
     optional = (
         (_row_id_column(snapshot, merge), Kind.ROW_ID),
         (merge.time, Kind.TIME),
@@ -66,7 +66,7 @@ def live_guids(snapshot: Snapshot, profile: Profile, progress: Progress = silent
     """
     if profile.live is None:
         return None
-    ids = id_reader(profile.merge.ids)
+    ids = id_reader(profile.merge)
     column: GrowingColumn[np.uint8] = GrowingColumn(np.uint8, 16)
     for (raw,) in _batches(snapshot, _live_selection(profile.live, ids.kind), progress, "reading live guids", column):
         cells = ids.cells(raw)
@@ -83,7 +83,7 @@ def type_table(snapshot: Snapshot, profile: Profile, progress: Progress = silent
     """Read the type of each guid; ``None`` where the profile declares no types. Raises as ``merge_table`` does."""
     if profile.types is None:
         return None
-    types, ids = profile.types, id_reader(profile.merge.ids)
+    types, ids = profile.types, id_reader(profile.merge)
     selection = Selection((Column(types.guid, ids.kind), Column(types.type, Kind.TEXT)), types.table)
     column: GrowingColumn[np.uint8] = GrowingColumn(np.uint8, 16)
     codes: GrowingColumn[np.int32] = GrowingColumn(np.int32)
@@ -103,7 +103,7 @@ def reference_counts(
     snapshot: Snapshot, reference: Reference, profile: Profile, progress: Progress = silent
 ) -> ReferenceCounts:
     """Read how often a reference column holds each guid. Raises as ``merge_table`` does."""
-    ids = id_reader(profile.merge.ids)
+    ids = id_reader(profile.merge)
     selection = Selection((Column(reference.column, ids.kind),), reference.table, counted=True)
     column: GrowingColumn[np.uint8] = GrowingColumn(np.uint8, 16)
     counts: GrowingColumn[np.int64] = GrowingColumn(np.int64)
@@ -130,7 +130,7 @@ def stored_lookup(snapshot: Snapshot, profile: Profile, progress: Progress = sil
         Column(lookup.depth, Kind.INTEGER),
         Column(lookup.status, Kind.TEXT),
     )
-    rows = LookupRows(id_reader(profile.merge.ids))
+    rows = LookupRows(id_reader(profile.merge))
     for batch in _batches(snapshot, Selection(columns, lookup.table), progress, "reading the lookup", *rows.columns):
         rows.add(batch)
     return rows.lookup()

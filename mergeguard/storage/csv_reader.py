@@ -56,15 +56,15 @@ class CsvTable:
         """Yield the wanted columns, each given by its place and kind, in the order of the file."""
         _, rest = self._opened()
         for block in rest:
-            if not self._fast or b'"' in block.data:
-                # From the first quote on, only the csv module knows where a row ends.
-                yield from self._parsed(itertools.chain([block], rest), wanted)
-                return
-            plain = plain_block(block, len(self.names), self._delimiter)
-            if plain is None:
+            plain = plain_block(block, len(self.names), self._delimiter) if self._fast else None
+            if plain is not None:
+                yield tuple(_plain_cells(plain, column, kind) for column, kind in wanted)
+            elif self._fast and b'"' not in block.data:
                 yield from self._parsed(iter([block]), wanted)
             else:
-                yield tuple(_plain_cells(plain, column, kind) for column, kind in wanted)
+                # From such a quote on, only the csv module knows where a row ends.
+                yield from self._parsed(itertools.chain([block], rest), wanted)
+                return
 
     def _opened(self) -> tuple[list[str], Iterator[Block]]:
         """Return the header's names, and the blocks behind it."""

@@ -5,6 +5,7 @@ A text id gets a guid of its own (``core.guids.text_id``) and keeps its text as 
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
@@ -13,7 +14,7 @@ import numpy as np
 
 from mergeguard.core import guids
 from mergeguard.core.guids import Bools
-from mergeguard.storage.profile import Ids
+from mergeguard.storage.profile import ByteOrder, Merge
 from mergeguard.storage.source import Cells, GuidCells, Kind
 
 CUT = 80
@@ -75,6 +76,7 @@ class Deleted:
 
 NOTHING_DELETED = Deleted()
 _ZEROS = bytes(16)
+_RAW = re.compile(r"0x([0-9a-f]{32})", re.IGNORECASE)
 
 
 class GuidIds:
@@ -95,11 +97,16 @@ class GuidIds:
 
 
 class TextIds:
-    """Ids of any text: what is a guid in any spelling stays that guid, the rest is named by its text."""
+    """Ids of any text: what is a guid in any spelling stays that guid, the rest is named by its text.
+
+    Args:
+        byte_order: of 16 raw bytes, which a source that is asked for text spells as ``0x`` and 32 digits.
+    """
 
     kind = Kind.TEXT
 
-    def __init__(self) -> None:
+    def __init__(self, byte_order: ByteOrder = "text") -> None:
+        self._byte_order = byte_order
         self._texts = Labels()
         self._packed: dict[str | None, bytes] = {}
         self.labels: Mapping[uuid.UUID, str] = self._texts
@@ -111,8 +118,10 @@ class TextIds:
             column, good = guids.parse_column(values)
             if good.all():
                 return deleted.bury(GuidCells(column))
+        # The same text may be an id in one column and mean deleted in the other.
+        kept = [None if deleted.holds(value) else value for value in values] if deleted.texts else values
         known = self._packed.get
-        packed = [known(value) or self._learn(value, deleted) for value in values]
+        packed = [known(value) or self._learn(value) for value in kept]
         bad = {row: values[row] for row, guid in enumerate(packed) if guid is None}
         return deleted.bury(GuidCells(guids.from_bytes(b"".join(guid or _ZEROS for guid in packed)), bad))
 
@@ -126,11 +135,11 @@ class TextIds:
         column[list(texts)] = guids.from_bytes(packed)
         return GuidCells(column, {row: value for row, value in cells.bad.items() if row not in texts})
 
-    def _learn(self, value: str | None, deleted: Deleted) -> bytes | None:
+    def _learn(self, value: str | None) -> bytes | None:
         text = (value or "").strip()
-        if not text or deleted.holds(text):
+        if not text:
             return None
-        guid = guids.parse(text)
+        guid = self._parsed(text)
         if guid is not None:
             # Not remembered: a table of guids would fill the memory with them.
             return guid.bytes
@@ -138,6 +147,13 @@ class TextIds:
         self._packed[value] = packed
         self._texts.add(packed, text)
         return packed
+
+    def _parsed(self, text: str) -> uuid.UUID | None:
+        raw = _RAW.fullmatch(text)
+        if raw is None:
+            return guids.parse(text)
+        packed = bytes.fromhex(raw[1])
+        return uuid.UUID(bytes_le=packed) if self._byte_order == "sqlserver" else uuid.UUID(bytes=packed)
 
 
 def good_rows(cells: GuidCells) -> Bools | None:
@@ -149,6 +165,6 @@ def good_rows(cells: GuidCells) -> Bools | None:
     return good
 
 
-def id_reader(ids: Ids) -> GuidIds | TextIds:
+def id_reader(merge: Merge) -> GuidIds | TextIds:
     """Return the reader for a profile's ``ids`` setting."""
-    return TextIds() if ids == "text" else GuidIds()
+    return TextIds(merge.byte_order) if merge.ids == "text" else GuidIds()

@@ -31,7 +31,7 @@ class MergeRows:
     """
 
     def __init__(self, merge: Merge, *, numbered: bool) -> None:
-        self._ids = id_reader(merge.ids)
+        self._ids = id_reader(merge)
         self._deleted = Deleted(merge.deleted_values)
         self._numbered = numbered
         self._old: GrowingColumn[np.uint8] = GrowingColumn(np.uint8, 16)

@@ -1,7 +1,7 @@
-"""A block of delimited text without quotes, cut into cells by NumPy: no Python step a row for guids.
+"""A block of delimited text cut into cells by NumPy: no Python step a row for guids.
 
-Only for text where a delimiter is a delimiter and a line end is a line end; everything else goes to the csv module
-(``storage.csv_reader``), and the tests hold both to the same cells.
+Only for text where a delimiter is a delimiter and a line end is a line end, because quotes stand around whole cells or
+not at all; everything else goes to the csv module (``storage.csv_reader``). The tests hold both to the same cells.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mergeguard.storage.source import GuidCells
 from mergeguard.storage.text_blocks import Block
 from mergeguard.storage.text_guids import Places, guids_at
 
-_LF, _CR = ord("\n"), ord("\r")
+_LF, _CR, _QUOTE = ord("\n"), ord("\r"), ord('"')
 
 
 class PlainBlock:
@@ -56,7 +56,7 @@ def plain_block(block: Block, width: int, delimiter: str) -> PlainBlock | None:
     text = np.frombuffer(data, np.uint8)
     marks = np.flatnonzero((text == ord(delimiter)) | (text == _LF))
     rows, left = divmod(len(marks), width)
-    if left or b'"' in data:
+    if left:
         return None
     ends_line = text[marks].reshape(rows, width) == _LF
     if not ends_line[:, -1].all() or ends_line[:, :-1].any():
@@ -72,10 +72,25 @@ def _cells(data: bytes, text: npt.NDArray[np.uint8], starts: Places, ends: Place
         before = text[ends[:, -1] - 1] == _CR
         if np.count_nonzero(before) != returns:
             return None
-        ends = ends.copy()
         ends[:, -1] -= before
     lengths = ends - starts
     # A blank line is no row, and a cell beyond the csv module's limit is for it to refuse.
     if lengths.max() > csv.field_size_limit() or (lengths.shape[1] == 1 and not lengths.all()):
         return None
+    if b'"' in data and not _unquoted(text, starts, ends):
+        return None
     return PlainBlock(data, starts, ends)
+
+
+def _unquoted(text: npt.NDArray[np.uint8], starts: Places, ends: Places) -> bool:
+    """Leave out the quotes around cells, in place; ``False`` where there are others.
+
+    If every quote is the first or last character of a cell that has both, none of them hides a delimiter, a line end
+    or another quote.
+    """
+    quoted = (ends - starts > 1) & (text[starts] == _QUOTE) & (text[ends - 1] == _QUOTE)
+    if 2 * np.count_nonzero(quoted) != np.count_nonzero(text == _QUOTE):
+        return False
+    starts += quoted
+    ends -= quoted
+    return True

@@ -18,7 +18,7 @@ from mergeguard.core import guids
 from mergeguard.core.table import MAX_REJECTED
 from mergeguard.storage import assemble
 from mergeguard.storage.growing import GrowingColumn
-from mergeguard.storage.profile import Live, Lookup, Merge, Profile, Reference, Types
+from mergeguard.storage.profile import ByteOrder, Live, Lookup, Merge, Profile, Reference, Types
 from mergeguard.storage.source import Batch, Column, GuidCells, Kind, Progress, Selection, silent
 
 POOL = [uuid.UUID(int=number) for number in (0, 1, 2, 3 << 96, (1 << 128) - 1)]
@@ -135,6 +135,23 @@ def test_a_type_before_a_guid_makes_it_a_text_id_of_its_own() -> None:
     text = f"malware--{POOL[1]}"
     table = assemble.merge_table(Tables(merges=merges([(text, str(POOL[1]))])), profile(ids="text"))
     assert guids.to_uuid(table.old, 0) == guids.text_id(text) != POOL[1] == guids.to_uuid(table.new, 0)
+
+
+def test_a_text_can_be_an_id_on_one_side_and_mean_deleted_on_the_other() -> None:
+    declared = profile(ids="text", deleted_values=("gone",))
+    table = assemble.merge_table(Tables(merges=merges([("gone", "a"), ("b", " gone ")])), declared)
+    assert guids.to_uuids(table.old) == [guids.text_id("gone"), guids.text_id("b")]
+    assert guids.to_uuids(table.new) == [guids.text_id("a"), guids.TOMBSTONE]
+
+
+@pytest.mark.parametrize("order", ["text", "sqlserver"])
+def test_raw_bytes_read_as_text_are_still_the_guid(order: ByteOrder) -> None:
+    guid = uuid.uuid4()
+    raw = guid.bytes_le if order == "sqlserver" else guid.bytes
+    declared = profile(ids="text", byte_order=order)
+    table = assemble.merge_table(Tables(merges=merges([("0x" + raw.hex(), "0x12")])), declared)
+    assert guids.to_uuids(table.old) == [guid]
+    assert table.labels == {guids.text_id("0x12"): "0x12"}
 
 
 @given(st.lists(st.one_of(st.integers(-5, 5), st.sampled_from(["7", "a"]))), st.integers(1, 4))

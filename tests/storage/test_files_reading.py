@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mergeguard.core import guids
@@ -144,7 +144,8 @@ def test_a_plain_file_takes_the_fast_way(monkeypatch: pytest.MonkeyPatch) -> Non
     rows = [[str(uuid.UUID(int=n)), f"{{{uuid.UUID(int=n + 1)}}}", str(n), "2024-01-01", "é"] for n in range(50)]
     expected = table_of(delimited(rows), fast=False)
     monkeypatch.setattr("mergeguard.storage.csv_reader.CsvTable._parsed", refuse)
-    assert same(table_of(delimited(rows), batch_rows=10), expected)
+    for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC):
+        assert same(table_of(delimited(rows, quoting=quoting), batch_rows=10), expected)
 
 
 def test_rows_without_an_id_are_named_by_their_number_among_the_data_rows() -> None:
@@ -174,11 +175,17 @@ def test_the_header_may_be_quoted_and_padded_and_come_late() -> None:
         assert len(table_of(content, profile=Profile(), batch_rows=batch_rows)) == 1
 
 
-@given(st.text(st.sampled_from(',\n\r"aé\u2028'), max_size=12), st.integers(1, 3))
+@settings(max_examples=1000)
+@given(
+    st.lists(st.sampled_from([",", "\n", "\r\n", '"', '""', '"a"', '"é"', "a\u2028"])).map("".join), st.integers(1, 3)
+)
+@example('"",""\n"a",b', 2)
+@example('"a"",""b"\n', 2)
+@example('a,"b\nc",d\n', 2)
 def test_a_block_is_cut_as_the_csv_module_would_or_not_at_all(text: str, width: int) -> None:
     block = plain_block(Block(Path("x.csv"), text.encode(), 0, 0), width, ",") if text else None
     if block is not None:
-        parsed = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
+        parsed = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
         found = [block.texts(column) for column in range(width)]
         assert found == [[row[column] for row in parsed] for column in range(width)]
         assert {len(row) for row in parsed} == {width}

@@ -83,6 +83,8 @@ def test_the_uuid_type_is_in_text_order_whatever_the_profile_says(values: list[b
     expected = shown(database_cells.guid_cells(values))
     for found in (array, through_parquet(array)):
         assert shown(arrow_cells.cells(Kind.GUID, found, "sqlserver")) == expected
+        as_texts = [value and str(uuid.UUID(bytes=value)) for value in values]
+        assert shown(arrow_cells.cells(Kind.TEXT, found, "sqlserver")) == as_texts
 
 
 @given(
