@@ -119,5 +119,5 @@ def merge_pairs(draw: st.DrawFn, *, deleted: bool = False) -> list[Pair]:
 def with_live(draw: st.DrawFn) -> tuple[list[Pair], frozenset[uuid.UUID] | None]:
     """Draw a table and, or not, which of its guids (and of others) are live."""
     pairs = draw(merge_pairs(deleted=True))
-    known = sorted({guid for pair in pairs for guid in pair} - {TOMBSTONE}) + [guid(99)]
+    known = [*sorted({guid for pair in pairs for guid in pair} - {TOMBSTONE}), guid(99)]
     return pairs, draw(st.none() | st.frozensets(st.sampled_from(known)))
