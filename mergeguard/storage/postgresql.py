@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import sqlalchemy as sa
 
-from mergeguard.errors import CannotCheck
 from mergeguard.storage import postgresql_arrow, postgresql_doctor
 from mergeguard.storage.database import DatabaseSnapshot, DatabaseSource
 from mergeguard.storage.postgresql_columns import Relation, Travelling, relation, travelling
@@ -57,16 +56,6 @@ class PostgresqlSnapshot(DatabaseSnapshot):
 
     def batches(self, selection: Selection) -> Iterator[Batch]:
         """Read the selection by the fastest way that fits it."""
-        try:
-            yield from self._batches(selection)
-        except UnicodeDecodeError:
-            raise CannotCheck(
-                f"{self.source.info.target}: a text is not UTF-8",
-                hint="the database's encoding is SQL_ASCII, so the server cannot say what its bytes mean; "
-                "cast the column in a view, or export it",
-            ) from None
-
-    def _batches(self, selection: Selection) -> Iterator[Batch]:
         found = None if selection.query is not None else self._relation(selection)
         columns = None if found is None else travelling(selection, found)
         if found is not None and columns is not None and self._fits_blocks(found, selection):
