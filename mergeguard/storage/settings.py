@@ -82,7 +82,7 @@ SETTINGS: Final = (
     Setting(
         "fail_on",
         "error, warning, info, none or new",
-        "Lowest severity that makes the exit code 1; `new` means findings that the history has never seen.",
+        "Lowest severity that makes the exit code 1; `new`: findings that were not there the night before.",
         setting_values.one_of("error", "warning", "info", "none", "new"),
         "error",
     ),
@@ -130,7 +130,7 @@ SETTINGS: Final = (
     Setting(
         "history",
         "path or none",
-        "File that keeps each night's counts and fingerprints; `none` keeps nothing.",
+        "File that keeps each night's counts and fingerprints (`scan --remember`); `none` keeps nothing.",
         setting_values.path_or_none,
         default_text="`$XDG_STATE_HOME/mergeguard/history.db`",
     ),

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+from make_names import NEW, OLD, TABLE
 
 Column: TypeAlias = "np.ndarray[Any, Any]"
 LONGEST = 100_000
 CHUNK = 1 << 20
-TABLE, OLD, NEW = "ResourceMerge", "OldGuid", "NewGuid"
 
 
 def shape(rows: int, rng: np.random.Generator) -> tuple[Column, Column]:

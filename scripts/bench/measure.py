@@ -35,7 +35,10 @@ class Run:
 
 
 def run(command: Sequence[str | Path], *, codes: Sequence[int] = (0,)) -> Run:
-    """Run a child to its end; its peak memory is its own, children of its own included."""
+    """Run a child to its end.
+
+    Its peak memory begins with that of this process, from which it is forked: keep NumPy and drivers out of here.
+    """
     environment = {**os.environ, "PYTHONPATH": f"{CHECKOUT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         start = time.perf_counter()
@@ -54,6 +57,14 @@ def run(command: Sequence[str | Path], *, codes: Sequence[int] = (0,)) -> Run:
 def script(name: str, *arguments: object) -> Sequence[str]:
     """Return the command of a script of this folder."""
     return [sys.executable, str(HERE / name), *map(str, arguments)]
+
+
+def mergeguard(*arguments: object) -> Sequence[str]:
+    """Return the command line of this checkout, as its console script starts it."""
+    return [sys.executable, "-c", "from mergeguard.cli import main; main()", *map(str, arguments)]
+
+
+PROFILE = ("--profile", HERE / "profile.toml")
 
 
 def answer(command: Sequence[str | Path]) -> dict[str, Any]:
