@@ -77,6 +77,9 @@ class DatabaseSnapshot:
     default_row_id: ClassVar[str | None] = None
     """The column that names a row where the profile declares none, if the database has such a thing."""
 
+    streams: ClassVar[bool] = True
+    """Whether a read asks for a server-side cursor; a driver that never holds all rows does without."""
+
     # Hooks: what a dialect may do better.
 
     def batches(self, selection: Selection) -> Iterator[Batch]:
@@ -120,12 +123,14 @@ class DatabaseSnapshot:
             # As it stands: a query may start with WITH or leave its column without a name; columns go by position.
             return sa.text(selection.query.replace(":", r"\:"))
         columns = [self.expression(column) for column in selection.columns]
-        statement = sa.select(*columns).select_from(self.from_clause(selection))
-        for name, value in selection.where:
-            statement = statement.where(self.as_text(sa.column(sa.quoted_name(name, quote=True))) == value)
+        statement = sa.select(*columns).select_from(self.from_clause(selection)).where(*self.filters(selection))
         if selection.counted:
             statement = statement.add_columns(sa.func.count()).group_by(*columns)
         return statement
+
+    def filters(self, selection: Selection) -> list[sa.ColumnElement[bool]]:
+        """Return the selection's equality filters, compared as text."""
+        return [self.as_text(sa.column(sa.quoted_name(name, quote=True))) == value for name, value in selection.where]
 
     def from_clause(self, selection: Selection) -> sa.FromClause:
         """Return the selection's table, quoted and qualified, or its query as a subquery."""
@@ -143,7 +148,7 @@ class DatabaseSnapshot:
 
     def fetch(self, statement: sa.Executable, kinds: Sequence[Kind]) -> Iterator[Batch]:
         """Execute a statement and turn what the driver's cursor gives into cells, one column a kind."""
-        result = self.connection.execute(statement, execution_options={"stream_results": True})
+        result = self.connection.execute(statement, execution_options={"stream_results": self.streams})
         try:
             if not result.returns_rows or len(result.keys()) < len(kinds):
                 raise UnknownSchema(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import sqlalchemy as sa
 
@@ -16,35 +17,37 @@ from mergeguard.errors import CannotCheck, UsageError
 from mergeguard.storage import sqlite_doctor, sqlite_file
 from mergeguard.storage.database import DatabaseSnapshot, DatabaseSource
 from mergeguard.storage.profile import Lookup, Profile
-from mergeguard.storage.source import Batch, Kind, LookupChange, Options, Progress, Selection, silent
-from mergeguard.storage.sqlite_arrow import ArrowReader
+from mergeguard.storage.source import Batch, Column, Kind, LookupChange, Options, Progress, Selection, silent
 from mergeguard.storage.sqlite_lookup import SqliteLookupWriter
+from mergeguard.storage.sqlite_packed import PackedReader
 
 FETCH_ROWS = 2000
 """Rows fetched at a time: more of them at once overflow the processor's cache and wake the garbage collector."""
-FAST_FROM = 50_000
-"""Rows from which on loading the fast driver pays."""
-ROW_IDS = frozenset({"rowid", "oid", "_rowid_"})
+ROW_IDS = ("rowid", "oid", "_rowid_")
+"""The names of the hidden row id; a column of the table may take one of them away."""
 _TABLE_KIND = sa.text("SELECT type FROM sqlite_master WHERE name = :name COLLATE NOCASE AND type IN ('table', 'view')")
+_DEFINITION = sa.text("SELECT sql FROM sqlite_master WHERE name = :table COLLATE NOCASE AND type = 'table'")
+_PRIMARY_KEY = sa.text("SELECT name, type FROM pragma_table_info(:table) WHERE pk > 0")
 _UNDECODABLE = "Could not decode to UTF-8"
 
 
 class SqliteSnapshot(DatabaseSnapshot):
-    """One read transaction; a second connection of ADBC, where one is made, sees the same state."""
+    """One read transaction on one connection."""
 
     source: SqliteSource
+    streams: ClassVar[bool] = False
     default_row_id: ClassVar[str | None] = "rowid"
 
     def __init__(self, source: DatabaseSource, connection: sa.Connection, isolation: str) -> None:
         super().__init__(source, connection, isolation)
         self.fetch_rows = min(FETCH_ROWS, source.options.batch_rows)
-        self._arrow: ArrowReader | None = None
         self._counts: dict[str, int] = {}
 
     def batches(self, selection: Selection) -> Iterator[Batch]:
-        """Read the selection by the fastest way that fits it."""
-        batches = self._arrow_batches(selection)
-        return self.read_rows(selection) if batches is None else batches
+        """Read the selection packed, where it is one of a table that is stored by a key; else row by row."""
+        key = None if selection.query is not None or selection.counted else self._key(selection)
+        packed = None if key is None else PackedReader(self, selection, key[0], by_rowid=key[1]).batches()
+        return self.read_rows(selection) if packed is None else packed
 
     def fetch(self, statement: sa.Executable, kinds: Sequence[Kind]) -> Iterator[Batch]:
         """Read through the driver's cursor; texts that are no UTF-8 are read with their wrong bytes replaced."""
@@ -102,23 +105,30 @@ class SqliteSnapshot(DatabaseSnapshot):
         """The driver's own connection."""
         return cast("sqlite3.Connection", self.connection.connection.driver_connection)
 
-    def close(self) -> None:
-        """Close the fast driver's connection, if there is one."""
-        if self._arrow is not None:
-            self._arrow.close()
+    def is_rowid(self, selection: Selection, column: Column) -> bool:
+        """Say whether a column is the row id of its table, under one of its names or as INTEGER PRIMARY KEY."""
+        _, name = self.resolve(selection.table or self.source.profile.merge.table)
+        if all(not self.same_name(known["name"], column.name) for known in self.inspector.get_columns(name)):
+            return _folded(column.name) in ROW_IDS
+        key = self.connection.execute(_PRIMARY_KEY, {"table": name}).all()
+        if [(_folded(one), _folded(kind)) for one, kind in key] != [(_folded(column.name), "integer")]:
+            return False
+        # INTEGER PRIMARY KEY DESC is, for history's sake, an index like any other.
+        return not re.search(r"\bDESC\b", str(self.connection.scalar(_DEFINITION, {"table": name})), re.IGNORECASE)
 
-    def _arrow_batches(self, selection: Selection) -> Iterator[Batch] | None:
-        opening = self.source.opening
-        # Two libraries cannot be put on one snapshot of a log that others append to.
-        fits = self.source.options.fast and opening is not None and (opening.immutable or not opening.wal)
-        if not fits or opening is None or selection.query is not None:
+    def _key(self, selection: Selection) -> tuple[sa.ColumnElement[Any], bool] | None:
+        """Return the column that a table is stored by and whether it is the row id; ``None`` where there is no one."""
+        if self.connection.exec_driver_sql("PRAGMA encoding").scalar() != "UTF-8":
             return None
-        rows = self.count(selection)
-        if rows is None or rows < self.source.fast_from:
+        _, name = self.resolve(selection.table or self.source.profile.merge.table)
+        own = {_folded(known["name"]) for known in self.inspector.get_columns(name)}
+        hidden = next((one for one in ROW_IDS if one not in own), None)
+        if hidden is not None and self._has(name, hidden):
+            return sa.column(sa.quoted_name(hidden, quote=True)), True
+        if hidden is None or self._is_view(name) or any(_folded(one.name) in ROW_IDS for one in selection.columns):
             return None
-        if self._arrow is None:
-            self._arrow = ArrowReader(self, opening.uri)
-        return self._arrow.batches(selection)
+        key = self.inspector.get_pk_constraint(name)["constrained_columns"]
+        return (sa.column(sa.quoted_name(key[0], quote=True)), False) if len(key) == 1 else None
 
     def _has(self, name: str, column: str) -> bool:
         """Say whether a table has this row id, of its own or hidden."""
@@ -157,7 +167,6 @@ class SqliteSource(DatabaseSource):
         self.path = Path(name).absolute()
         self.opening: sqlite_file.Opening | None = None
         """How the open snapshot reads the file."""
-        self.fast_from = FAST_FROM
         self._writing: sa.Engine | None = None
 
     @contextmanager
@@ -174,10 +183,7 @@ class SqliteSource(DatabaseSource):
             with super().snapshot() as opened:
                 snapshot = cast("SqliteSnapshot", opened)
                 snapshot.notes.extend(f"to read a database in WAL mode, SQLite made {name}" for name in opening.made())
-                try:
-                    yield snapshot
-                finally:
-                    snapshot.close()
+                yield snapshot
         except CannotCheck:
             # Pages that change under a reader look like damage: the change is the better explanation.
             opening.verify()

@@ -17,7 +17,7 @@ from mergeguard.core import guids
 from mergeguard.core.guids import Guids
 from mergeguard.storage.database_lookup import PHASE, GuidForm, LookupWriter
 from mergeguard.storage.source import LookupChange, Progress
-from mergeguard.storage.sqlite_arrow import sample
+from mergeguard.storage.sqlite_packing import sample
 
 Rows: TypeAlias = npt.NDArray[np.intp]
 Bytes: TypeAlias = npt.NDArray[np.uint8]
