@@ -72,7 +72,7 @@ class ArrowReader:
         order = self._snapshot.source.profile.merge.byte_order
         finished = False
         try:
-            for batch in reader:
+            while (batch := self._next(reader)) is not None:
                 if batch.num_rows:
                     yield tuple(arrow_cells.cells(kind, batch.column(at), order) for at, kind in enumerate(kinds))
             finished = True
@@ -81,6 +81,15 @@ class ArrowReader:
                 cursor.close()
             else:
                 self._drop(cursor)
+
+    def _next(self, reader: Adbc) -> Adbc:
+        """Return the next batch, ``None`` at the end."""
+        try:
+            return next(reader, None)
+        except OSError as error:  # as Arrow calls whatever happens to a stream
+            from adbc_driver_manager import AdbcStatusCode, OperationalError  # noqa: PLC0415 - an optional package
+
+            raise OperationalError(str(error), status_code=AdbcStatusCode.IO) from None
 
     def _drop(self, cursor: Adbc) -> None:
         """End a read in the middle: the server may still be sending, so the connection goes too."""
