@@ -74,19 +74,21 @@ def _column_names(old: str, new: str) -> float:
 
 def identities(tables: Sequence[TableSample]) -> list[tuple[TableSample, ColumnSample]]:
     """List the columns that may name the row's own resource, the likeliest first."""
-    pointed = [f"{key.table}.{key.target}".lower() for table in tables for key in table.foreign_keys]
+    pointed = {(key.table.lower(), key.target.lower()) for table in tables for key in table.foreign_keys}
+
+    def declared(table: TableSample, column: ColumnSample) -> bool:
+        return (table.name.lower(), column.name.lower()) in pointed
 
     def likely(entry: tuple[TableSample, ColumnSample]) -> float:
         table, column = entry
-        declared = pointed.count(f"{table.name}.{column.name}".lower()) > 0
-        return naming.resource_table(table.name) + 0.5 * declared + 0.3 * naming.bare(column.name)
+        return naming.resource_table(table.name) + 0.5 * declared(table, column) + 0.3 * naming.bare(column.name)
 
     found = [
         (table, column)
         for table in tables
         if not naming.view_like(table.name) and not naming.data_class(table.name)
         for column in table.guid_columns
-        if naming.identity_column(column.name, table.name) and column.unique
+        if column.unique and (naming.identity_column(column.name, table.name) or declared(table, column))
     ]
     return sorted(found, key=lambda entry: -likely(entry))
 
@@ -147,7 +149,7 @@ def live_identity(weighed: Weighed, known: Sequence[Identity]) -> tuple[Identity
     """Choose the column that holds what is live: the terminals, and not the olds. Also say why."""
     others = [identity for identity in known if identity.table is not weighed.pair.table]
     if not len(weighed.terminals):
-        named = [identity for identity in others if naming.resource_table(identity.table.name) >= 0.3]
+        named = [identity for identity in others if _named(identity) > 0]
         return next(iter(named), None), ["by its name alone: there are no merges to compare with"]
     fits = [
         identity

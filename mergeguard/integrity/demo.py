@@ -89,7 +89,7 @@ def demo_rows() -> Tables:
     tables: Tables = {
         "ResourceType": [{"Guid": _type(name), "Name": name} for name in (_ZONE, _REGION, _COMPUTER)],
         "Item": [_item(name, _REGION if name in _REGIONAL else _ZONE) for name in names],
-        "ItemResource": [{"Guid": _guid(name), "IsManaged": 0} for name in live],
+        "ItemResource": [{"Guid": _guid(name), "IsManaged": False} for name in live],
         "ResourceMerge": [_merge(number, link) for number, link in enumerate(links, 1)],
         "ResourceTypeMergeKey": [
             {"ResourceTypeGuid": _type(_ZONE), "KeyName": "name"},
@@ -98,9 +98,9 @@ def demo_rows() -> Tables:
         # The last one was left behind when its guid was merged away.
         "ResourceKey": [_key(name, "name", name) for name in (*live, "Asia/Calcutta")],
     }
+    _add(tables, _leftovers())
     for name, zone in _COMPUTERS.items():
         _add(tables, _computer(name, zone))
-    _add(tables, _leftovers())
     return tables
 
 
@@ -146,7 +146,7 @@ def _computer(name: str, zone: str) -> Iterator[tuple[str, dict[str, object]]]:
     me: dict[str, object] = {"_ResourceGuid": _guid(name)}
     domain = "example.test"
     yield "Item", _item(name, _COMPUTER)
-    yield "ItemResource", {"Guid": _guid(name), "IsManaged": 1}
+    yield "ItemResource", {"Guid": _guid(name), "IsManaged": True}
     yield "ResourceKey", _key(name, "name.domain", f"{name}.{domain}".lower())
     yield "ResourceAssociation", _association(name, zone)
     yield "Inv_Identification", me | {"Name": name, "Domain": domain, "OSName": "Linux"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-IDENTITY = frozenset({"guid", "uuid", "gid", "id"})
+IDENTITY = frozenset({"guid", "uuid", "gid", "uid", "id"})
 OWN_PREFIX = "mergeguard_"
 
 _MERGE_TABLE = {
@@ -48,19 +48,26 @@ _ROW_ID = {"id": 1.0, "rowid": 1.0, "seq": 0.8, "sequence": 0.8, "no": 0.7, "num
 _TYPE = {"type": 1.0, "kind": 0.9, "class": 0.8, "category": 0.7}
 _KNOWN = frozenset({*_MERGE_TABLE, *_OLD, *_NEW, *_RESOURCE, *_NO_RESOURCE, *_TIME, *_REASON, *_ROW_ID, *_TYPE})
 _VOCABULARY = _KNOWN | IDENTITY | {"name", "value", "component", "software", "parent", "child", "inventory", "row"}
+_SUFFIX = re.compile(r"\.(csv|tsv|parquet)(\.gz)?$", re.IGNORECASE)
 _PART = re.compile(r"[A-Z]+(?![^\W\d_A-Z])|[A-Z]?[^\W\d_A-Z]+|\d+")
 
 
 def words(name: str) -> tuple[str, ...]:
     """Cut a name into lower-case words: ``_ResourceGuid``, ``resource_guid`` and ``resourceguid`` are the same.
 
-    A schema before a dot is left out. A word without a joint is cut only where known words explain all of it.
+    A schema before a dot and the suffix of a file are left out. A word without a joint is cut only where known words
+    explain all of it.
     """
-    parts = _PART.findall(name.rpartition(".")[2])
+    parts = _PART.findall(unqualified(name))
     found: list[str] = []
     for part in parts:
         found += _unglued(part.lower()) or [part.lower()]
     return tuple(found)
+
+
+def unqualified(name: str) -> str:
+    """Return a table's own name, without its schema or the suffix of its file."""
+    return _SUFFIX.sub("", name).rpartition(".")[2]
 
 
 def _unglued(word: str) -> list[str] | None:
@@ -154,5 +161,5 @@ def data_class(name: str) -> bool:
 
 def view_like(name: str) -> bool:
     """Say whether a name follows the habits of views: ``vItem``, ``vRM_Computer``, ``v_item``, ``item_view``."""
-    last = name.rpartition(".")[2]
+    last = unqualified(name)
     return re.match(r"v(_|[A-Z])", last) is not None or words(last)[-1:] == ("view",)

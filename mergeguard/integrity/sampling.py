@@ -127,7 +127,7 @@ def survey(source: Source, rows: int, spent: Spent, progress: Progress) -> Surve
 
 
 def _own(name: str) -> bool:
-    return name.rpartition(".")[2].lower().startswith(naming.OWN_PREFIX)
+    return naming.unqualified(name).lower().startswith(naming.OWN_PREFIX)
 
 
 def _sample(snapshot: Snapshot, table: str, rows: int) -> TableSample:
