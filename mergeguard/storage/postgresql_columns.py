@@ -98,10 +98,14 @@ _COLUMNS = sa.text("""
 """)
 
 
+def quoted(*names: str | None) -> str:
+    """Return a qualified name in quotes; SQLAlchemy's would double each % too, as a format needs it."""
+    return ".".join('"' + name.replace('"', '""') + '"' for name in names if name)
+
+
 def relation(connection: sa.Connection, schema: str | None, table: str) -> Relation | None:
     """Ask the catalogue about a table; ``None`` where there is none of that name."""
-    quote = connection.dialect.identifier_preparer.quote_identifier
-    name = {"name": ".".join(quote(part) for part in (schema, table) if part)}
+    name = {"name": quoted(schema, table)}
     row = connection.execute(_RELATION, name).one_or_none()
     if row is None:
         return None

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from mergeguard.storage.postgresql_columns import quoted
+
 if TYPE_CHECKING:
     from mergeguard.storage.postgresql import PostgresqlSnapshot
 
@@ -20,8 +22,7 @@ _READ_ONLY_TRANSACTION = "25006"
 
 def checks(snapshot: PostgresqlSnapshot) -> Sequence[Row]:
     """Return (check, finding, fine?) rows about versions, the login's rights and the read-only transaction."""
-    rows = [_fast_driver(snapshot), _encryption(snapshot), *_rights(snapshot), _read_only(snapshot)]
-    return [row for row in rows if row is not None]
+    return [_fast_driver(snapshot), _encryption(snapshot), *_rights(snapshot), _read_only(snapshot)]
 
 
 def _fast_driver(snapshot: PostgresqlSnapshot) -> Row:
@@ -44,8 +45,7 @@ def _rights(snapshot: PostgresqlSnapshot) -> list[Row]:
     found = snapshot.find(snapshot.source.profile.merge.table)
     if found is None:
         return []
-    quote = snapshot.connection.dialect.identifier_preparer.quote_identifier
-    name = ".".join(quote(part) for part in found if part)
+    name = quoted(*found)
     may_read = _has(snapshot, name, "SELECT")
     writes = [right for right in _RIGHTS if _has(snapshot, name, right)]
     could = f"could also {', '.join(writes)}; a read-only login is safer" if writes else "may not write it"

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from mergeguard.core import guids
 from mergeguard.core.guids import Guids
 from mergeguard.storage.database_lookup import PHASE, LookupWriter
-from mergeguard.storage.postgresql_columns import relation
+from mergeguard.storage.postgresql_columns import quoted, relation
 from mergeguard.storage.source import LookupChange, Progress
 
 if TYPE_CHECKING:
@@ -106,9 +106,8 @@ class PostgresqlLookupWriter(LookupWriter):
             copy.write(_TRAILER)
 
     def _copy_statement(self) -> bytes:
-        preparer = self.connection.dialect.identifier_preparer
-        columns = ", ".join(preparer.quote_identifier(column.name) for column in self.table.columns)
-        return f"COPY {preparer.format_table(self.table)} ({columns}) FROM STDIN (FORMAT BINARY)".encode()
+        columns = ", ".join(quoted(column.name) for column in self.table.columns)
+        return f"COPY {quoted(self.table.schema, self.table.name)} ({columns}) FROM STDIN (FORMAT BINARY)".encode()
 
     def _groups(self, change: LookupChange) -> Iterator[Rows]:
         """Yield row numbers whose records are all of one length: of one status, and with a current or without."""
