@@ -27,6 +27,7 @@ VERSION = (
     "SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)), "
     "CAST(SERVERPROPERTY('Edition') AS nvarchar(128)), DB_NAME()"
 )
+ROWS = "SELECT SUM(rows) FROM sys.partitions WHERE object_id = OBJECT_ID(?) AND index_id IN (0, 1)"
 SNAPSHOT = "snapshot (SNAPSHOT isolation: the whole scan saw one moment)"
 ROW_VERSIONS = "READ COMMITTED with row versions: each query saw one moment, the scan as a whole did not"
 LOCKING = "READ COMMITTED: not one consistent snapshot; rows that moved meanwhile may be missing or read twice"
@@ -40,6 +41,7 @@ TWO_MOMENTS_NOTE = "a query of the profile was read through a connection of its 
 class MssqlSnapshot(DatabaseSnapshot):
     """One open transaction, and beside it one of arrow-odbc where that is installed."""
 
+    streams: ClassVar[bool] = False
     system_schemas: ClassVar[frozenset[str]] = frozenset({
         "information_schema", "sys", "guest", "db_accessadmin", "db_backupoperator", "db_datareader", "db_datawriter",
         "db_ddladmin", "db_denydatareader", "db_denydatawriter", "db_owner", "db_securityadmin",
@@ -73,6 +75,18 @@ class MssqlSnapshot(DatabaseSnapshot):
             kinds = [column.kind for column in selection.columns]
             for batch in arrow.query(selection.query, kinds, order):
                 yield _complete(batch, kinds)
+
+    def expected(self, selection: Selection) -> int | None:
+        """Return the number of rows that the catalogue has counted; ``None`` for a view, a query or a part."""
+        if selection.query is not None or selection.where or selection.counted:
+            return None
+        table = self.quoted(selection.table or self.source.profile.merge.table)
+        rows = self.connection.exec_driver_sql(ROWS, (table,)).scalar()
+        return None if rows is None else int(rows)
+
+    def as_text(self, column: sa.ColumnElement[object]) -> sa.ColumnElement[str]:
+        """Return a column as text that keeps every character."""
+        return sa.cast(column, sa.Unicode)
 
     def packed_statement(self, selection: Selection) -> Statement:
         """Write the packed SELECT of a table's columns."""

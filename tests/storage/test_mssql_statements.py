@@ -57,7 +57,7 @@ def all_statements() -> list[str]:
     writes += [mssql_lookup.lock_table(TABLE), f"DELETE FROM {TABLE}", *mssql_lookup.SETTINGS]
     for guid in ("uniqueidentifier", "binary(16)"):
         writes += mssql_lookup.unpack_chunks(guid)
-    return [*reads, *doctor, *writes, source.ISOLATION_OPTIONS, source.VERSION]
+    return [*reads, *doctor, *writes, source.ISOLATION_OPTIONS, source.VERSION, source.ROWS]
 
 
 def parse(sql: str) -> subprocess.CompletedProcess[str]:
