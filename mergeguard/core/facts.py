@@ -29,7 +29,6 @@ class Declared:
     types: TypeTable | None = None
     references: Sequence[ReferenceCounts] | None = None
     stored: StoredLookup | None = None
-    lookup_table: str = "mergeguard_lookup"
 
 
 @dataclass(frozen=True)

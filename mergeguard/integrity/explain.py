@@ -45,7 +45,7 @@ def explain_source(source: Source, profile: Profile, asked: str, *, progress: Pr
     """
     guid = as_guid(asked, profile)
     with source.snapshot() as snapshot:
-        facts, _ = read_facts(snapshot, profile, progress, needs=())
+        facts = read_facts(snapshot, profile, progress, needs=()).facts
     return explain(facts, guid, target=source.info.target)
 
 

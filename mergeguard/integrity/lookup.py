@@ -101,7 +101,7 @@ def lookup_of(facts: Facts, rows: Rows | None = None) -> Lookup:
 def read_lookup(source: Source, profile: Profile, *, progress: Progress = silent) -> Lookup:
     """Work out the lookup of an open target; nothing is written."""
     with source.snapshot() as snapshot:
-        facts, _ = read_facts(snapshot, profile, progress, needs=())
+        facts = read_facts(snapshot, profile, progress, needs=()).facts
     progress("working out the lookup", 0, None)
     return lookup_of(facts)
 
@@ -115,7 +115,7 @@ def build_lookup(source: Source, profile: Profile, *, progress: Progress = silen
         WriteFailed: it could not be written; nothing was changed.
     """
     with source.snapshot() as snapshot:
-        facts, _ = read_facts(snapshot, profile, progress, needs={Need.LOOKUP})
+        facts = read_facts(snapshot, profile, progress, needs={Need.LOOKUP}).facts
     progress("working out the lookup", 0, None)
     stored = facts.declared.stored
     change = _change(facts, stored)
@@ -157,7 +157,7 @@ def _deletes(facts: Facts, stored: StoredLookup, extra: Places) -> tuple[Guids, 
 def verify_lookup(source: Source, profile: Profile, *, progress: Progress = silent) -> Verified:
     """Hold the stored lookup of an open database against the rows; nothing is written."""
     with source.snapshot() as snapshot:
-        facts, _ = read_facts(snapshot, profile, progress, needs={Need.LOOKUP})
+        facts = read_facts(snapshot, profile, progress, needs={Need.LOOKUP}).facts
     stored = facts.declared.stored
     if stored is None:
         return Verified(len(facts.leads), exists=False, missing=len(facts.leads), extra=0, different=0)

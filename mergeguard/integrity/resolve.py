@@ -46,7 +46,7 @@ def resolve_source(
     """
     texts = list(asked)
     with source.snapshot() as snapshot:
-        facts, _ = read_facts(snapshot, profile, progress, needs=())
+        facts = read_facts(snapshot, profile, progress, needs=()).facts
     return resolve(facts, texts, text_ids=profile.merge.ids == "text")
 
 

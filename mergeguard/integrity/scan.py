@@ -21,7 +21,7 @@ from mergeguard.core.findings import MAX_FINDINGS, Finding, Outcome, ScanReport
 from mergeguard.core.rule import Need, Rule
 from mergeguard.core.table import MergeTable
 from mergeguard.errors import UsageError
-from mergeguard.integrity.reading import OutOfTime, read_facts
+from mergeguard.integrity.reading import OutOfTime, Reading, read_facts
 from mergeguard.storage.profile import Profile
 from mergeguard.storage.source import Progress, Snapshot, Source, silent
 from mergeguard.version import __version__
@@ -89,25 +89,11 @@ def scan_source(
         CannotCheck: the target could not be read.
     """
     options = options or ScanOptions()
-    only, skip = rule_ids(options.only), rule_ids(options.skip)
-    asked = rules.asked(only=only, skip=skip)
-    spent = _budget(options.max_duration)
+    asked = rules.asked(only=rule_ids(options.only), skip=rule_ids(options.skip))
     started = now()
-    with source.snapshot() as snapshot:
-        facts, complete = _facts(snapshot, profile, progress, asked, spent)
-    # A snapshot may learn how consistent its read was only when it closes, so it is asked afterwards.
-    isolation, notes = snapshot.isolation, tuple(snapshot.notes)
-    progress("checking rules", 0, None)
-    if facts is None:
-        facts = Facts(MergeTable.from_pairs([]))
-        outcomes = tuple(rules.not_checked(rule, rules.OUT_OF_TIME) for rule in asked)
-    else:
-        outcomes = rules.run(facts, only=only, skip=skip, limit=options.max_findings, spent=spent)
-    complete = complete and all(outcome.not_checked != rules.OUT_OF_TIME for outcome in outcomes)
-    if options.baseline is not None:
-        today = started.date()
-        notes += known.notes(outcomes, options.baseline, today, complete=complete)
-        outcomes = known.apply(outcomes, options.baseline, today)
+    checked = _check(source, profile, options, asked, progress)
+    checked = _without_accepted(checked, options.baseline, started.date())
+    facts = checked.facts
     statuses, depths, max_depth = _summary(facts)
     return ScanReport(
         run_id=uuid.uuid4().hex,
@@ -118,15 +104,55 @@ def scan_source(
         finished=now(),
         rows=len(facts.table) + len(facts.table.rejected),
         guids=len(facts.leads),
-        isolation=isolation,
-        complete=complete,
-        outcomes=outcomes,
+        isolation=checked.isolation,
+        complete=checked.complete,
+        outcomes=checked.outcomes,
         statuses=statuses,
         depths=depths,
         max_depth=max_depth,
-        notes=notes,
-        labels=_labels(facts, outcomes),
+        notes=checked.notes,
+        labels=_labels(facts, checked.outcomes),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """What came of reading and checking."""
+
+    facts: Facts
+    outcomes: tuple[Outcome, ...]
+    isolation: str
+    notes: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        return all(outcome.not_checked != rules.OUT_OF_TIME for outcome in self.outcomes)
+
+
+def _check(
+    source: Source, profile: Profile, options: ScanOptions, asked: Sequence[Rule], progress: Progress
+) -> _Checked:
+    spent = _budget(options.max_duration)
+    with source.snapshot() as snapshot:
+        reading = _read(snapshot, profile, progress, asked, spent)
+    progress("checking rules", 0, None)
+    outcomes = tuple(
+        rules.not_checked(rule, rules.OUT_OF_TIME)
+        if reading is None or rule.needs & reading.cut or spent()
+        else rule.run(reading.facts, options.max_findings)
+        for rule in asked
+    )
+    facts = Facts(MergeTable.from_pairs([])) if reading is None else reading.facts
+    # A snapshot may learn how consistent its read was only when it closes, so it is asked afterwards.
+    return _Checked(facts, outcomes, snapshot.isolation, tuple(snapshot.notes))
+
+
+def _without_accepted(checked: _Checked, baseline: Baseline | None, today: dt.date) -> _Checked:
+    if baseline is None:
+        return checked
+    notes = known.notes(checked.outcomes, baseline, today, complete=checked.complete)
+    outcomes = known.apply(checked.outcomes, baseline, today)
+    return _Checked(checked.facts, outcomes, checked.isolation, checked.notes + notes)
 
 
 def _budget(seconds: float | None) -> Spent:
@@ -136,14 +162,16 @@ def _budget(seconds: float | None) -> Spent:
     return lambda: time.monotonic() >= end
 
 
-def _facts(
+def _read(
     snapshot: Snapshot, profile: Profile, progress: Progress, asked: Sequence[Rule], spent: Spent
-) -> tuple[Facts | None, bool]:
+) -> Reading | None:
+    """Read what the rules need; ``None`` where the budget ended before the merges were read."""
+    # Reference counts make the blast radius of every rule, so they are read whichever are asked for.
     needs = frozenset[Need]().union(*(rule.needs for rule in asked), {Need.REFERENCES})
     try:
         return read_facts(snapshot, profile, progress, needs=needs, spent=spent)
     except OutOfTime:
-        return None, False
+        return None
 
 
 def _summary(facts: Facts) -> tuple[dict[str, int], tuple[int, ...], int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from mergeguard.core.budget import Spent, unlimited
 from mergeguard.core.facts import Facts
 from mergeguard.core.findings import MAX_FINDINGS, Outcome, Severity
 from mergeguard.core.rule import Need, Rule
@@ -70,20 +69,10 @@ BY_NAME = {rule.name: rule for rule in RULES}
 
 
 def run(
-    facts: Facts,
-    *,
-    only: Collection[str] = (),
-    skip: Collection[str] = (),
-    limit: int = MAX_FINDINGS,
-    spent: Spent = unlimited,
+    facts: Facts, *, only: Collection[str] = (), skip: Collection[str] = (), limit: int = MAX_FINDINGS
 ) -> tuple[Outcome, ...]:
-    """Run the catalogue over the facts; ``only`` and ``skip`` hold rule ids. One outcome a rule that was asked for.
-
-    Rules whose turn comes when the time budget is ``spent`` are not checked, and say so.
-    """
-    return tuple(
-        not_checked(rule, OUT_OF_TIME) if spent() else rule.run(facts, limit) for rule in asked(only=only, skip=skip)
-    )
+    """Run the catalogue over the facts; ``only`` and ``skip`` hold rule ids. One outcome a rule that was asked for."""
+    return tuple(rule.run(facts, limit) for rule in asked(only=only, skip=skip))
 
 
 def asked(*, only: Collection[str] = (), skip: Collection[str] = ()) -> tuple[Rule, ...]:
