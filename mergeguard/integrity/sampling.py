@@ -18,6 +18,7 @@ import numpy as np
 from mergeguard.core import guids
 from mergeguard.core.budget import Spent
 from mergeguard.core.guids import Bools, Guids
+from mergeguard.core.index import GuidIndex
 from mergeguard.errors import CannotCheck
 from mergeguard.integrity import naming
 from mergeguard.storage.foreign_keys import ForeignKey, foreign_keys
@@ -186,24 +187,17 @@ def members(source: Source, table: str, columns: Sequence[str], rows: int, spent
 
 
 class GuidSet:
-    """Guids to look others up in: a sorted copy, 16 bytes each."""
+    """Guids to look others up in."""
 
     def __init__(self, *columns: Guids) -> None:
-        joined = np.concatenate(columns) if columns else guids.empty()
-        # NumPy compares S16 without its trailing zeros; at a fixed width that changes neither order nor equality.
-        self._sorted = np.unique(np.ascontiguousarray(joined).view("S16").ravel())
+        self._index = GuidIndex(np.concatenate([guids.empty(), *columns]))
 
     def __len__(self) -> int:
-        return len(self._sorted)
+        return len(self._index.lead)
 
     def holds(self, column: Guids) -> Bools:
         """Return for each guid of a column whether it stands here."""
-        wanted = np.ascontiguousarray(column).view("S16").ravel()
-        if not len(self._sorted):
-            return np.zeros(len(wanted), np.bool_)
-        places = np.searchsorted(self._sorted, wanted)
-        found: Bools = self._sorted[np.minimum(places, len(self._sorted) - 1)] == wanted
-        return found
+        return np.asarray(self._index.find(column) >= 0, np.bool_)
 
     def share(self, column: Guids) -> float:
         """Return how much of a column stands here, from 0 to 1; 0 for an empty column."""
