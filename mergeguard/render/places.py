@@ -10,7 +10,8 @@ Place: TypeAlias = tuple[float, float]
 """The middle of a node, x to the right and y downwards."""
 
 _LARGEST_ELLIPSE = 12
-_WIDEST_FRAME = 8
+_FRAME_PART = 0.8
+"""How much of the widest drawing a large ring may take; the rest is for what leads in and out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,8 @@ def _ellipse(count: int, spacing: Spacing) -> list[Place]:
 
 def _frame(count: int, spacing: Spacing) -> list[Place]:
     """Place a large ring along a rectangle, which takes a third of an ellipse's width."""
-    columns = min(math.ceil(count / 4) + 1, _WIDEST_FRAME)
+    most = int(_FRAME_PART * spacing.widest / (spacing.width + spacing.column_gap))
+    columns = min(math.ceil(count / 4) + 1, max(most, 2))
     rows = math.ceil(count / 2) + 2 - columns
     right, bottom = (columns - 1) / 2, (rows - 1) / 2
     top_side = [(x - right, -bottom) for x in range(columns)]

@@ -128,8 +128,14 @@ def _location(finding: Finding, report: ScanReport) -> Json:
             "artifactLocation": {"uri": artifact_uri(report.target), "index": 0},
             "region": {"startLine": 1},
         },
-        "logicalLocations": [_row(row, report) for row in finding.rows[:MAX_ROWS]] or [_subject(finding, report)],
+        "logicalLocations": _rows(finding, report) or [_subject(finding, report)],
     }
+
+
+def _rows(finding: Finding, report: ScanReport) -> list[Json]:
+    # SARIF forbids a location twice, and a table without ids may hold exact copies of a row.
+    places = (_row(row, report) for row in finding.rows[:MAX_ROWS])
+    return list({place["fullyQualifiedName"]: place for place in places}.values())
 
 
 def _row(row: RowRef, report: ScanReport) -> Json:

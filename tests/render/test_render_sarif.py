@@ -66,6 +66,13 @@ def test_a_finding_without_rows_or_subject_is_a_finding_about_the_table(report: 
     assert chain["level"] == "note"
 
 
+def test_copies_of_a_row_are_one_location(report: ScanReport) -> None:
+    outcome = report.outcomes[1]
+    twice = replace(outcome.findings[0], rows=outcome.findings[0].rows[:1] * 2)
+    run = _run(replace(report, outcomes=(replace(outcome, findings=(twice,)),)))
+    assert len(run["results"][0]["locations"][0]["logicalLocations"]) == 1
+
+
 def test_an_unknown_baseline_state_is_left_out(report: ScanReport) -> None:
     outcome = report.outcomes[1]
     odd = replace(outcome.findings[0], details={"baseline_state": ["new"][0] + "!"})
