@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mergeguard.storage.sqlite import SqliteSnapshot
 
 PACKED_ROWS = 16_384
-"""Rows a chunk; from 2,000 to 65,000 it makes no difference."""
+"""Rows a chunk: few enough for the processor's cache, many enough to forget what a statement costs."""
 _TOO_BIG = frozenset({sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_NOMEM})
 
 Key: TypeAlias = Any
@@ -41,25 +41,25 @@ class PackedReader:
         self._snapshot = snapshot
         self._selection = selection
         self._key = key
-        self._kinds = [column.kind for column in selection.columns]
         self._rows = min(PACKED_ROWS, snapshot.source.options.batch_rows)
         self._place = snapshot.from_clause(selection)
         if by_rowid:
             # Only a scan by row id gives the rows in its order, which spares reading row ids that have no gap.
             name = snapshot.connection.dialect.identifier_preparer.format_table(self._place)
             self._place = sa.text(name.replace(":", r"\:") + " NOT INDEXED")  # type: ignore[assignment]
-        self._filters = snapshot.filters(selection)
         self._is_key = [by_rowid and snapshot.is_rowid(selection, column) for column in selection.columns]
+        self._packings: list[Packing] = []
+        self._statements: dict[tuple[bool, bool], sa.Select[Any]] = {}
+        """By whether the row ids are left out and whether the chunk has an end; SQLAlchemy compiles each once."""
 
     def batches(self) -> Iterator[Batch] | None:
         """Return the batches; ``None`` where a column holds nothing that could be packed."""
-        packings = []
         for column, is_key in zip(self._selection.columns, self._is_key, strict=True):
-            packing = sqlite_packing.integers(self._key) if is_key else self._packing(column)
+            packing = sqlite_packing.integers(self._key, certain=True) if is_key else self._packing(column)
             if packing is None:
                 return None
-            packings.append(packing)
-        return self._drawn(packings)
+            self._packings.append(packing)
+        return self._drawn()
 
     def _packing(self, column: Column) -> Packing | None:
         value = self._snapshot.expression(column)
@@ -72,63 +72,78 @@ class PackedReader:
             return None
         return sqlite_packing.guids_of(value, found[0], found[1], self._snapshot.source.profile.merge.byte_order)
 
-    def _drawn(self, packings: Sequence[Packing]) -> Iterator[Batch]:
-        usual = sa.and_(*(packing.usual for packing in packings))
+    def _drawn(self) -> Iterator[Batch]:
         for first, end in self._chunks():
-            chunk = [self._key >= first] + ([] if end is None else [self._key < end])
-            dense = isinstance(first, int) and isinstance(end, int) and end - first == self._rows
-            read = self._dense(packings, chunk, usual, first) if dense else None
+            read = self._dense(first, end) or self._packed(self._packings, first, end)
             if read is None:
-                read = self._packed(packings, [*chunk, usual])
-            if read is None:
-                yield from self._single(chunk)
+                yield from self._single(first, end)
                 continue
             count, batch = read
             if count:
                 yield batch
             if count != self._rows:
-                yield from self._single([*chunk, sa.not_(usual)])
+                yield from self._single(first, end, sa.not_(self._usual))
 
     def _chunks(self) -> Iterator[tuple[Key, Key | None]]:
         """Yield the bounds [first, end) of ``self._rows`` rows each; the last chunk has no end, maybe fewer rows."""
-        keys = sa.select(self._key).select_from(self._place).where(*self._filters).order_by(self._key).limit(1)
-        onwards = keys.where(self._key >= sa.bindparam("first", type_=sa.types.NullType())).offset(self._rows)
+        keys = self._select([self._key]).order_by(self._key).limit(1)
+        onwards = keys.where(self._key >= _bound("first")).offset(self._rows)
         first = self._snapshot.connection.execute(keys).scalar()
         while first is not None:
             end = self._snapshot.connection.execute(onwards, {"first": first}).scalar()
             yield first, end
             first = end
 
-    def _dense(self, packings: Sequence[Packing], chunk: Sequence[Value], usual: Value, first: int) -> Read | None:
-        """Read a chunk whose row ids have no gap, without them; ``None`` where that does not work out."""
-        others = [packing for packing, is_key in zip(packings, self._is_key, strict=True) if not is_key]
-        read = self._packed(others, [*chunk, usual]) if len(others) < len(packings) else None
+    def _dense(self, first: Key, end: Key) -> Read | None:
+        """Read a chunk whose row ids have no gap, without them; ``None`` where it is not such a chunk."""
+        others = [packing for packing, is_key in zip(self._packings, self._is_key, strict=True) if not is_key]
+        if len(others) == len(self._packings) or end is None or end - first != self._rows:
+            return None
+        read = self._packed(others, first, end)
         if read is None or read[0] != self._rows:
             return None
         cells = iter(read[1])
-        keys = np.arange(first, first + self._rows, dtype=np.int64)
+        keys = np.arange(first, end, dtype=np.int64)
         return self._rows, tuple(keys if is_key else next(cells) for is_key in self._is_key)
 
-    def _packed(self, packings: Sequence[Packing], conditions: Sequence[Value]) -> Read | None:
-        """Read the rows that meet the conditions; ``None`` where they cannot be read this way."""
-        values = [sa.cast(packing.joined, sa.LargeBinary) for packing in packings]
-        statement = sa.select(sa.func.count(), *values).select_from(self._place).where(*self._filters, *conditions)
+    def _packed(self, packings: Sequence[Packing], first: Key, end: Key | None) -> Read | None:
+        """Read the usual rows of a chunk; ``None`` where they cannot be read this way."""
+        form = (len(packings) < len(self._packings), end is not None)
+        if form not in self._statements:
+            values = [sa.cast(packing.joined, sa.LargeBinary) for packing in packings]
+            self._statements[form] = self._select([sa.func.count(), *values]).where(
+                *_within(self._key, end), self._usual
+            )
+        bounds = {"first": first} if end is None else {"first": first, "end": end}
         try:
-            count, *joined = self._snapshot.connection.execute(statement).one()
+            count, *joined = self._snapshot.connection.execute(self._statements[form], bounds).one()
         except sa.exc.DBAPIError as error:
             if getattr(error.orig, "sqlite_errorcode", None) in _TOO_BIG:
                 return None
             raise
-        batch = []
-        for packing, packed in zip(packings, joined, strict=True):
-            cells = packing.read(packed or b"", count)
-            if cells is None:
-                return None
-            batch.append(cells)
-        return count, tuple(batch)
+        batch = [packing.read(packed or b"", count) for packing, packed in zip(packings, joined, strict=True)]
+        cells = tuple(cells for cells in batch if cells is not None)
+        return (count, cells) if len(cells) == len(batch) else None
 
-    def _single(self, conditions: Sequence[Value]) -> Iterator[Batch]:
-        """Read the rows that meet the conditions one by one."""
+    def _single(self, first: Key, end: Key | None, *conditions: Value) -> Iterator[Batch]:
+        """Read rows of a chunk one by one."""
         values = [self._snapshot.expression(column) for column in self._selection.columns]
-        statement = sa.select(*values).select_from(self._place).where(*self._filters, *conditions)
-        return self._snapshot.fetch(statement, self._kinds)
+        statement = self._select(values).where(*_within(self._key, end), *conditions)
+        bounds = {"first": first} if end is None else {"first": first, "end": end}
+        return self._snapshot.fetch(statement.params(bounds), [column.kind for column in self._selection.columns])
+
+    @property
+    def _usual(self) -> Value:
+        """The condition of the rows whose values are all stored in the usual way of their column."""
+        return sa.and_(*(packing.usual for packing in self._packings))
+
+    def _select(self, values: Sequence[Value]) -> sa.Select[Any]:
+        return sa.select(*values).select_from(self._place).where(*self._snapshot.filters(self._selection))
+
+
+def _within(key: Value, end: Key | None) -> list[Value]:
+    return [key >= _bound("first")] + ([] if end is None else [key < _bound("end")])
+
+
+def _bound(name: str) -> sa.BindParameter[Any]:
+    return sa.bindparam(name, type_=sa.types.NullType())
