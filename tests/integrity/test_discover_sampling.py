@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from mergeguard.core import guids
 from mergeguard.errors import CannotCheck, PermissionDenied
-from mergeguard.integrity.discover import discover
+from mergeguard.integrity.discover import MEMBER_ROWS, SAMPLE_ROWS, SECONDS, discover
 from mergeguard.integrity.sampling import GuidSet, may_hold_guids, survey
 from mergeguard.storage.source import Batch, GuidCells, Progress, Selection, TargetInfo, silent
 
@@ -106,6 +107,12 @@ def test_a_sample_counts_what_stands_there(values: list[str | None], rows: int) 
     assert list(map(str, guids.to_uuids(sample.guids))) == good
     assert sample.malformed == seen.count("x")
     assert sample.blank == len(seen) - len(good) - sample.malformed
+
+
+def test_the_bounds_are_those_of_the_documentation() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "profile.md").read_text("utf-8")
+    told = f"first {SAMPLE_ROWS:,} rows", f"up to {MEMBER_ROWS:,} rows", f"about {SECONDS:.0f} seconds"
+    assert [text for text in told if text not in page] == []
 
 
 def test_no_more_is_drawn_than_a_sample_needs() -> None:
