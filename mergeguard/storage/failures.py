@@ -92,9 +92,10 @@ _SQL_SERVER: Mapping[int, _Failure] = {
     **dict.fromkeys((3906, 978), _READ_ONLY),
     208: _NO_TABLE,
     207: _NO_COLUMN,
-    **dict.fromkeys((102, 105, 156), _SYNTAX),
+    **dict.fromkeys((102, 105, 156, 2812), _SYNTAX),
     **dict.fromkeys((1105, 9002), _FULL),
     **dict.fromkeys((10928, 10929, 40197, 40501, 40613, 17142), _BUSY_SERVER),
+    **dict.fromkeys((596, 6005, 10054), _LOST),
     # FreeTDS numbers its own findings from 20000.
     **dict.fromkeys((20002, 20009, 20013, 20019), _REFUSED),
     **dict.fromkeys((20003, 20004, 20006, 20047), _LOST),

@@ -68,30 +68,31 @@ class ArrowReader:
             max_bytes_per_batch=_BUFFER_BYTES,
             max_text_size=TEXT_CHARACTERS,
             max_binary_size=2 * TEXT_CHARACTERS,
+            map_schema=_any_length,
             payload_text_encoding=self._encoding,
         )
         return (batch for batch in reader if batch.num_rows)
+
+
+def _any_length(schema: Any) -> Any:  # noqa: ANN401 - an Arrow schema
+    """Take fixed-size columns as columns of any length: where a driver misstates the size, arrow-odbc would abort."""
+    import pyarrow as pa  # noqa: PLC0415 - comes with arrow-odbc
+
+    fields = [f.with_type(pa.binary()) if pa.types.is_fixed_size_binary(f.type) else f for f in schema]
+    return pa.schema(fields)
 
 
 def strings(column: Any) -> Strings:  # noqa: ANN401 - an Arrow array
     """View a binary Arrow array as byte strings, without a Python step a value."""
     import pyarrow as pa  # noqa: PLC0415 - comes with arrow-odbc
 
-    rows, fixed = len(column), pa.types.is_fixed_size_binary(column.type)
-    if fixed:
-        width = column.type.byte_width
-        offsets = np.arange(column.offset, column.offset + rows + 1, dtype=np.int64) * width
-    else:
-        unit = np.dtype(np.int64 if pa.types.is_large_binary(column.type) else np.int32)
-        offsets = np.frombuffer(column.buffers()[1], unit, rows + 1, column.offset * unit.itemsize).astype(np.int64)
-    missing = column.is_null().to_numpy(zero_copy_only=False)
-    data = column.buffers()[-1]
-    held = memoryview(b"" if data is None else data)[int(offsets[0]) : int(offsets[-1])] if rows else memoryview(b"")
-    if fixed and missing.any():  # a NULL takes its bytes all the same
-        held = memoryview(np.frombuffer(held, np.uint8).reshape(rows, -1)[~missing].tobytes())
+    rows = len(column)
+    unit = np.dtype(np.int64 if pa.types.is_large_binary(column.type) else np.int32)
+    offsets = np.frombuffer(column.buffers()[1], unit, rows + 1, column.offset * unit.itemsize).astype(np.int64)
     lengths = np.diff(offsets)
-    lengths[missing] = -1
-    return Strings(held, lengths)
+    lengths[column.is_null().to_numpy(zero_copy_only=False)] = -1
+    data = column.buffers()[2]
+    return Strings(memoryview(b"" if data is None else data)[int(offsets[0]) : int(offsets[-1])], lengths)
 
 
 def values(column: Any) -> list[object]:  # noqa: ANN401 - an Arrow array

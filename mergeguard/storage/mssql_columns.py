@@ -1,7 +1,7 @@
 """How the columns of a SQL Server table travel: what can be packed is, the rest goes beside it as raw bytes.
 
-ODBC costs a call a cell, so the guids, numbers and times of a row are put into one ``binary`` value by the server and
-taken apart by NumPy. Texts travel as their UTF-16 bytes: neither the code page of the client nor a half surrogate in a
+ODBC costs a call a cell, so the guids, numbers and times of a row are put into one ``varbinary`` value by the server
+and taken apart by NumPy. Texts travel as their UTF-16 bytes: neither the code page of the client nor a half surrogate in a
 vendor's table can then break a read.
 """
 
@@ -119,7 +119,8 @@ def packing(statement: Statement) -> str:
         ]
         flags.append(f"CAST(CAST({' + '.join(bits)} AS tinyint) AS binary(1))")
     values = [f"ISNULL(CAST({column.sql} AS binary({column.width})), 0x00)" for column in statement.packed]
-    return f"CAST({' + '.join([*flags, *values])} AS binary({statement.width}))"
+    # All rows are of this width; as ``binary`` it would be a fixed-size column, on which arrow-odbc is strict.
+    return f"CAST({' + '.join([*flags, *values])} AS varbinary({statement.width}))"
 
 
 def travelling(column: Column, stored: Stored, name: str) -> Travelling:

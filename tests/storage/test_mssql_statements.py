@@ -101,10 +101,10 @@ def test_no_statement_uses_what_is_forbidden() -> None:
 def test_the_packed_value_is_as_wide_as_it_says(columns: list[Column], counted: bool) -> None:
     statement = written(*columns, counted=counted)
     assert len(statement.packed) + len(statement.beside) == len(columns) + counted
-    declared = [int(width) for width in re.findall(r"AS binary\((\d+)\)\)?(?:, 0x00\))?", statement.sql)]
+    packed, _, rest = statement.sql.partition(" AS varbinary(")
     if statement.packed:
-        *parts, whole = declared[: len(statement.packed) + statement.flag_bytes + 1]
-        assert sum(parts) == whole == statement.width
+        assert sum(map(int, re.findall(r"AS binary\((\d+)\)", packed))) == statement.width
+        assert rest.startswith(f"{statement.width})")
     assert statement.sql.count("IS NULL") == len(statement.packed)
 
 
@@ -126,6 +126,6 @@ def test_the_statement_that_reads_a_merge_table() -> None:
         "SELECT CAST(CAST(CAST(CASE WHEN [a guid] IS NULL THEN 1 ELSE 0 END + "
         "CASE WHEN [a number] IS NULL THEN 2 ELSE 0 END AS tinyint) AS binary(1)) + "
         "ISNULL(CAST([a guid] AS binary(16)), 0x00) + "
-        "ISNULL(CAST(CAST([a number] AS bigint) AS binary(8)), 0x00) AS binary(25)), "
+        "ISNULL(CAST(CAST([a number] AS bigint) AS binary(8)), 0x00) AS varbinary(25)), "
         "CAST(CAST([36 characters] AS nvarchar(100)) AS varbinary(200)) FROM [dbo].[Resource Merge]"
     )

@@ -205,6 +205,6 @@ def batch(*columns: pa.Array) -> list[pa.RecordBatch]:
 
 @pytest.fixture
 def arrow(server: Server, monkeypatch: pytest.MonkeyPatch) -> Arrow:
-    made = Arrow({"[merges]": batch(pa.array([PACKED], pa.binary(41))), "query": batch(pa.array([str(NEW)]))})
+    made = Arrow({"[merges]": batch(pa.array([PACKED], pa.binary())), "query": batch(pa.array([str(NEW)]))})
     monkeypatch.setattr(mssql, "arrow_odbc", lambda: made)
     return made
