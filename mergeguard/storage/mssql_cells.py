@@ -28,8 +28,11 @@ class Strings:
     @classmethod
     def of(cls, values: Sequence[bytes | None]) -> Strings:
         """Join the values of a column that was fetched one by one."""
-        lengths = np.fromiter((-1 if value is None else len(value) for value in values), np.int64, len(values))
-        return cls(b"".join(filter(None, values)), lengths)
+        try:
+            return cls(b"".join(values), np.fromiter(map(len, values), np.int64, len(values)))  # type: ignore[arg-type]
+        except TypeError:  # a NULL
+            lengths = np.fromiter((-1 if value is None else len(value) for value in values), np.int64, len(values))
+            return cls(b"".join(filter(None, values)), lengths)
 
     def __len__(self) -> int:
         return len(self.lengths)

@@ -1,8 +1,8 @@
 """How the columns of a SQL Server table travel: what can be packed is, the rest goes beside it as raw bytes.
 
 ODBC costs a call a cell, so the guids, numbers and times of a row are put into one ``varbinary`` value by the server
-and taken apart by NumPy. Texts travel as their UTF-16 bytes: neither the code page of the client nor a half surrogate in a
-vendor's table can then break a read.
+and taken apart by NumPy. Texts travel as their UTF-16 bytes: neither the code page of the client nor a half surrogate
+in a vendor's table can then break a read.
 """
 
 from __future__ import annotations
