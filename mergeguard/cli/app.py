@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
-import tempfile
-from pathlib import Path
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-from mergeguard.cli import config, demo, discover, doctor, explain, history, lookup, resolve, scan
+from mergeguard.cli import (
+    config,
+    crash,
+    demo,
+    discover,
+    doctor,
+    explain,
+    help,  # noqa: A004 - the module of the help pages
+    history,
+    lookup,
+    resolve,
+    scan,
+    terminal,
+)
 from mergeguard.errors import ExitCode, MergeGuardError
 from mergeguard.version import __version__
-
-EXIT_STATUS = "EXIT STATUS\n\n" + "\n\n".join(f"{code.value}  {code.meaning}" for code in ExitCode)
 
 # Plain help: rich would cost more than all the rest of the start.
 app = typer.Typer(
     name="mergeguard",
-    no_args_is_help=True,
+    cls=help.Group,
+    context_settings=help.WIDTH,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    epilog=EXIT_STATUS,
     help="Finds, explains and prevents defects in a table of resource merges. Reads only, unless a command's name says "
     "otherwise.",
 )
@@ -45,62 +53,69 @@ def _program(
     """Hold what stands before the command."""
 
 
-app.command("scan", epilog=EXIT_STATUS)(scan.scan)
-app.command("explain", epilog=EXIT_STATUS)(explain.explain)
-app.command("resolve", epilog=EXIT_STATUS)(resolve.resolve)
+app.command("scan", cls=help.Command)(scan.scan)
+app.command("explain", cls=help.Command)(explain.explain)
+app.command("resolve", cls=help.Command)(resolve.resolve)
+app.command("discover", cls=help.Command)(discover.discover)
+app.command("doctor", cls=help.Command)(doctor.doctor)
+app.command("history", cls=help.Command)(history.history)
+app.command("demo", cls=help.Command)(demo.demo)
 app.add_typer(lookup.app, name="lookup")
-app.command("discover", epilog=EXIT_STATUS)(discover.discover)
-app.command("doctor", epilog=EXIT_STATUS)(doctor.doctor)
-app.command("history", epilog=EXIT_STATUS)(history.history)
 app.add_typer(config.app, name="config")
-app.command("demo", epilog=EXIT_STATUS)(demo.demo)
 
 
 def main() -> NoReturn:
     """Run the program and end the process with one of ``ExitCode``; a user never sees a traceback."""
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        app(prog_name="mergeguard")
+        sys.exit(_run())
     except MergeGuardError as error:
         _say(f"error: {error.message}", error.hint)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         _say("interrupted")
         sys.exit(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of stdout has gone (``| head``); there is nobody left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(ExitCode.CLEAN)
     except Exception as error:  # noqa: BLE001 - the last line of defence: any bug ends in a file, never on the screen
-        _bug(error)
-    sys.exit(ExitCode.CLEAN)
+        sys.exit(_misuse(error) if hasattr(error, "format_message") else _bug(error))
+
+
+def _run() -> int:
+    try:
+        # Not standalone: typer would print in its own way, and end an aborted command with what means findings here.
+        code = app(prog_name="mergeguard", standalone_mode=False)
+    except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):  # the reader of a help page has gone
+            terminal.abandon(sys.stdout)
+            return ExitCode.CLEAN
+        raise
+    if code == ExitCode.INTERRUPTED:
+        raise KeyboardInterrupt
+    return code if isinstance(code, int) else ExitCode.CLEAN
 
 
 def _say(message: str, hint: str | None = None) -> None:
-    print(message, file=sys.stderr)
+    terminal.say(crash.clean(message))
     if hint:
-        print(f"hint: {hint}", file=sys.stderr)
+        terminal.say(f"hint: {crash.clean(hint)}")
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(ExitCode.TERMINATED)
 
 
-def _bug(error: Exception) -> NoReturn:
-    """Write the traceback to a file of its own, passwords masked, and say where it is."""
-    import traceback
+def _misuse(error: Any) -> ExitCode:  # noqa: ANN401 - click's exception, of which typer has a copy of its own by now
+    """Tell what typer made of the command line."""
+    message = str(error.format_message()).strip().rstrip(".")
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "mergeguard"
+    _say(f"error: {message[:1].lower()}{message[1:]}", f"'{command} --help' shows what it takes")
+    return ExitCode.USAGE
 
-    from mergeguard.storage.secrets import masked, scrub
 
-    secrets = [value for name, value in os.environ.items() if "PASS" in name.upper() and value]
-    text = scrub("".join(traceback.format_exception(error)), secrets)
-    called = " ".join(masked(argument) for argument in sys.argv[1:])
-    descriptor, path = tempfile.mkstemp(prefix="mergeguard-crash-", suffix=".txt")
-    with Path(path).open("w", encoding="utf-8", errors="backslashreplace") as file:
-        os.close(descriptor)
-        file.write(f"mergeguard {__version__}, Python {sys.version}\narguments: {called}\n\n{text}")
-    _say(
-        f"internal error: {type(error).__name__}; this is a bug in MergeGuard",
-        f"the details are in {path}; look it over for data of yours before you pass it on",
-    )
-    sys.exit(ExitCode.BUG)
+def _bug(error: Exception) -> ExitCode:
+    try:
+        hint = f"the details are in {crash.report(error)}; look it over for data of yours before you pass it on"
+    except OSError:
+        hint = f"the details could not be kept: no room for a file. In short: {error}"
+    _say(f"error: {type(error).__name__} inside MergeGuard; this is a bug", hint)
+    return ExitCode.BUG

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from mergeguard.cli import terminal
-from mergeguard.cli.options import settings_from
+from mergeguard.cli import help, terminal  # noqa: A004 - the module of the help pages
+from mergeguard.cli.options import CONFIG_HELP, settings_from
 
-app = typer.Typer(help="The settings in force.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Show the settings in force.", cls=help.Group, rich_markup_mode=None)
 
 
 @app.callback()
@@ -18,11 +18,11 @@ def _config() -> None:
     """Keep ``show`` a word of its own."""
 
 
-@app.command("show")
+@app.command("show", cls=help.Command)
 def show(
     *,
     origin: Annotated[bool, typer.Option("--origin", help="Say where each value came from.")] = False,
-    config: Annotated[Path | None, typer.Option(help="Settings file instead of mergeguard.toml.")] = None,
+    config: Annotated[Path | None, typer.Option(help=CONFIG_HELP, metavar="FILE")] = None,
 ) -> None:
     """Show every setting: flags over environment (MERGEGUARD_*) over mergeguard.toml over defaults."""
     from mergeguard.render.checks import settings_text

@@ -12,7 +12,9 @@ from mergeguard.cli import terminal
 
 def demo(
     *,
-    dir: Annotated[Path, typer.Option(help="Folder to make it in.")] = Path("mergeguard-demo"),  # noqa: A002 - the flag
+    dir: Annotated[  # noqa: A002 - the flag
+        Path, typer.Option(help="Folder to make it in; mergeguard-demo by default.", metavar="FOLDER")
+    ] = Path("mergeguard-demo"),
 ) -> None:
     """Create an SQLite database with the reference schema and the merges of the tz history, three real cycles in it."""
     from mergeguard import api

@@ -8,16 +8,21 @@ from typing import Annotated
 import typer
 
 from mergeguard.cli import terminal
-from mergeguard.cli.options import settings_from
+from mergeguard.cli.options import CONFIG_HELP, settings_from
 from mergeguard.errors import UsageError
 
 
 def history(
-    target: Annotated[str | None, typer.Argument(help="Target as it was scanned; without it all are listed.")] = None,
+    target: Annotated[
+        str | None, typer.Argument(help="Target as it was scanned; without it all are listed.", metavar="TARGET")
+    ] = None,
     *,
-    history: Annotated[Path | None, typer.Option("--history", help="History file.")] = None,
-    nights: Annotated[int, typer.Option(help="How many nights to show.", min=1, max=10_000)] = 14,
-    config: Annotated[Path | None, typer.Option(help="Settings file instead of mergeguard.toml.")] = None,
+    history: Annotated[Path | None, typer.Option("--history", help="History file.", metavar="FILE")] = None,
+    nights: Annotated[
+        int,
+        typer.Option(help="How many nights to show; 14 by default.", min=1, max=10_000, metavar="NUMBER"),
+    ] = 14,
+    config: Annotated[Path | None, typer.Option(help=CONFIG_HELP, metavar="FILE")] = None,
 ) -> None:
     """Show the nights that 'scan --remember' kept: counts, and which findings are new, fixed or recurring."""
     from mergeguard.integrity import history as kept

@@ -7,19 +7,19 @@ from typing import Annotated
 
 import typer
 
-from mergeguard.cli import terminal
+from mergeguard.cli import help, terminal  # noqa: A004 - the module of the help pages
 from mergeguard.cli.options import Chosen, with_target
 from mergeguard.errors import ExitCode
 
 app = typer.Typer(
-    help="The derived table old -> current: build it, hold it against the rows, export it.",
-    no_args_is_help=True,
+    help="Build, verify or export the lookup: the derived table old -> current.",
+    cls=help.Group,
     rich_markup_mode=None,
 )
 EXPORT_FORMATS = ("csv", "tsv", "jsonl")
 
 
-@app.command("build")
+@app.command("build", cls=help.Command)
 @with_target()
 def build(chosen: Chosen) -> None:
     """Write the lookup table of TARGET in one transaction; on a rebuild only the rows that changed."""
@@ -31,7 +31,7 @@ def build(chosen: Chosen) -> None:
     terminal.write(built(done, chosen.profile.lookup.table), terminal.STDOUT)
 
 
-@app.command("verify")
+@app.command("verify", cls=help.Command)
 @with_target()
 def verify(chosen: Chosen) -> None:
     """Hold the stored lookup of TARGET against the rows; exit 1 if it differs. Nothing is written."""
@@ -44,19 +44,24 @@ def verify(chosen: Chosen) -> None:
     raise typer.Exit(ExitCode.FINDINGS if found.drift or not found.exists else ExitCode.CLEAN)
 
 
-@app.command("export")
+@app.command("export", cls=help.Command)
 @with_target()
 def export(
     chosen: Chosen,
     *,
-    format: Annotated[list[str] | None, typer.Option(help="csv, tsv or jsonl.")] = None,  # noqa: A002 - the flag
-    output: Annotated[list[Path] | None, typer.Option(help="File for the lookup ('-': stdout).")] = None,
+    format: Annotated[  # noqa: A002 - the flag
+        list[str] | None, typer.Option(help="csv (default), tsv or jsonl.", metavar="FORMAT")
+    ] = None,
+    output: Annotated[
+        list[Path] | None, typer.Option(help="File for the lookup ('-': stdout).", metavar="FILE")
+    ] = None,
 ) -> None:
     """Work the lookup out from the rows of TARGET and write it as text; TARGET is only read."""
     from mergeguard import api
     from mergeguard.render.lookups import exported
 
     wanted = terminal.pair_outputs(format or [], output or [], EXPORT_FORMATS, "csv")
+    terminal.require_places([path for _, path in wanted], chosen.target)
     with terminal.progress(chosen.settings) as port:
         found = api.lookup(chosen.target, chosen.profile, options=chosen.options, progress=port)
     for name, path in wanted:

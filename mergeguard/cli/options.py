@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -13,79 +12,72 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from mergeguard.cli import crash, terminal
+from mergeguard.cli.help import HEADINGS
 from mergeguard.errors import UsageError
 
 if TYPE_CHECKING:  # a help page needs none of these
+    from mergeguard.integrity.profiles import Overrides
     from mergeguard.storage.profile import ByteOrder, Profile
     from mergeguard.storage.settings import Settings
     from mergeguard.storage.source import Options
 
-_PROFILE = "What the table looks like"
-_READING = "Reading"
-TARGET_HELP = "SQLAlchemy URL, .db file, or .csv, .tsv, .csv.gz, .parquet file."
+CONFIG_HELP = "Settings file instead of mergeguard.toml."
+TARGET_HELP = (
+    "Database URL (sqlite://, postgresql://, mssql+pyodbc://), .db file, or .csv, .tsv, .csv.gz, .parquet file."
+)
 
 
-def _shared(  # noqa: PLR0913, PLR0917 - one parameter a flag; their help is the documentation
-    profile: Annotated[
-        str | None, typer.Option(help="Profile file, or the name of a built-in one.", rich_help_panel=_PROFILE)
-    ] = None,
-    table: Annotated[str | None, typer.Option(help="The merge table.", rich_help_panel=_PROFILE)] = None,
-    old_column: Annotated[str | None, typer.Option(help="Column of the old guid.", rich_help_panel=_PROFILE)] = None,
-    new_column: Annotated[str | None, typer.Option(help="Column of the new guid.", rich_help_panel=_PROFILE)] = None,
-    id_column: Annotated[str | None, typer.Option(help="Column that names a row.", rich_help_panel=_PROFILE)] = None,
-    time_column: Annotated[
-        str | None, typer.Option(help="Column of the time of the merge.", rich_help_panel=_PROFILE)
-    ] = None,
-    key_column: Annotated[
-        str | None, typer.Option(help="Column of the key that matched.", rich_help_panel=_PROFILE)
-    ] = None,
+def _looks(words: str, metavar: str) -> Any:  # noqa: ANN401 - what typer.Option gives
+    """Declare a flag that says what the table looks like."""
+    return typer.Option(help=words, metavar=metavar, rich_help_panel=HEADINGS[1])
+
+
+def _reads(words: str, metavar: str) -> Any:  # noqa: ANN401 - what typer.Option gives
+    """Declare a flag that says how to read."""
+    return typer.Option(help=words, metavar=metavar, rich_help_panel=HEADINGS[2])
+
+
+def _profile_flags(  # noqa: PLR0913, PLR0917 - one parameter a flag; their help is the documentation
+    profile: Annotated[str | None, _looks("Profile file, or the name of a built-in one.", "FILE")] = None,
+    table: Annotated[str | None, _looks("The merge table.", "NAME")] = None,
+    old_column: Annotated[str | None, _looks("Column of the old guid.", "NAME")] = None,
+    new_column: Annotated[str | None, _looks("Column of the new guid.", "NAME")] = None,
+    id_column: Annotated[str | None, _looks("Column that names a row.", "NAME")] = None,
+    time_column: Annotated[str | None, _looks("Column of the time of the merge.", "NAME")] = None,
+    key_column: Annotated[str | None, _looks("Column of the key that matched.", "NAME")] = None,
     deleted_value: Annotated[
-        list[str] | None,
-        typer.Option(help="Value of the new column that means deleted; repeatable.", rich_help_panel=_PROFILE),
+        list[str] | None, _looks("Value of the new column that means deleted; repeatable.", "TEXT")
     ] = None,
-    ids: Annotated[
-        str | None, typer.Option(help="'text' accepts ids that are not guids.", rich_help_panel=_PROFILE)
-    ] = None,
-    byte_order: Annotated[
-        str | None,
-        typer.Option(help="Order of 16-byte values: 'text' or 'sqlserver'.", rich_help_panel=_PROFILE),
-    ] = None,
-    lookup_table: Annotated[str | None, typer.Option(help="The lookup table.", rich_help_panel=_PROFILE)] = None,
+    ids: Annotated[str | None, _looks("guid, or text: accept ids that are not guids.", "KIND")] = None,
+    byte_order: Annotated[str | None, _looks("Order of 16-byte values: text or sqlserver.", "ORDER")] = None,
+    lookup_table: Annotated[str | None, _looks("The lookup table.", "NAME")] = None,
     live: Annotated[
-        str | None,
-        typer.Option(help="Which guids are live: TABLE:COLUMN[:OTHER=VALUE...].", rich_help_panel=_PROFILE),
+        str | None, _looks("Which guids are live; behind it :COLUMN=VALUE filters.", "TABLE:COLUMN")
     ] = None,
-    live_query: Annotated[
-        str | None, typer.Option(help="Query of one column: the live guids.", rich_help_panel=_PROFILE)
-    ] = None,
-    types: Annotated[
-        str | None, typer.Option(help="Where types stand: TABLE:GUID:TYPE.", rich_help_panel=_PROFILE)
-    ] = None,
-    reference: Annotated[
-        list[str] | None,
-        typer.Option(help="Column that holds guids: TABLE:COLUMN; repeatable.", rich_help_panel=_PROFILE),
-    ] = None,
-    password_env: Annotated[
-        str | None, typer.Option(help="Environment variable with the password.", rich_help_panel=_READING)
-    ] = None,
-    password_file: Annotated[
-        Path | None, typer.Option(help="File whose first line is the password.", rich_help_panel=_READING)
-    ] = None,
-    lock_timeout: Annotated[
-        str | None, typer.Option(help="How long to wait for a lock, e.g. 10s.", rich_help_panel=_READING)
-    ] = None,
+    live_query: Annotated[str | None, _looks("Query of one column: the live guids.", "SQL")] = None,
+    types: Annotated[str | None, _looks("Where the type of a guid stands.", "TABLE:GUID:TYPE")] = None,
+    reference: Annotated[list[str] | None, _looks("Column that holds guids; repeatable.", "TABLE:COLUMN")] = None,
+) -> None:
+    """Hold the flags of the profile; never called."""
+
+
+def _reading_flags(
+    password_env: Annotated[str | None, _reads("Environment variable that holds the password.", "NAME")] = None,
+    password_file: Annotated[Path | None, _reads("File whose first line is the password.", "FILE")] = None,
+    lock_timeout: Annotated[str | None, _reads("How long to wait for a lock; 10s by default.", "TIME")] = None,
     fast: Annotated[
         bool | None,
-        typer.Option("--fast/--no-fast", help="Use the optional fast drivers.", rich_help_panel=_READING),
+        typer.Option(
+            "--fast/--no-fast",
+            help="Use the optional fast drivers where they are installed (default), or not.",
+            rich_help_panel=HEADINGS[2],
+        ),
     ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="Settings file instead of mergeguard.toml.", rich_help_panel=_READING)
-    ] = None,
-    progress: Annotated[
-        str | None, typer.Option(help="Progress on stderr: auto, always, never.", rich_help_panel=_READING)
-    ] = None,
+    config: Annotated[Path | None, _reads(CONFIG_HELP, "FILE")] = None,
+    progress: Annotated[str | None, _reads("Progress on stderr: auto (on a terminal), always, never.", "WHEN")] = None,
 ) -> None:
-    """Hold the shared flags; never called."""
+    """Hold the flags of reading; never called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,26 +91,27 @@ class Chosen:
 
 
 def with_target(
-    *, optional: bool = False, settings: Callable[..., None] | None = None
+    *, optional: bool = False, profile: bool = True, settings: Callable[..., None] | None = None
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command a TARGET argument and the shared flags; its first parameter gets a ``Chosen`` instead.
 
-    ``settings`` declares, as ``_shared`` does, more flags that are settings of the same names. With ``optional`` the
-    command may be called without a target and then gets ``None``.
+    ``settings`` declares, as ``_reading_flags`` does, more flags that are settings of the same names. With ``optional``
+    the command may be called without a target and then gets ``None``; without ``profile`` it knows no profile.
     """
+    shared = (_profile_flags, _reading_flags) if profile else (_reading_flags,)
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        more = {} if settings is None else inspect.signature(settings).parameters
-        shared = inspect.signature(_shared).parameters
+        own_names = [] if settings is None else [*inspect.signature(settings).parameters]
+        shared_names = [name for function in shared for name in inspect.signature(function).parameters]
 
         @wraps(command)
         def run(**given: Any) -> None:  # noqa: ANN401 - whatever the flags hold
-            own = {name: given.pop(name) or None for name in more}
-            flags = {name: given.pop(name) for name in shared}
+            own = {name: given.pop(name) for name in own_names}
+            flags = {name: given.pop(name) for name in shared_names}
             target = given.pop("target")
             command(None if target is None else choose(target, flags, own), **given)
 
-        _sign(run, optional=optional, functions=(command, *filter(None, [settings]), _shared))
+        _sign(run, optional=optional, functions=(command, *filter(None, [settings]), *shared))
         return run
 
     return decorate
@@ -152,19 +145,31 @@ def _has_default(parameter: inspect.Parameter) -> bool:
 def choose(target: str, flags: Mapping[str, Any], own: Mapping[str, Any]) -> Chosen:
     """Bring flags, environment and files together for one target.
 
+    ``flags`` without those of the profile gives a profile that says nothing.
+
     Raises:
         UsageError: a setting or the profile is wrong.
     """
-    from mergeguard.integrity.profiles import Overrides, choose_profile
+    from mergeguard.integrity.profiles import choose_profile
+    from mergeguard.storage.profile import Profile
     from mergeguard.storage.source import Options
     from mergeguard.storage.targets import resolve_password
 
-    said = {"profile", "ids", "password_env", "password_file", "lock_timeout", "fast", "progress"}
-    settings = settings_from(
-        {**{name: flags[name] for name in said}, "deleted_values": flags["deleted_value"] or None, **own},
-        flags["config"],
-    )
-    overrides = Overrides(
+    names = ("profile", "ids", "password_env", "password_file", "lock_timeout", "fast", "progress")
+    said = {name: flags.get(name) for name in names}
+    settings = settings_from({**said, "deleted_values": flags.get("deleted_value"), **own}, flags["config"])
+    password = resolve_password(settings.password_env, settings.password_file)
+    crash.keep_out(password)
+    profile = Profile()
+    if "profile" in flags:
+        profile = choose_profile(target, settings.profile, _overrides(flags, settings))
+    return Chosen(target, settings, profile, Options(password, settings.lock_timeout, settings.fast))
+
+
+def _overrides(flags: Mapping[str, Any], settings: Settings) -> Overrides:
+    from mergeguard.integrity.profiles import Overrides
+
+    return Overrides(
         table=flags["table"],
         old=flags["old_column"],
         new=flags["new_column"],
@@ -180,9 +185,6 @@ def choose(target: str, flags: Mapping[str, Any], own: Mapping[str, Any]) -> Cho
         types=flags["types"],
         references=tuple(flags["reference"] or ()),
     )
-    profile = choose_profile(target, settings.profile, overrides)
-    password = resolve_password(settings.password_env, settings.password_file)
-    return Chosen(target, settings, profile, Options(password, settings.lock_timeout, settings.fast))
 
 
 def settings_from(flags: Mapping[str, Any], config: Path | None) -> Settings:
@@ -195,7 +197,7 @@ def settings_from(flags: Mapping[str, Any], config: Path | None) -> Settings:
 
     settings = resolve_settings(flags, os.environ, Path.cwd(), config)
     for note in settings.notes:
-        print(f"note: {note}", file=sys.stderr)
+        terminal.say(f"note: {note}")
     return settings
 
 

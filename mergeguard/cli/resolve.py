@@ -20,14 +20,21 @@ MAX_LINE = 4096
 def resolve(
     chosen: Chosen,
     *,
-    guid: Annotated[list[str], typer.Argument(help="Guids in any usual spelling; '-' reads one a line from stdin.")],
-    format: Annotated[list[str] | None, typer.Option(help="table, json, jsonl, csv or tsv.")] = None,  # noqa: A002 - the flag
-    output: Annotated[list[Path] | None, typer.Option(help="File for the answers ('-': stdout).")] = None,
+    guid: Annotated[
+        list[str], typer.Argument(help="Guids in any usual spelling; '-' reads one a line from stdin.", metavar="GUID")
+    ],
+    format: Annotated[  # noqa: A002 - the flag
+        list[str] | None, typer.Option(help="table (default), json, jsonl, csv or tsv.", metavar="FORMAT")
+    ] = None,
+    output: Annotated[
+        list[Path] | None, typer.Option(help="File for the answers ('-': stdout).", metavar="FILE")
+    ] = None,
 ) -> None:
     """Answer guid, current, depth and status for each guid; exit 1 if any has no current guid to act on."""
     from mergeguard import api, render
 
     wanted = terminal.pair_outputs(format or [], output or [], render.RESOLVED_FORMATS, "table")
+    terminal.require_places([path for _, path in wanted], chosen.target)
     asked = [text for argument in guid for text in (_from_stdin() if argument == "-" else [argument])]
     with terminal.progress(chosen.settings) as port:
         answers = api.resolve(chosen.target, asked, chosen.profile, options=chosen.options, progress=port)

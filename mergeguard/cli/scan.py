@@ -14,17 +14,45 @@ from mergeguard.errors import ExitCode, UsageError
 if TYPE_CHECKING:  # a help page needs neither
     from mergeguard.core.findings import ScanReport
     from mergeguard.core.trend import Trend
+    from mergeguard.storage.settings import Settings
+
+
+def _apart(rules: list[str] | None) -> list[str] | None:
+    """Take ``MG001,MG002`` for two rules, as the environment variables do."""
+    if not rules:
+        return None
+    names = [name.strip() for given in rules for name in given.split(",")]
+    if not any(names):  # an unset variable of a script; to check everything instead would be a surprise
+        raise UsageError("--only or --skip names no rule", hint="'mergeguard scan --list-rules' shows them all")
+    return names
 
 
 def _settings(  # noqa: PLR0913, PLR0917 - one parameter a flag; their help is the documentation
-    only: Annotated[list[str] | None, typer.Option(help="Check this rule alone; repeatable.")] = None,
-    skip: Annotated[list[str] | None, typer.Option(help="Leave this rule out; repeatable.")] = None,
-    fail_on: Annotated[str | None, typer.Option(help="Exit 1 from this on: error, warning, info, none, new.")] = None,
-    max_findings: Annotated[int | None, typer.Option(help="Findings of a rule kept in full.", min=1)] = None,
-    max_duration: Annotated[str | None, typer.Option(help="Stop after this time, e.g. 20m.")] = None,
-    baseline: Annotated[Path | None, typer.Option(help="File of accepted findings.")] = None,
-    history: Annotated[Path | None, typer.Option(help="History file; implies --remember.")] = None,
-    colour: Annotated[str | None, typer.Option(help="Colour: auto, always, never.")] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(callback=_apart, help="Check this rule alone, e.g. MG001 or cycle; repeatable.", metavar="RULE"),
+    ] = None,
+    skip: Annotated[
+        list[str] | None, typer.Option(callback=_apart, help="Leave this rule out; repeatable.", metavar="RULE")
+    ] = None,
+    fail_on: Annotated[
+        str | None,
+        typer.Option(help="Exit 1 from this on: error (default), warning, info, none, new.", metavar="SEVERITY"),
+    ] = None,
+    max_findings: Annotated[
+        int | None,
+        typer.Option(
+            help="Findings of a rule kept in full, 1000 by default; all are counted.",
+            min=1,
+            metavar="NUMBER",
+        ),
+    ] = None,
+    max_duration: Annotated[str | None, typer.Option(help="Stop after this time, e.g. 20m.", metavar="TIME")] = None,
+    baseline: Annotated[Path | None, typer.Option(help="File of accepted findings.", metavar="FILE")] = None,
+    history: Annotated[Path | None, typer.Option(help="History file; implies --remember.", metavar="FILE")] = None,
+    colour: Annotated[
+        str | None, typer.Option(help="Colour: auto (on a terminal), always, never.", metavar="WHEN")
+    ] = None,
 ) -> None:
     """Hold the flags of a scan that are settings; never called."""
 
@@ -33,19 +61,26 @@ def _settings(  # noqa: PLR0913, PLR0917 - one parameter a flag; their help is t
 def scan(  # noqa: PLR0913 - one parameter a flag
     chosen: Chosen | None,
     *,
-    format: Annotated[list[str] | None, typer.Option(help="Report format; repeatable.")] = None,  # noqa: A002 - the flag
+    format: Annotated[  # noqa: A002 - the flag
+        list[str] | None,
+        typer.Option(
+            help="table (default), json, jsonl, sarif, junit, markdown, html, dot, svg, prometheus; repeatable.",
+            metavar="FORMAT",
+        ),
+    ] = None,
     output: Annotated[
-        list[Path] | None, typer.Option(help="File for a report ('-': stdout); the suffix may name the format.")
+        list[Path] | None,
+        typer.Option(help="File for a report ('-': stdout); the suffix may name the format.", metavar="FILE"),
     ] = None,
     exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit 0 whatever is found.")] = False,
     write_baseline: Annotated[
-        Path | None, typer.Option(help="Write a draft baseline that accepts what is found.")
+        Path | None, typer.Option(help="Write a draft baseline that accepts what is found.", metavar="FILE")
     ] = None,
     remember: Annotated[
         bool, typer.Option("--remember", help="Keep this night's counts and fingerprints in the history.")
     ] = False,
     list_rules: Annotated[bool, typer.Option("--list-rules", help="List the rules and exit.")] = False,
-    explain: Annotated[str | None, typer.Option(help="Explain a rule, e.g. MG001, and exit.")] = None,
+    explain: Annotated[str | None, typer.Option(help="Explain a rule, e.g. MG001, and exit.", metavar="RULE")] = None,
 ) -> None:
     """Check every rule over one read-only snapshot of TARGET; nothing is written to it."""
     if list_rules or explain:
@@ -56,18 +91,15 @@ def scan(  # noqa: PLR0913 - one parameter a flag
     from mergeguard import render
 
     wanted = terminal.pair_outputs(format or [], output or [], render.FORMATS, "table")
+    terminal.require_places([*(path for _, path in wanted), write_baseline], chosen.target)
+    history = _history(chosen.settings, asked=remember)
     report = _scan(chosen)
-    keep = remember or chosen.settings.fail_on == "new" or chosen.settings.origin("history") != "default"
-    trend = _remember(chosen, report) if keep else None
     for name, path in wanted:
         coloured = path == terminal.STDOUT and terminal.colours(chosen.settings)
         terminal.write(render.render_scan(report, name, colour=coloured, width=terminal.width()), path)
     if write_baseline is not None:
         _write_baseline(report, chosen.settings.baseline, write_baseline)
-    if trend is not None:
-        from mergeguard.render.nights import summary
-
-        terminal.say(summary(trend))
+    trend = None if history is None else _remember(report, history)
     code = ExitCode.CLEAN if exit_zero else verdict(report, chosen.settings.fail_on, trend)
     raise typer.Exit(code)
 
@@ -84,14 +116,21 @@ def _scan(chosen: Chosen) -> ScanReport:
         return api.scan(chosen.target, chosen.profile, scan_options=wanted, options=chosen.options, progress=port)
 
 
-def _remember(chosen: Chosen, report: ScanReport) -> Trend | None:
-    if chosen.settings.history is None:
-        if chosen.settings.fail_on == "new":
-            raise UsageError("--fail-on new needs a history", hint='give --history FILE, or take history = "none" out')
-        return None
-    from mergeguard.integrity.history import remember
+def _history(settings: Settings, *, asked: bool) -> Path | None:
+    """Return the history to keep this night in; ``None`` where nobody wants one."""
+    wanted = "--remember" if asked else "--fail-on new" if settings.fail_on == "new" else None
+    if wanted is not None and settings.history is None:
+        raise UsageError(f"{wanted} needs a history", hint='give --history FILE, or take history = "none" out')
+    return settings.history if wanted is not None or settings.origin("history") != "default" else None
 
-    return remember(report, chosen.settings.history)
+
+def _remember(report: ScanReport, history: Path) -> Trend:
+    from mergeguard.integrity.history import remember
+    from mergeguard.render.nights import summary
+
+    trend = remember(report, history)
+    terminal.say(summary(trend))
+    return trend
 
 
 def _write_baseline(report: ScanReport, known: Path | None, path: Path) -> None:

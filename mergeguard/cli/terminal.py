@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TextIO, TypeAlias
 
-from mergeguard.errors import UsageError
+from mergeguard.errors import UsageError, WriteFailed
 
 if TYPE_CHECKING:
     from mergeguard.storage.settings import Settings
@@ -39,7 +40,7 @@ def pair_outputs(formats: Sequence[str], outputs: Sequence[Path], known: Sequenc
     of the formats, or the default, goes to stdout.
 
     Raises:
-        UsageError: an unknown format, an output whose format cannot be told, or two payloads for stdout.
+        UsageError: an unknown format, an output whose format cannot be told, or two payloads for one place.
     """
     for name in formats:
         if name not in known:
@@ -50,9 +51,34 @@ def pair_outputs(formats: Sequence[str], outputs: Sequence[Path], known: Sequenc
         wanted = [(_by_suffix(path, known), path) for path in outputs]
         left = [name for name in formats if name not in {told for told, _ in wanted}]
         wanted += [(name, STDOUT) for name in left or ([] if formats else [default])]
-    if sum(path == STDOUT for _, path in wanted) > 1:
-        raise UsageError("two formats cannot both go to stdout", hint="give each --format an --output of its own")
+    places = [path for _, path in wanted]
+    for path in places:
+        if places.count(path) > 1:
+            place = "stdout" if path == STDOUT else str(path)
+            raise UsageError(f"two formats cannot both go to {place}", hint="give each --format an --output of its own")
     return wanted
+
+
+def require_places(outputs: Iterable[Path | None], target: str) -> None:
+    """Refuse an output that cannot be written, before a long read rather than after it.
+
+    Raises:
+        UsageError: its folder does not exist, or it is a folder, or the target itself.
+    """
+    for path in outputs:
+        if path is None or path == STDOUT:
+            continue
+        try:
+            same = path.exists() and Path(target).exists() and path.samefile(target)
+            missing, folder = not path.absolute().parent.is_dir(), path.is_dir()
+        except (OSError, ValueError):  # no usable name: writing tells it better
+            continue
+        if same:
+            raise UsageError(f"cannot write {path}: it is the target", hint="name another file")
+        if missing:
+            raise UsageError(f"cannot write {path}: its folder does not exist", hint="create the folder first")
+        if folder:
+            raise UsageError(f"cannot write {path}: it is a folder", hint="name a file inside it")
 
 
 def _by_suffix(path: Path, known: Sequence[str]) -> str:
@@ -65,9 +91,12 @@ def _by_suffix(path: Path, known: Sequence[str]) -> str:
 def write(text: str, path: Path) -> None:
     """Write a payload to stdout (``-``) or, at once, to a file.
 
+    A reader of stdout who goes away (``| head``) has seen enough: the rest is dropped, the verdict stands.
+
     Raises:
         UsageError: the folder does not exist.
         PermissionDenied: the file may not be written.
+        WriteFailed: anything else, a full disk above all.
     """
     if path != STDOUT:
         from mergeguard.render import write_output
@@ -76,19 +105,36 @@ def write(text: str, path: Path) -> None:
         return
     # Guids need ASCII only, but names may not fit a console's code page: never fail on one.
     stream = sys.stdout
-    stream.write(text.encode(stream.encoding or "utf-8", "replace").decode(stream.encoding or "utf-8", "replace"))
-    stream.flush()
+    encoding = stream.encoding or "utf-8"
+    try:
+        stream.write(text.encode(encoding, "replace").decode(encoding, "replace"))
+        stream.flush()
+    except BrokenPipeError:
+        abandon(stream)
+    except OSError as failure:
+        abandon(stream)
+        reason = failure.strerror or type(failure).__name__
+        raise WriteFailed(f"cannot write to stdout: {reason}", hint="free some space, or use --output") from None
 
 
 def say(text: str) -> None:
-    """Say something that is not the payload."""
-    print(text, file=sys.stderr)
+    """Say something that is not the payload; where nobody listens any more, to nobody."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        abandon(sys.stderr)
+
+
+def abandon(stream: TextIO) -> None:
+    """Let what is still buffered for a stream go nowhere: Python would complain at the exit, with a code of its own."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def colours(settings: Settings) -> bool:
     """Decide whether to colour what goes to stdout; ``NO_COLOR`` and ``FORCE_COLOR`` are heard in ``auto``."""
-    import os
-
     if settings.colour != "auto":
         return settings.colour == "always"
     if os.environ.get("NO_COLOR"):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mergeguard.render.table import aligned
-from mergeguard.render.text import visible
+from mergeguard.render.text import columns, visible
 from mergeguard.storage.settings import SETTINGS, Settings
 
 if TYPE_CHECKING:
@@ -14,11 +14,15 @@ if TYPE_CHECKING:
 
 
 def checks_text(rows: Sequence[tuple[str, str, bool]]) -> str:
-    """List the doctor's checks; a line that is not fine is marked."""
-    return aligned(
-        [("ok" if fine else "BAD", visible(check), visible(found)) for check, found, fine in rows],
-        ("", "check", "found"),
-    )
+    """List the doctor's checks, each that is not fine marked, and end with the verdict."""
+    width = max((columns(visible(check)) for check, _, _ in rows), default=0)
+    lines = [
+        f"{'ok ' if fine else 'BAD'}  {visible(check)}{' ' * (width - columns(visible(check)))}  {visible(found)}"
+        for check, found, fine in rows
+    ]
+    bad = sum(not fine for _, _, fine in rows)
+    verdict = f"{bad} of {len(rows)} checks would stop a scan" if bad else "nothing would stop a scan"
+    return "\n".join([*lines, "", verdict]) + "\n"
 
 
 def settings_text(settings: Settings, *, origin: bool) -> str:
@@ -26,11 +30,21 @@ def settings_text(settings: Settings, *, origin: bool) -> str:
     rows = []
     for setting in SETTINGS:
         value = getattr(settings, setting.name)
-        shown = "-" if value is None else ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-        rows.append((setting.name, visible(shown) or "-", settings.origin(setting.name)))
+        rows.append((setting.name, visible(_shown(value)) or "-", settings.origin(setting.name)))
     if origin:
         return aligned(rows, ("setting", "value", "from"))
     return aligned([row[:2] for row in rows], ("setting", "value"))
+
+
+def _shown(value: object) -> str:
+    """Spell a value as one would give it: durations in seconds, truth in small letters."""
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.15g}s"
+    return "-" if value is None else str(value)
 
 
 def demo_text(made: DemoResult) -> str:

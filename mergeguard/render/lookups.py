@@ -19,20 +19,20 @@ def built(done: Built, table: str) -> str:
     """Say what a build wrote."""
     verb = "created" if done.created else "unchanged" if not done.written and not done.deleted else "updated"
     return (
-        f"{table} {verb}: {done.rows} rows ({_statuses(done.statuses)}); "
-        f"{done.written} written, {done.deleted} deleted\n"
+        f"{table} {verb}: {done.rows:,} rows ({_statuses(done.statuses)}); "
+        f"{done.written:,} written, {done.deleted:,} deleted\n"
     )
 
 
 def verified(found: Verified, table: str) -> str:
     """Say how the stored lookup compares with the rows."""
     if not found.exists:
-        return f"{table} is not there; 'mergeguard lookup build' makes it from {found.rows} olds\n"
+        return f"{table} is not there; 'mergeguard lookup build' makes it from {found.rows:,} olds\n"
     if not found.drift:
-        return f"{table} agrees with the rows: {found.rows} olds\n"
+        return f"{table} agrees with the rows: {found.rows:,} olds\n"
     return (
-        f"{table} differs from the rows: {found.different} answered differently, {found.missing} missing, "
-        f"{found.extra} too many, of {found.rows} olds\n"
+        f"{table} differs from the rows: {found.different:,} answered differently, {found.missing:,} missing, "
+        f"{found.extra:,} too many, of {found.rows:,} olds; 'mergeguard lookup build' mends it\n"
     )
 
 
@@ -62,4 +62,4 @@ def _lines(found: Lookup, at: int, gap: str) -> str:
 
 
 def _statuses(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {status}" for status, count in counts.items() if count) or "empty"
+    return ", ".join(f"{count:,} {status}" for status, count in counts.items() if count) or "empty"

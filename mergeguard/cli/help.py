@@ -1,0 +1,112 @@
+"""Help pages in plain text, the same under every release of typer: options under headings, the exit status last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from mergeguard.errors import ExitCode
+
+HEADINGS = ("Options", "What the table looks like", "Reading")
+"""Of a help page, in this order; a flag names its own as ``rich_help_panel``."""
+ORDER = ("scan", "explain", "resolve", "lookup", "history", "discover", "doctor", "config", "demo")
+"""Of the commands: the nightly work first, what sets it up after it."""
+WIDTH = {"max_content_width": 100}
+_TYPERS_OWN = {
+    "help": "Show this page and exit.",
+    "install_completion": "Set up completion of commands and options in this shell.",
+    "show_completion": "Print the script that completion needs.",
+}
+# typer 0.29 brought click's classes into a module of its own, so neither name works under all releases.
+Context: TypeAlias = Any
+Formatter: TypeAlias = Any
+Parameter: TypeAlias = Any
+Row: TypeAlias = tuple[str, str]
+
+
+class Command(TyperCommand):
+    """A command whose help page is ours."""
+
+    def collect_usage_pieces(self, ctx: Context) -> list[str]:
+        """Return what stands behind the name of the command."""
+        return [*_usage(self.get_params(ctx))]
+
+    def format_options(self, ctx: Context, formatter: Formatter) -> None:
+        """Write arguments and options."""
+        _write_parameters(self.get_params(ctx), formatter)
+
+    def format_epilog(self, ctx: Context, formatter: Formatter) -> None:  # noqa: ARG002 - typer's signature
+        """Write the exit status."""
+        write_exit_status(formatter)
+
+
+class Group(TyperGroup):
+    """A command of commands; without one it prints its help on stderr and exits 2."""
+
+    def collect_usage_pieces(self, ctx: Context) -> list[str]:
+        """Return what stands behind the name of the group."""
+        return [*_usage(self.get_params(ctx)), "COMMAND"]
+
+    def list_commands(self, ctx: Context) -> list[str]:
+        """Return the names of the commands, in ``ORDER`` where it names them."""
+        names = super().list_commands(ctx)
+        return sorted(names, key=lambda name: ORDER.index(name) if name in ORDER else names.index(name))
+
+    def format_options(self, ctx: Context, formatter: Formatter) -> None:
+        """Write the options, then each command with what it does."""
+        _write_parameters(self.get_params(ctx), formatter)
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, (command and command.help) or "") for name, command in commands])
+
+    def format_epilog(self, ctx: Context, formatter: Formatter) -> None:  # noqa: ARG002 - typer's signature
+        """Write the exit status."""
+        write_exit_status(formatter)
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Show what there is to somebody who said nothing."""
+        if not args and not ctx.resilient_parsing:
+            typer.echo(ctx.get_help(), err=True)
+            raise typer.Exit(ExitCode.USAGE)
+        return super().parse_args(ctx, args)
+
+
+def write_exit_status(formatter: Formatter) -> None:
+    """Write what each exit status means."""
+    with formatter.section("Exit status"):
+        formatter.write_dl([(str(code.value), code.meaning) for code in ExitCode])
+
+
+def _usage(parameters: list[Parameter]) -> Iterator[str]:
+    yield "[OPTIONS]"
+    for parameter in parameters:
+        if parameter.param_type_name == "argument":
+            name = f"{parameter.metavar}..." if parameter.nargs != 1 else parameter.metavar
+            yield name if parameter.required else f"[{name}]"
+
+
+def _write_parameters(parameters: list[Parameter], formatter: Formatter) -> None:
+    by_heading: dict[str, list[Row]] = {"Arguments": [], **{heading: [] for heading in HEADINGS}}
+    for parameter in parameters:
+        by_heading[_heading(parameter)].append(_row(parameter))
+    for heading, rows in by_heading.items():
+        if rows:
+            with formatter.section(heading):
+                formatter.write_dl(rows)
+
+
+def _heading(parameter: Parameter) -> str:
+    if parameter.param_type_name == "argument":
+        return "Arguments"
+    return getattr(parameter, "rich_help_panel", None) or HEADINGS[0]
+
+
+def _row(parameter: Parameter) -> Row:
+    words = _TYPERS_OWN.get(parameter.name) or parameter.help or ""
+    if parameter.param_type_name == "argument":
+        return parameter.metavar, words
+    names = " / ".join([*parameter.opts, *parameter.secondary_opts])
+    return (names if parameter.is_flag else f"{names} {parameter.metavar}"), words
