@@ -6,6 +6,7 @@ import itertools
 import uuid
 
 import networkx as nx
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -20,6 +21,9 @@ EDGES = st.lists(st.tuples(st.integers(0, 14), st.integers(0, 14)), max_size=30)
 RING = [(n, (n + 1) % 40) for n in range(40)]
 CHAIN = [(n, n + 1) for n in range(60)]
 STAR = [(n, 0) for n in range(1, 60)]
+DOZEN = [(n, (n + 1) % 12) for n in range(12)]
+LOPSIDED = [*DOZEN, (20, 0), (21, 0), *((n, 21) for n in range(22, 28))]
+"""A ring taller than the middle of what hangs on it is deep."""
 
 
 def _guid(number: int) -> uuid.UUID:
@@ -65,6 +69,7 @@ def _boxes(layout: Layout) -> list[tuple[float, float]]:
 @example(RING)
 @example(CHAIN)
 @example(STAR)
+@example(LOPSIDED)
 @example([(0, 0)])
 @example([(1, 2), (2, 1), (3, 1), (4, 2), (5, 3), (6, 5)])
 def test_no_two_nodes_overlap_and_all_lie_inside(edges: list[tuple[int, int]]) -> None:
@@ -106,6 +111,11 @@ def test_the_order_of_the_edges_changes_nothing(edges: list[tuple[int, int]], ra
     shuffled = list(picture.edges)
     random.shuffle(shuffled)
     assert lay_out(Picture(picture.nodes, tuple(shuffled)), SPACING) == lay_out(picture, SPACING)
+
+
+def test_what_leads_into_a_tall_ring_stands_at_its_middle() -> None:
+    places = lay_out(_picture([*DOZEN, (20, 0), (21, 20)]), SPACING).places
+    assert places[_guid(20)][1] == places[_guid(21)][1] == pytest.approx(places[_guid(0)][1])
 
 
 def test_a_picture_of_nothing_has_no_size() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -57,6 +58,24 @@ def test_prose_shows_the_text_itself(text: str) -> None:
     assert {token.type for token in tokens} <= {"paragraph_open", "inline", "paragraph_close"}
     assert {token.type for token in _inline(tokens)} <= {"text"}
     assert _text(tokens).strip() == visible(text).strip()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["# a", "#", "- a", "+ a", "* a", "1. a", "12) a", "===", "---", "    a", "> a", "~~~", "```", "[a]: b", "|a|"],
+)
+def test_prose_begins_no_block(text: str) -> None:
+    for source in (prose(text), f"word\n{prose(text)}"):
+        assert [token.type for token in READER.parse(source)] == ["paragraph_open", "inline", "paragraph_close"]
+
+
+@given(st.text(st.sampled_from("|\\`*_ a"), max_size=12))
+def test_prose_stays_in_its_cell(text: str) -> None:
+    tokens = READER.parse(f"| a | b |\n|---|---|\n| {prose(text)} | x |")
+    assert sum(token.type == "td_open" for token in tokens) == 2
+    cells = [token.content for token in tokens if token.type == "inline"]
+    assert cells[-1] == "x"
+    assert _text(tokens).replace(" ", "") == f"ab{text}x".replace(" ", "")
 
 
 @given(st.text(st.characters(codec=None), min_size=1))

@@ -66,6 +66,13 @@ def test_a_finding_without_rows_or_subject_is_a_finding_about_the_table(report: 
     assert chain["level"] == "note"
 
 
+def test_brackets_and_braces_of_the_data_are_no_links_or_placeholders(report: ScanReport) -> None:
+    outcome = report.outcomes[1]
+    odd = replace(outcome.findings[0], message="{0} [1](2) \\", path=())
+    result = _run(replace(report, outcomes=(replace(outcome, findings=(odd,)),)))["results"][0]
+    assert result["message"]["text"] == "{{0}} \\[1\\](2) \\\\"
+
+
 def test_copies_of_a_row_are_one_location(report: ScanReport) -> None:
     outcome = report.outcomes[1]
     twice = replace(outcome.findings[0], rows=outcome.findings[0].rows[:1] * 2)
