@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -20,6 +21,7 @@ from mergeguard.errors import (
     TargetNotFound,
 )
 from mergeguard.storage.postgresql import PostgresqlSource
+from mergeguard.storage.postgresql_arrow import ArrowReader
 from mergeguard.storage.profile import Merge, Profile
 from mergeguard.storage.source import Column, Kind, Options, Selection
 
@@ -228,3 +230,30 @@ def test_ranges_of_blocks_are_range_scans(source: Callable[..., PostgresqlSource
             plan = cursor.execute(f"EXPLAIN {compiled}".encode(), compiled.params).fetchall()
 
     assert any("Tid Range Scan" in line for (line,) in plan), plan
+
+
+@pytest.mark.parametrize("missing", ["adbc_driver_postgresql", "adbc_driver_postgresql.dbapi"])
+def test_without_the_fast_driver_a_view_is_read_row_by_row(
+    source: Callable[..., PostgresqlSource], monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+
+    assert read(source(), "arrow") == ROWS
+
+
+def test_where_the_second_connection_cannot_share_the_snapshot_it_is_not_used(
+    source: Callable[..., PostgresqlSource], administrator: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pooler may lead to another server, which does not know the snapshot."""
+    monkeypatch.setattr(
+        ArrowReader,
+        "_beginning",
+        lambda _reader: iter(
+            ["BEGIN ISOLATION LEVEL REPEATABLE READ", "SET TRANSACTION SNAPSHOT '00000003-0000001B-1'"]
+        ),
+    )
+
+    with source().snapshot() as snapshot:
+        for _ in range(2):
+            assert sum(len(batch[0].column) for batch in snapshot.read(WAYS["arrow"][0])) == ROWS
+        assert len(sessions(administrator)) == 1
