@@ -34,16 +34,27 @@ def compare(facts: Facts, stored: StoredLookup) -> Drift:
     """Hold every stored row against the closure."""
     lead = facts.join.olds.find(stored.olds)
     known = np.flatnonzero(lead >= 0)
-    _, first = np.unique(lead[known], return_index=True)
-    places = known[first]
-    leads = lead[places].astype(np.int32)
+    differs = _differs(facts, stored, lead[known], known)
+    first = _first_of_each(lead[known], differs)
+    places, wrong = known[first], differs[first]
+    leads = lead[places]
     extra = np.setdiff1d(np.arange(len(lead)), places)
     missing = np.setdiff1d(facts.leads, leads, assume_unique=True).astype(np.int32)
-    wrong = _differs(facts, stored, leads, places)
     leads, places = leads[wrong], places[wrong]
     ranked = guids.order(np.ascontiguousarray(facts.table.old[leads]))
     ordered_extra = extra[guids.order(np.ascontiguousarray(stored.olds[extra]))]
     return Drift(leads[ranked], places[ranked], missing, ordered_extra)
+
+
+def _first_of_each(leads: Rows, differs: guids.Bools) -> Places:
+    """Return the place of one row for each lead.
+
+    Of several rows for one old a right one counts, wherever it stands, so that their order does not matter.
+    """
+    ranked = np.argsort(2 * leads.astype(np.int64) + differs, kind="stable")
+    fresh = np.ones(len(ranked), np.bool_)
+    fresh[1:] = leads[ranked[1:]] != leads[ranked[:-1]]
+    return ranked[fresh]
 
 
 def _differs(facts: Facts, stored: StoredLookup, leads: Rows, places: Places) -> guids.Bools:

@@ -14,7 +14,8 @@ import numpy.typing as npt
 from mergeguard.core import guids
 from mergeguard.core.closure import Closure, Liveness, close, leads
 from mergeguard.core.columns import ReferenceCounts, StoredLookup, TypeTable
-from mergeguard.core.findings import RowRef
+from mergeguard.core.connected import Components
+from mergeguard.core.findings import MAX_WITNESS, RowRef
 from mergeguard.core.guids import Bools, Guids
 from mergeguard.core.index import GuidIndex, Rows
 from mergeguard.core.join import Join, join
@@ -97,6 +98,11 @@ class Facts:
         return frozenset(alone.tolist()).union(*(ring.members.tolist() for ring in self.raw.rings))
 
     @cached_property
+    def components(self) -> Components:
+        """The rows of olds that hang together, for pictures that show only a part of them."""
+        return Components(self.join)
+
+    @cached_property
     def behind(self) -> Backwards:
         """The rows that lead to each old, for pictures and walks against the direction of the merges."""
         return Backwards(self.join)
@@ -123,6 +129,18 @@ class Facts:
         if len(rows) < 2:
             return rows
         return rows[guids.order(np.ascontiguousarray(self.table.old[rows]))]
+
+    def distinct(self, rows: Rows) -> Rows:
+        """Keep one row, the first, of those that say the same merge; in the order of the texts of old and new."""
+        pairs = np.concatenate((self.table.old[rows], self.table.new[rows]), axis=1)
+        _, first = np.unique(pairs.view("V32").reshape(-1), return_index=True)
+        return rows[first]
+
+    def copies(self, row: int) -> tuple[RowRef, ...]:
+        """Return the rows that say the same merge as a row, itself among them, as a finding names them."""
+        new = self.table.new[row].tobytes()
+        same = [each for each in self.rows_of(int(self.join.lead[row])) if self.table.new[each].tobytes() == new]
+        return tuple(self.row(each) for each in same[:MAX_WITNESS])
 
     def references_at(self, chosen: Rows) -> int | None:
         """Return how many reference rows hold the olds of the chosen leads."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -12,18 +12,22 @@ from mergeguard.core.closure import Status
 from mergeguard.core.facts import Facts
 from mergeguard.core.findings import MAX_PICTURE, Picture, PictureNode, Role
 from mergeguard.core.guids import TOMBSTONE
+from mergeguard.core.index import GuidIndex
 
 
 def neighbourhood(
-    facts: Facts, leads: Iterable[int], *, total: int, focus: uuid.UUID | None = None, limit: int = MAX_PICTURE
+    facts: Facts, leads: Iterable[int], *, focus: uuid.UUID | None = None, limit: int = MAX_PICTURE
 ) -> Picture:
     """Draw the given olds first, then what hangs on them in either direction, up to ``limit`` guids.
 
-    ``total`` is how many guids the whole would have; what is left out is counted.
+    The whole would be all olds that hang on the given ones through olds, and the guids they end at; what is left out of
+    it is counted. ``focus`` is one of the olds, or a guid that the first of them is merged into; it is always drawn.
     """
-    chosen = _spread(facts, leads, limit)
-    inner = dict.fromkeys(chosen)
-    nodes = {facts.old(lead): _old_role(facts, lead) for lead in inner}
+    chosen = list(dict.fromkeys(leads))
+    ended = {facts.new(row): _terminal_role(facts, row) for row in facts.ways(chosen[0]) if facts.join.succ[row] < 0}
+    kept = {guid: role for guid, role in ended.items() if guid == focus}
+    inner = dict.fromkeys(_spread(facts, chosen, limit - len(kept)))
+    nodes = {facts.old(lead): _old_role(facts, lead) for lead in inner} | kept
     edges: dict[tuple[uuid.UUID, uuid.UUID], None] = {}
     for lead in inner:
         for row in facts.ways(lead):
@@ -34,12 +38,21 @@ def neighbourhood(
                 nodes.setdefault(new, _terminal_role(facts, row))
                 edges[old, new] = None
     drawn = tuple(PictureNode(guid, _label(facts, guid), role, guid == focus) for guid, role in nodes.items())
-    return Picture(drawn, tuple(edges), max(0, total - len(drawn)))
+    whole = len(drawn) if len(drawn) < limit else _whole(facts, chosen)
+    return Picture(drawn, tuple(edges), whole - len(drawn))
 
 
-def _spread(facts: Facts, leads: Iterable[int], limit: int) -> list[int]:
+def _whole(facts: Facts, leads: Sequence[int]) -> int:
+    """Count the guids that a picture without a limit would show."""
+    rows = facts.components.around(np.array(leads, np.int32))
+    ends = np.ascontiguousarray(facts.table.new[rows[facts.join.succ[rows] < 0]])
+    distinct = GuidIndex(ends).lead == np.arange(len(ends))
+    return int((facts.join.lead[rows] == rows).sum() + distinct.sum())
+
+
+def _spread(facts: Facts, leads: Sequence[int], limit: int) -> list[int]:
     """Go outwards from the leads, forwards and backwards, until ``limit`` olds are found."""
-    found = list(dict.fromkeys(leads))[:limit]
+    found = list(leads[:limit])
     seen = set(found)
     queue = deque(found)
     while queue and len(found) < limit:

@@ -63,7 +63,9 @@ def _profile_rows(snapshot: Snapshot, profile: Profile) -> Iterator[Row]:
     if profile.live is not None and profile.live.table is not None and profile.live.guid is not None:
         filters = [column for column, _ in profile.live.where]
         yield _found(snapshot, "live guids", profile.live.table, [profile.live.guid, *filters])
-    elif profile.live is None:
+    elif profile.live is not None and profile.live.query is not None:
+        yield _found(snapshot, "live guids", "query", [profile.live.guid or "guid"], query=profile.live.query)
+    else:
         yield "live guids", "not declared: rules that need liveness report not checked", True
     if profile.types is not None:
         yield _found(snapshot, "types", profile.types.table, [profile.types.guid, profile.types.type])
@@ -71,9 +73,10 @@ def _profile_rows(snapshot: Snapshot, profile: Profile) -> Iterator[Row]:
         yield _found(snapshot, "reference", reference.table, [reference.column])
 
 
-def _found(snapshot: Snapshot, what: str, table: str, columns: Sequence[str]) -> Row:
+def _found(snapshot: Snapshot, what: str, table: str, columns: Sequence[str], query: str | None = None) -> Row:
     """Prove that the columns can be read by asking for the first batch of them."""
-    selection = Selection(tuple(Column(name, Kind.TEXT) for name in columns), table=table)
+    wanted = tuple(Column(name, Kind.TEXT) for name in columns)
+    selection = Selection(wanted, table=None if query else table, query=query)
     try:
         next(iter(snapshot.read(selection)), None)
     except CannotCheck as error:

@@ -10,7 +10,7 @@ import numpy as np
 from mergeguard.core import guids
 from mergeguard.core.closure import STATUS_TEXTS, Status
 from mergeguard.core.facts import Facts
-from mergeguard.core.findings import MAX_WITNESS, Explanation, Picture, PictureNode, Role
+from mergeguard.core.findings import MAX_WITNESS, Explanation
 from mergeguard.core.guids import TOMBSTONE
 from mergeguard.core.pictures import neighbourhood
 from mergeguard.core.rings import Ring
@@ -19,6 +19,9 @@ from mergeguard.errors import GuidNotFound, UsageError
 from mergeguard.integrity.reading import read_facts
 from mergeguard.storage.profile import Profile
 from mergeguard.storage.source import Progress, Source, silent
+
+MAX_NAMED = 6
+"""How many guids of a cycle a sentence names."""
 
 
 def as_guid(asked: str, profile: Profile) -> uuid.UUID:
@@ -71,23 +74,22 @@ def _name(facts: Facts, guid: uuid.UUID) -> str:
 def _terminal(facts: Facts, guid: uuid.UUID, rows: Sequence[int], target: str) -> Explanation:
     """Tell of a guid that only others are merged into."""
     name = _name(facts, guid)
-    dead = facts.liveness is not None and not facts.liveness.new[rows[0]]
+    gone = guid == TOMBSTONE
+    dead = not gone and facts.liveness is not None and not facts.liveness.new[rows[0]]
     words = [f"No row merges {name} away: it is its own current guid."]
-    if guid == TOMBSTONE:
+    if gone:
         words = ["This is the tombstone: what the profile calls deleted."]
     elif dead:
         words.append("But it is not live: whatever leads to it is dangling.")
     words.append(f"{len(rows)} row{'s merge' if len(rows) > 1 else ' merges'} other guids into it.")
     leads = [int(facts.join.lead[row]) for row in rows]
-    drawn = neighbourhood(facts, leads, total=len(set(leads)) + 1, focus=guid)
-    if not any(node.guid == guid for node in drawn.nodes):
-        drawn = Picture((PictureNode(guid, name, Role.CURRENT, focus=True),), ())
+    drawn = neighbourhood(facts, leads, focus=guid)
     return Explanation(
         guid,
         name,
-        "dangling" if dead else "ok",
-        guid,
-        0,
+        (Status.DELETED if gone else Status.DANGLING if dead else Status.OK).text,
+        None if gone else guid,
+        None if gone else 0,
         tuple(words),
         (guid,),
         tuple(facts.row(row) for row in rows[:MAX_WITNESS]),
@@ -106,7 +108,7 @@ def _merged(facts: Facts, guid: uuid.UUID, lead: int, target: str) -> Explanatio
     ring = _ring_of(facts, lead)
     rows = _walk(facts, lead, status)
     path = [facts.old(row) for row in rows] + [facts.new(rows[-1])] if rows else [guid]
-    drawn = neighbourhood(facts, [lead, *rows], total=0, focus=guid)
+    drawn = neighbourhood(facts, [lead, *(int(facts.join.lead[row]) for row in rows)], focus=guid)
     return Explanation(
         guid,
         _name(facts, guid),
@@ -146,7 +148,7 @@ def _towards_loop(facts: Facts, lead: int) -> int:
     """Choose, where the way forks, a row whose walk never ends."""
     ways = list(facts.ways(lead))
     looping = [
-        row for row in ways if facts.join.succ[row] >= 0 and facts.raw.status[facts.join.succ[row]] == Status.CYCLE
+        row for row in ways if facts.join.succ[row] >= 0 and facts.closure.status[facts.join.succ[row]] == Status.CYCLE
     ]
     return (looping or ways)[0]
 
@@ -189,8 +191,15 @@ def _loop_in_words(facts: Facts, lead: int, ring: Ring | None) -> str:
     if ring is None:
         return "From there the rows lead into a cycle: whoever follows them never arrives; there is no current guid."
     rows = shortest_cycle(facts, ring)
-    shown = " -> ".join(_name(facts, facts.old(row)) for row in [*rows[:6], rows[0]][:7])
-    more = "" if len(rows) <= 6 else f" ({len(rows)} guids in all)"
-    others = ring.down - len(ring.members)
-    tail = f" {others} more guids lead into it." if others else ""
-    return f"It lies on a cycle of {len(ring.members)} guids: {shown}{more}. Whoever follows it never arrives.{tail}"
+    names = [_name(facts, facts.old(row)) for row in rows]
+    left_out = [f"{len(names) - MAX_NAMED} more"] if len(names) > MAX_NAMED else []
+    shown = " -> ".join([*names[:MAX_NAMED], *left_out, names[0]])
+    size = len(ring.members)
+    where = (
+        f"It lies on a cycle of {size} guids"
+        if len(rows) == size
+        else f"It is one of {size} guids on cycles, the shortest of them"
+    )
+    others = ring.down - size
+    tail = f" {others} more guid{'s lead' if others > 1 else ' leads'} into it." if others else ""
+    return f"{where}: {shown}. Whoever follows it never arrives.{tail}"

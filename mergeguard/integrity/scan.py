@@ -6,7 +6,7 @@ import datetime as dt
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -94,7 +94,7 @@ def scan_source(
     checked = _check(source, profile, options, asked, progress)
     checked = _without_accepted(checked, options.baseline, started.date())
     facts = checked.facts
-    statuses, depths, max_depth = _summary(facts)
+    statuses, depths, max_depth = _summary(facts) if checked.settled else ({}, (), 0)
     return ScanReport(
         run_id=uuid.uuid4().hex,
         tool_version=__version__,
@@ -123,6 +123,8 @@ class _Checked:
     outcomes: tuple[Outcome, ...]
     isolation: str
     notes: tuple[str, ...]
+    settled: bool
+    """Whether all was read that decides where the olds lead: the merges and the live guids."""
 
     @property
     def complete(self) -> bool:
@@ -144,7 +146,8 @@ def _check(
     )
     facts = Facts(MergeTable.from_pairs([])) if reading is None else reading.facts
     # A snapshot may learn how consistent its read was only when it closes, so it is asked afterwards.
-    return _Checked(facts, outcomes, snapshot.isolation, tuple(snapshot.notes))
+    settled = reading is not None and Need.LIVENESS not in reading.cut
+    return _Checked(facts, outcomes, snapshot.isolation, tuple(snapshot.notes), settled)
 
 
 def _without_accepted(checked: _Checked, baseline: Baseline | None, today: dt.date) -> _Checked:
@@ -152,7 +155,7 @@ def _without_accepted(checked: _Checked, baseline: Baseline | None, today: dt.da
         return checked
     notes = known.notes(checked.outcomes, baseline, today, complete=checked.complete)
     outcomes = known.apply(checked.outcomes, baseline, today)
-    return _Checked(checked.facts, outcomes, checked.isolation, checked.notes + notes)
+    return replace(checked, outcomes=outcomes, notes=checked.notes + notes)
 
 
 def _budget(seconds: float | None) -> Spent:

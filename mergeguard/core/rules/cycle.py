@@ -65,7 +65,5 @@ def _findings(facts: Facts, rule: Rule) -> Iterator[Finding]:
             references=None if facts.weights is None else ring.mass,
             fix=rule.fix,
             details={"members": size, "simple": ring.simple, "witness_length": len(rows), "hanging": more},
-            picture=neighbourhood(facts, facts.by_guid(ring.members).tolist(), total=ring.down)
-            if number < MAX_PICTURES
-            else None,
+            picture=neighbourhood(facts, facts.by_guid(ring.members).tolist()) if number < MAX_PICTURES else None,
         )

@@ -1,4 +1,4 @@
-"""A row whose old or new is NULL, blank or the all-zero guid.
+"""A merge whose old or new is NULL, blank or the all-zero guid.
 
 NULL and blank make the row no edge. The all-zero guid is a guid like any other to the database, so its rows stay in the
 graph; but everything that is merged into it has become one and the same nothing.
@@ -20,9 +20,9 @@ from mergeguard.core.table import RejectedRow
 
 
 def check(facts: Facts, rule: Rule) -> Verdict:
-    """Find every row with an empty old or new."""
+    """Find every row with a missing old or new, and every merge from or to the all-zero guid."""
     old, new = _zero(facts.table.old), _zero(facts.table.new)
-    zero = np.flatnonzero(old | new).astype(np.int32)
+    zero = facts.distinct(np.flatnonzero(old | new).astype(np.int32))
     blank = [row for row in facts.table.rejected.rows if row.blank]
     return Verdict(facts.table.rejected.blank + len(zero), _findings(facts, rule, blank, zero))
 
@@ -45,7 +45,7 @@ def _findings(facts: Facts, rule: Rule, blank: list[RejectedRow], zero: Rows) ->
             fix=rule.fix,
             details={"row_id": rejected.row_id, "column": rejected.column, "value": rejected.value},
         )
-    for row in facts.by_guid(zero).tolist():
+    for row in zero.tolist():
         old, new = facts.old(row), facts.new(row)
         side = "old" if old == EMPTY else "new"
         yield Finding(
@@ -55,7 +55,7 @@ def _findings(facts: Facts, rule: Rule, blank: list[RejectedRow], zero: Rows) ->
             fingerprint(rule.id, old, new),
             subject=old,
             path=(old, new),
-            rows=(facts.row(row),),
+            rows=facts.copies(row),
             guids=1,
             references=facts.references_at(facts.join.lead[[row]]),
             fix=rule.fix,

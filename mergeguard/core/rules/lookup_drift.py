@@ -7,6 +7,7 @@ guid, depth or status than the closure.
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -26,7 +27,7 @@ def check(facts: Facts, rule: Rule) -> Verdict:
     if stored is None:
         return Verdict()
     drift = compare(facts, stored)
-    return Verdict(len(drift), _findings(facts, rule, stored, drift))
+    return Verdict(len(drift) + (stored.skipped > 0), _findings(facts, rule, stored, drift))
 
 
 def _findings(facts: Facts, rule: Rule, stored: StoredLookup, drift: Drift) -> Iterator[Finding]:
@@ -34,18 +35,40 @@ def _findings(facts: Facts, rule: Rule, stored: StoredLookup, drift: Drift) -> I
         yield _finding(facts, rule, lead, _stored(stored, place))
     for lead in facts.by_guid(drift.missing).tolist():
         yield _finding(facts, rule, lead, None)
-    for place in drift.extra.tolist():
-        guid = guids.to_uuid(stored.olds, place)
-        yield Finding(
-            rule.id,
-            rule.severity,
-            "the lookup holds a row for a guid that no row merges away",
-            fingerprint(rule.id, guid),
-            subject=guid,
-            guids=1,
-            fix=rule.fix,
-            details={"kind": "extra", "stored": _stored(stored, place)},
-        )
+    olds = np.ascontiguousarray(stored.olds[drift.extra])
+    leads = facts.join.olds.find(olds)
+    seen: Counter[uuid.UUID] = Counter()
+    for guid, lead, place in zip(guids.to_uuids(olds), leads.tolist(), drift.extra.tolist(), strict=True):
+        seen[guid] += 1
+        yield _extra(rule, guid, seen[guid], known=lead >= 0, found=_stored(stored, place))
+    if stored.skipped:
+        yield _nameless(rule, stored.skipped)
+
+
+def _extra(rule: Rule, guid: uuid.UUID, number: int, *, known: bool, found: dict[str, object]) -> Finding:
+    return Finding(
+        rule.id,
+        rule.severity,
+        "the lookup holds another row for an old that has one"
+        if known
+        else "the lookup holds a row for a guid that no row merges away",
+        fingerprint(rule.id, guid, f"extra {number}"),
+        subject=guid,
+        guids=1,
+        fix=rule.fix,
+        details={"kind": "extra", "stored": found},
+    )
+
+
+def _nameless(rule: Rule, rows: int) -> Finding:
+    return Finding(
+        rule.id,
+        rule.severity,
+        f"{rows} row{'s' if rows > 1 else ''} of the lookup {'have' if rows > 1 else 'has'} no guid as old",
+        fingerprint(rule.id, "no guid"),
+        fix=rule.fix,
+        details={"kind": "malformed", "rows": rows},
+    )
 
 
 def _finding(facts: Facts, rule: Rule, lead: int, found: dict[str, object] | None) -> Finding:
@@ -56,7 +79,7 @@ def _finding(facts: Facts, rule: Rule, lead: int, found: dict[str, object] | Non
         "the lookup has no row for this old" if found is None else "the lookup gives another answer than the rows",
         fingerprint(rule.id, guid),
         subject=guid,
-        rows=(facts.row(lead),),
+        rows=(facts.row(next(facts.ways(lead))),),
         guids=1,
         references=facts.references_at(np.array([lead])),
         fix=rule.fix,

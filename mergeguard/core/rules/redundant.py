@@ -52,7 +52,7 @@ def _finding(facts: Facts, rule: Rule, agreeing: list[int], copies: int) -> Iter
         " and ".join(words),
         fingerprint(rule.id),
         subject=facts.old(worst[0]),
-        path=(facts.old(worst[0]), facts.new(worst[0])),
+        path=(facts.old(worst[0]), facts.new(next(facts.ways(worst[0])))),
         rows=tuple(facts.row(row) for row in shown),
         guids=len(concerned),
         references=facts.references_at(np.array(sorted(concerned))),

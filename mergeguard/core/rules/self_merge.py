@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mergeguard.core.facts import Facts
-from mergeguard.core.findings import Finding, fingerprint
+from mergeguard.core.findings import MAX_WITNESS, Finding, fingerprint
 from mergeguard.core.index import Rows
 from mergeguard.core.rule import Rule, Verdict
 
@@ -33,7 +33,7 @@ def _findings(facts: Facts, rule: Rule, leads: Rows) -> Iterator[Finding]:
             fingerprint(rule.id, guid),
             subject=guid,
             path=(guid, guid),
-            rows=tuple(facts.row(row) for row in rows),
+            rows=tuple(facts.row(row) for row in rows[:MAX_WITNESS]),
             guids=1,
             references=facts.references_at(np.array([lead])),
             fix=rule.fix,

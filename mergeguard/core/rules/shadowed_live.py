@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mergeguard.core.facts import Facts
-from mergeguard.core.findings import Finding, fingerprint
+from mergeguard.core.findings import MAX_WITNESS, Finding, fingerprint
 from mergeguard.core.index import Rows
 from mergeguard.core.rule import Rule, Verdict
 
@@ -42,7 +42,7 @@ def _findings(facts: Facts, rule: Rule, leads: Rows) -> Iterator[Finding]:
             fingerprint(rule.id, guid, *sorted(facts.new(row) for row in rows)),
             subject=guid,
             path=(guid, facts.new(rows[0])),
-            rows=tuple(facts.row(row) for row in rows),
+            rows=tuple(facts.row(row) for row in rows[:MAX_WITNESS]),
             guids=int(falls[lead]),
             references=None if mass is None else int(mass[lead]),
             fix=rule.fix,

@@ -15,13 +15,14 @@ from mergeguard.core import guids
 from mergeguard.core.branches import Branch
 from mergeguard.core.closure import Status
 from mergeguard.core.facts import Facts
-from mergeguard.core.findings import Finding, Picture, fingerprint
+from mergeguard.core.findings import Finding, fingerprint
 from mergeguard.core.pictures import neighbourhood
 from mergeguard.core.rule import Rule, Verdict
 
 MAX_CURRENTS = 10
 MAX_PICTURES = 50
 MAX_DRAWN = 40
+"""Guids in a picture: the fork and what is near it; the rest of what hangs on it says nothing about the split."""
 MAX_ABOVE = 10_000
 """How many conflicting olds above one are followed for its blast radius; beyond, the radius is a lower bound."""
 
@@ -54,13 +55,8 @@ def _findings(facts: Facts, rule: Rule, leads: list[int]) -> Iterator[Finding]:
             references=None if facts.weights is None else mass,
             fix=rule.fix,
             details={"currents": [str(guid) for guid in currents], "news": len(news)},
-            picture=_picture(facts, lead, down + len(currents)) if number < MAX_PICTURES else None,
+            picture=neighbourhood(facts, [lead], limit=MAX_DRAWN) if number < MAX_PICTURES else None,
         )
-
-
-def _picture(facts: Facts, lead: int, total: int) -> Picture:
-    """Draw the fork and what is near it; the rest of what hangs on it says nothing about the split."""
-    return neighbourhood(facts, [lead], total=total, limit=MAX_DRAWN)
 
 
 def _sources(facts: Facts) -> dict[int, list[int]]:

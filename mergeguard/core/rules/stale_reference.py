@@ -69,16 +69,20 @@ def _findings(facts: Facts, rule: Rule, found: list[tuple[ReferenceCounts, Rows,
 
 
 def _samples(facts: Facts, counted: ReferenceCounts, places: Rows, stale: Rows) -> list[dict[str, object]]:
-    ordered = stale[guids.order(np.ascontiguousarray(counted.guids[stale]))]
-    worst = ordered[np.argsort(-counted.counts[ordered], kind="stable")][:MAX_SAMPLES]
-    leads = places[worst].astype(np.int32)
+    # A guid that the table spells in several ways stands in as many places.
+    every, inverse = np.unique(places[stale], return_inverse=True)
+    totals = np.bincount(inverse, counted.counts[stale], len(every)).astype(np.int64)
+    ordered = facts.by_guid(every)
+    rows = totals[np.searchsorted(every, ordered)]
+    worst = np.argsort(-rows, kind="stable")[:MAX_SAMPLES]
+    leads = ordered[worst]
     currents, has = facts.closure.current(facts.table, leads)
     return [
         {
             "guid": str(facts.old(int(lead))),
             "current": str(guids.to_uuid(currents, at)) if has[at] else None,
             "status": STATUS_TEXTS[facts.closure.status[lead]],
-            "rows": int(counted.counts[worst[at]]),
+            "rows": int(rows[worst[at]]),
         }
         for at, lead in enumerate(leads)
     ]

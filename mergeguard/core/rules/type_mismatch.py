@@ -1,7 +1,8 @@
 """A merge between guids of two types.
 
 Both sides of a merge must be of one resource type; where they are not, data of one type is re-pointed to a resource of
-another. Rows whose old or new has no known type are passed over.
+another. Rows whose old or new has no known type, or two of them, are passed over; rows that say the same are one
+finding.
 """
 
 from __future__ import annotations
@@ -22,28 +23,30 @@ Codes = npt.NDArray[np.int32]
 
 
 def check(facts: Facts, rule: Rule) -> Verdict:
-    """Find every row whose old and new have different known types."""
+    """Find every merge whose old and new have different known types."""
     types = facts.declared.types
     if types is None:
         return Verdict()
     known = GuidIndex(types.guids)
     old, new = _codes(types, known, facts.table.old), _codes(types, known, facts.table.new)
-    rows = np.flatnonzero((old >= 0) & (new >= 0) & (old != new)).astype(np.int32)
+    rows = facts.distinct(np.flatnonzero((old >= 0) & (new >= 0) & (old != new)).astype(np.int32))
     return Verdict(len(rows), _findings(facts, rule, rows, types, old, new))
 
 
 def _codes(types: TypeTable, known: GuidIndex, column: Guids) -> Codes:
     """Return the type code of each guid, -1 where it is not known."""
+    single = types.codes.copy()
+    single[known.lead[types.codes != types.codes[known.lead]]] = -1
     places = known.find(column)
     codes = np.full(len(column), -1, np.int32)
-    codes[places >= 0] = types.codes[places[places >= 0]]
+    codes[places >= 0] = single[places[places >= 0]]
     return codes
 
 
 def _findings(
     facts: Facts, rule: Rule, rows: Rows, types: TypeTable, old_codes: Codes, new_codes: Codes
 ) -> Iterator[Finding]:
-    for row in facts.by_guid(rows).tolist():
+    for row in rows.tolist():
         old, new = facts.old(row), facts.new(row)
         before, after = types.names[old_codes[row]], types.names[new_codes[row]]
         yield Finding(
@@ -53,7 +56,7 @@ def _findings(
             fingerprint(rule.id, old, new),
             subject=old,
             path=(old, new),
-            rows=(facts.row(row),),
+            rows=facts.copies(row),
             guids=1,
             references=facts.references_at(facts.join.lead[[row]]),
             fix=rule.fix,
