@@ -100,7 +100,7 @@ def close(
     """
     live_old = None if liveness is None else liveness.old
     exits = _conflict_rows(table, join)
-    stops = np.unique(join.lead[exits])
+    stops = np.flatnonzero(mark(len(table), join.lead[exits])).astype(np.int32)
     if live_old is not None:
         exits = exits[~live_old[join.lead[exits]]]
         stops = stops[~live_old[stops]]
@@ -122,7 +122,8 @@ def close(
 
 def _conflict_rows(table: MergeTable, join: Join) -> Rows:
     """Return one row for each distinct new of each old that has two distinct news or more."""
-    rows = np.concatenate((np.unique(join.lead[join.repeated]), join.repeated))
+    firsts = np.flatnonzero(mark(len(table), join.lead[join.repeated])).astype(np.int32)
+    rows = np.concatenate((firsts, join.repeated))
     lead, news = join.lead[rows], guids.keys(table.new[rows])
     ranked = np.lexsort((rows, news[:, 1], news[:, 0], lead))
     rows, lead, news = rows[ranked], lead[ranked], news[ranked]

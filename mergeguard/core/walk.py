@@ -27,7 +27,7 @@ class Arrival:
     rings: Rows
 
 
-def mark(nodes: int, chosen: Rows) -> Bools:
+def mark(nodes: int, chosen: Rows | Places) -> Bools:
     """Return one flag a node, set for the chosen ones."""
     flags = np.zeros(nodes, np.bool_)
     flags[chosen] = True
@@ -76,7 +76,7 @@ def _loops(step: Rows, end: Rows, hops: Rows, looping: Places, reach: int) -> Ar
         reach *= 2
     # Each of them has now gone at least as many steps as there are nodes to visit: it stands on its cycle, and since
     # the nodes of a cycle are among them, all of a cycle is stood on.
-    rings = np.unique(end[looping])
+    rings = np.flatnonzero(mark(len(end), end[looping]))
     after = np.searchsorted(rings, step[rings])
     name, jump = np.arange(len(rings)), after
     while (name[after] != name).any():
@@ -84,4 +84,4 @@ def _loops(step: Rows, end: Rows, hops: Rows, looping: Places, reach: int) -> Ar
         jump = jump[jump]
     end[looping] = rings[name[np.searchsorted(rings, end[looping])]]
     hops[looping] = -1
-    return Arrival(end, hops, looping.astype(np.int32), rings)
+    return Arrival(end, hops, looping.astype(np.int32), rings.astype(np.int32))
