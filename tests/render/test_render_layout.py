@@ -13,17 +13,18 @@ from hypothesis import strategies as st
 from mergeguard.core.findings import Picture, PictureNode, Role
 from mergeguard.render.components import strongly_connected
 from mergeguard.render.edges import curve, head
-from mergeguard.render.layout import Layout, lay_out
+from mergeguard.render.layout import lay_out
 from mergeguard.render.places import Spacing, ring_places
 
 SPACING = Spacing(width=100, height=40, column_gap=50, row_gap=20, widest=900)
+WIDE = Spacing(width=100, height=40, column_gap=50, row_gap=20, widest=10**6)
 EDGES = st.lists(st.tuples(st.integers(0, 14), st.integers(0, 14)), max_size=30)
 RING = [(n, (n + 1) % 40) for n in range(40)]
 CHAIN = [(n, n + 1) for n in range(60)]
 STAR = [(n, 0) for n in range(1, 60)]
 DOZEN = [(n, (n + 1) % 12) for n in range(12)]
-LOPSIDED = [*DOZEN, (20, 0), (21, 0), *((n, 21) for n in range(22, 28))]
-"""A ring taller than the middle of what hangs on it is deep."""
+LOPSIDED = [*DOZEN, (20, 0), (21, 0), *((n, 21) for n in range(22, 28)), (50, 51), (52, 53)]
+"""A ring taller than the middle of what hangs on it is deep, between two merges of their own."""
 
 
 def _guid(number: int) -> uuid.UUID:
@@ -61,10 +62,6 @@ def test_a_plain_cycle_comes_out_in_its_own_order(size: int) -> None:
     assert ring == [_guid(n) for n in range(size)]
 
 
-def _boxes(layout: Layout) -> list[tuple[float, float]]:
-    return list(layout.places.values())
-
-
 @given(EDGES)
 @example(RING)
 @example(CHAIN)
@@ -73,12 +70,12 @@ def _boxes(layout: Layout) -> list[tuple[float, float]]:
 @example([(0, 0)])
 @example([(1, 2), (2, 1), (3, 1), (4, 2), (5, 3), (6, 5)])
 def test_no_two_nodes_overlap_and_all_lie_inside(edges: list[tuple[int, int]]) -> None:
-    layout = lay_out(_picture(edges), SPACING)
-    for (x, y), (other_x, other_y) in itertools.combinations(_boxes(layout), 2):
-        assert abs(x - other_x) >= SPACING.width - 0.01 or abs(y - other_y) >= SPACING.height - 0.01
-    for x, y in _boxes(layout):
-        assert SPACING.width / 2 - 0.01 <= x <= layout.width - SPACING.width / 2 + 0.01
-        assert SPACING.height / 2 - 0.01 <= y <= layout.height - SPACING.height / 2 + 0.01
+    for layout in (lay_out(_picture(edges), SPACING), lay_out(_picture(edges), WIDE)):
+        for (x, y), (other_x, other_y) in itertools.combinations(layout.places.values(), 2):
+            assert abs(x - other_x) >= SPACING.width - 0.01 or abs(y - other_y) >= SPACING.height - 0.01
+        for x, y in layout.places.values():
+            assert SPACING.width / 2 - 0.01 <= x <= layout.width - SPACING.width / 2 + 0.01
+            assert SPACING.height / 2 - 0.01 <= y <= layout.height - SPACING.height / 2 + 0.01
 
 
 @given(EDGES)
@@ -90,7 +87,7 @@ def test_rings_are_the_components_of_two_or_more(edges: list[tuple[int, int]]) -
 
 @given(EDGES)
 def test_merges_outside_a_ring_lead_right_unless_the_picture_goes_on_below(edges: list[tuple[int, int]]) -> None:
-    layout = lay_out(_picture(edges), Spacing(100, 40, 50, 20, widest=10**6))
+    layout = lay_out(_picture(edges), WIDE)
     home = {guid: ring for ring in layout.rings for guid in ring}
     for old, new in _graph(edges).edges:
         if old != new and (old not in home or home[old] is not home.get(new)):
@@ -114,7 +111,7 @@ def test_the_order_of_the_edges_changes_nothing(edges: list[tuple[int, int]], ra
 
 
 def test_what_leads_into_a_tall_ring_stands_at_its_middle() -> None:
-    places = lay_out(_picture([*DOZEN, (20, 0), (21, 20)]), SPACING).places
+    places = lay_out(_picture([*DOZEN, (20, 0), (21, 20)]), WIDE).places
     assert places[_guid(20)][1] == places[_guid(21)][1] == pytest.approx(places[_guid(0)][1])
 
 
