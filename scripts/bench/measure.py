@@ -30,6 +30,8 @@ class Run:
     """One finished child."""
 
     seconds: float
+    cpu: float
+    """Seconds of processor time, the database server's not included."""
     peak_mb: float
     out: str
 
@@ -51,7 +53,7 @@ def run(command: Sequence[str | Path], *, codes: Sequence[int] = (0,)) -> Run:
         if child.returncode not in codes:
             shown = " ".join(str(part).rpartition("@")[2] for part in command)  # a URL's password stands before the @
             raise SystemExit(f"{shown} ended with {child.returncode}:\n{err.read()[-3000:]}")
-        return Run(seconds, usage.ru_maxrss / 1024, out.read())
+        return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, out.read())
 
 
 def script(name: str, *arguments: object) -> Sequence[str]:
@@ -173,4 +175,4 @@ def postgresql() -> Iterator[str]:
 
 if __name__ == "__main__":
     done = run(sys.argv[1:], codes=range(-64, 256))
-    print(f"{done.seconds:.2f} s, peak {done.peak_mb:,.0f} MB")
+    print(f"{done.seconds:.2f} s, {done.cpu:.2f} s of processor, peak {done.peak_mb:,.0f} MB")
