@@ -23,8 +23,12 @@ RING = [(n, (n + 1) % 40) for n in range(40)]
 CHAIN = [(n, n + 1) for n in range(60)]
 STAR = [(n, 0) for n in range(1, 60)]
 DOZEN = [(n, (n + 1) % 12) for n in range(12)]
-LOPSIDED = [*DOZEN, (20, 0), (21, 0), *((n, 21) for n in range(22, 28)), (50, 51), (52, 53)]
-"""A ring taller than the middle of what hangs on it is deep, between two merges of their own."""
+LOPSIDED = [
+    (60, 61),
+    (62, 63),
+    *((n + 70, m + 70) for n, m in [*DOZEN, (20, 0), (21, 0), *((n, 21) for n in range(22, 28))]),
+]
+"""A ring taller than the middle of what hangs on it is deep, below two merges of their own."""
 
 
 def _guid(number: int) -> uuid.UUID:
