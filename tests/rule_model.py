@@ -157,8 +157,11 @@ def right_lookup(case: Case) -> list[StoredRow]:
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> Case:
-    """Draw a table with deleted values, all-zero guids and unordered row ids; and, or not, all that can be declared."""
+def cases(draw: st.DrawFn, *needed: str) -> Case:
+    """Draw a table with deleted values, all-zero guids and unordered row ids; and, or not, all that can be declared.
+
+    What is ``needed`` is always declared.
+    """
     numbers = draw(NUMBERED)
     pairs = [(guid(old), guid(new)) for old, new in numbers]
     if pairs and draw(st.booleans()):
@@ -173,17 +176,17 @@ def cases(draw: st.DrawFn) -> Case:
         return [node for node in known if chance.random() < share]
 
     case = Case(tuple(pairs), tuple(chance.sample(range(1, 3 * len(pairs) + 2), len(pairs))))
-    if draw(st.booleans()):
+    if "times" in needed or draw(st.booleans()):
         hours = [chance.choice([None, 0, 1, 2, 3]) for _ in pairs]
         case = replace(case, times=tuple(hour if hour is None else DAY + dt.timedelta(hours=hour) for hour in hours))
-    if draw(st.booleans()):
+    if "live" in needed or draw(st.booleans()):
         case = replace(case, live=frozenset(some(0.4)))
-    if draw(st.booleans()):
+    if "types" in needed or draw(st.booleans()):
         case = replace(case, types=tuple((node, chance.choice("AB")) for node in [*some(0.8), *some(0.1)]))
-    if draw(st.booleans()):
+    if "references" in needed or draw(st.booleans()):
         columns = {f"Inv_{at}.Guid": {node: chance.randint(1, 9) for node in some(0.5)} for at in range(3)}
         case = replace(case, references=columns)
-    if draw(st.booleans()):
+    if "stored" in needed or draw(st.booleans()):
         case = replace(case, stored=tuple(_spoilt(case, chance)))
     return case
 

@@ -21,7 +21,7 @@ def neighbourhood(
     """Draw the given olds first, then what hangs on them in either direction, up to ``limit`` guids.
 
     The whole would be all olds that hang on the given ones through olds, and the guids they end at; what is left out of
-    it is counted. ``focus`` is one of the olds, or a guid that the first of them is merged into; it is always drawn.
+    it is counted. ``focus`` is the first of the olds, or a terminal that it is merged into; it is always drawn.
     """
     chosen = list(dict.fromkeys(leads))
     ended = {facts.new(row): _terminal_role(facts, row) for row in facts.ways(chosen[0]) if facts.join.succ[row] < 0}

@@ -1,0 +1,30 @@
+"""Exact copies, and several news with one current, are one finding with a histogram of rows an old."""
+
+from __future__ import annotations
+
+import rule_model
+from hypothesis import given
+from merge_model import guid
+from rule_model import Case, exact, run
+
+
+@given(rule_model.cases())
+def test_copies_and_agreeing_olds_are_the_models(case: Case) -> None:
+    rule_model.counts_redundant_rows(case)
+
+
+def test_copies_among_the_rows_of_a_split_count_and_the_split_does_not() -> None:
+    case = Case.of((1, 2), (1, 3), (1, 3))
+    (finding,) = exact(case, "redundant")
+    assert finding.message == "1 exact copy"
+    assert finding.details["histogram"] == {"3": 1}
+    assert run(case, "split").count == 1
+    assert run(Case.of((1, 2), (1, 3)), "redundant").count == 0
+
+
+def test_news_that_end_at_one_guid_are_redundant_and_no_split() -> None:
+    case = Case.of((1, 2), (1, 3), (2, 4), (3, 4))
+    (finding,) = exact(case, "redundant")
+    assert finding.message == "1 old with several news and one current"
+    assert finding.subject == guid(1)
+    assert run(case, "split").count == 0
