@@ -1,0 +1,143 @@
+"""The blocks by name; each makes Markdown of the words behind its name."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+
+from docs import api, rules
+from docs.session import CHECKOUT, Session
+from mergeguard import errors
+from mergeguard.errors import ExitCode
+from mergeguard.render.prometheus import METRICS
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Write a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def run(words: str, shell: Session) -> str:
+    """Show a command and its output: ``run [lines=1-20] [exit=1] [hide=TEXT] COMMAND``.
+
+    A command must end with the exit code that the page expects, 0 if it names none.
+    """
+    wanted, command = _options(words)
+    answer = shell.run(command)
+    if answer.code != int(wanted.get("exit", "0")):
+        raise SystemExit(f"`{command}` ended with exit code {answer.code}:\n{answer.text}")
+    lines = answer.text.splitlines()
+    first, last = (int(number) for number in wanted.get("lines", f"1-{len(lines)}").split("-"))
+    shown = [*(["..."] if first > 1 else []), *lines[first - 1 : last], *(["..."] if last < len(lines) else [])]
+    ending = ["$ echo $?", str(answer.code)] if answer.code else []
+    return "\n".join(["```console", f"$ {command}", *shown, *ending, "```"])
+
+
+def json_of(words: str, shell: Session) -> str:
+    """Show what a command answers as JSON, made short: lists longer than two items keep their first."""
+    wanted, command = _options(words)
+    answer = shell.run(command)
+    if answer.code != int(wanted.get("exit", "0")):
+        raise SystemExit(f"`{command}` ended with exit code {answer.code}:\n{answer.text}")
+    return "\n".join(["```json", json.dumps(_short(json.loads(answer.text)), indent=2), "```"])
+
+
+def _short(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _short(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_short(item) for item in (value[:1] if len(value) > 5 else value)]
+    return value
+
+
+def _options(words: str) -> tuple[dict[str, str], str]:
+    options, rest = {}, words
+    while (first := rest.split(" ", 1)[0]).partition("=")[0] in {"lines", "exit"}:
+        name, _, value = first.partition("=")
+        options[name] = value
+        rest = rest.split(" ", 1)[1]
+    return options, rest
+
+
+def help_page(words: str, shell: Session) -> str:
+    """Show the help of a command, without the exit status that all of them share."""
+    command = " ".join(["mergeguard", *shlex.split(words), "--help"])
+    text, _, _ = shell.run(command).text.partition("\nExit status:\n")
+    return f"```text\n{text.rstrip()}\n```"
+
+
+def exit_codes(_words: str, _shell: Session) -> str:
+    """List the exit codes."""
+    return table(("code", "name", "meaning"), [(str(int(code)), f"`{code.name}`", code.meaning) for code in ExitCode])
+
+
+def error_classes(_words: str, _shell: Session) -> str:
+    """List every error class: those that are raised, below the class that they are a kind of."""
+    rows = []
+    for kind in vars(errors).values():
+        if isinstance(kind, type) and issubclass(kind, errors.MergeGuardError) and kind is not errors.MergeGuardError:
+            parent = kind.__base__.__name__ if kind.__base__ else ""
+            code, again = str(int(kind.exit_code)), "yes" if kind.retryable else "no"
+            when, hint = (kind.__doc__ or "").strip(), kind.default_hint or "as the case is"
+            rows.append((f"`{kind.__name__}`", f"`{parent}`", code, again, when, hint))
+    return table(("id", "kind of", "exit code", "retryable", "when", "hint"), rows)
+
+
+def metrics(_words: str, _shell: Session) -> str:
+    """List the metrics."""
+    rows = [
+        (f"`{each.name}`", ", ".join(f"`{label}`" for label in ("target", *each.labels)), each.help) for each in METRICS
+    ]
+    return table(("metric", "labels", "meaning"), rows)
+
+
+def rule_table(_words: str, _shell: Session) -> str:
+    """List the rules with links to their pages."""
+    return table(("rule", "name", "severity", "finds", "needs"), rules.listed())
+
+
+def schema_fields(words: str, _shell: Session) -> str:
+    """List the fields of an object of a JSON schema: ``schema FILE [DEFINITION]``."""
+    name, _, definition = words.partition(" ")
+    schema = json.loads((CHECKOUT / "mergeguard" / "schemas" / f"{name}.json").read_text("utf-8"))
+    holder = schema["$defs"][definition] if definition else schema
+    rows = [(f"`{field}`", _type(about), _described(about, schema)) for field, about in holder["properties"].items()]
+    return table(("field", "type", "meaning"), rows)
+
+
+def _type(about: dict[str, object]) -> str:
+    if "$ref" in about:
+        return str(about["$ref"]).rpartition("/")[2]
+    if "const" in about:
+        return f"`{json.dumps(about['const'])}`"
+    if "enum" in about:
+        return ", ".join(f"`{value}`" for value in about["enum"])  # type: ignore[attr-defined]
+    if "anyOf" in about:
+        return " or ".join(_type(each) for each in about["anyOf"])  # type: ignore[attr-defined]
+    kind = about.get("type", "any")
+    text = " or ".join(kind) if isinstance(kind, list) else str(kind)
+    items = about.get("items")
+    return f"list of {_type(items)}" if isinstance(items, dict) else text
+
+
+def _described(about: dict[str, object], schema: dict[str, dict[str, dict[str, object]]]) -> str:
+    if "description" in about:
+        return str(about["description"])
+    if "$ref" in about:
+        return str(schema["$defs"][str(about["$ref"]).rpartition("/")[2]].get("description", ""))
+    return ""
+
+
+BLOCKS: dict[str, Callable[[str, Session], str]] = {
+    "run": run,
+    "json": json_of,
+    "help": help_page,
+    "exit-codes": exit_codes,
+    "errors": error_classes,
+    "metrics": metrics,
+    "rules": rule_table,
+    "schema": schema_fields,
+    "api": api.reference,
+}
