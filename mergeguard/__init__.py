@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     )
     from mergeguard.core.findings import Explanation, Finding, Outcome, RowRef, ScanReport, Severity
     from mergeguard.core.graph import MergeGraph
+    from mergeguard.core.lookup import Lookup
     from mergeguard.errors import ExitCode, MergeGuardError
-    from mergeguard.integrity.lookup import Built, Lookup, Verified
+    from mergeguard.integrity.lookup import Built, Verified
     from mergeguard.integrity.profiles import Overrides, choose_profile
     from mergeguard.integrity.resolve import Resolved
     from mergeguard.storage.profile import Profile
@@ -49,7 +50,8 @@ _HOMES = {
     "mergeguard.core.findings": ("Explanation", "Finding", "Outcome", "RowRef", "ScanReport", "Severity"),
     "mergeguard.core.graph": ("MergeGraph",),
     "mergeguard.errors": ("ExitCode", "MergeGuardError"),
-    "mergeguard.integrity.lookup": ("Built", "Lookup", "Verified"),
+    "mergeguard.core.lookup": ("Lookup",),
+    "mergeguard.integrity.lookup": ("Built", "Verified"),
     "mergeguard.integrity.profiles": ("Overrides", "choose_profile"),
     "mergeguard.integrity.resolve": ("Resolved",),
     "mergeguard.storage.profile": ("Profile",),

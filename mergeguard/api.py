@@ -22,9 +22,10 @@ from mergeguard.storage.targets import open_target
 
 if TYPE_CHECKING:  # each pulls in more than a program that does not call for it should pay
     from mergeguard.core.graph import MergeGraph
+    from mergeguard.core.lookup import Lookup
     from mergeguard.integrity.demo import DemoResult
     from mergeguard.integrity.discover import Proposal
-    from mergeguard.integrity.lookup import Built, Lookup, Verified
+    from mergeguard.integrity.lookup import Built, Verified
     from mergeguard.integrity.resolve import Resolved
     from mergeguard.integrity.scan import ScanOptions
 

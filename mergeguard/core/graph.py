@@ -6,10 +6,16 @@ for a graph.
 
 from __future__ import annotations
 
+import uuid
+from functools import cached_property
 from typing import Any, Self
 
 import networkx as nx
 
+from mergeguard.core.facts import Facts
+from mergeguard.core.guids import to_uuids
+from mergeguard.core.lookup import Lookup, lookup_of
+from mergeguard.core.rules.cycle import ranked
 from mergeguard.core.table import MergeTable
 from mergeguard.core.views import Adjacencies, Arrays, Attributes, Nodes, refuse
 
@@ -66,6 +72,30 @@ class MergeGraph(nx.DiGraph):  # type: ignore[misc]  # networkx publishes no typ
     def size(self, weight: str | None = None) -> Any:  # noqa: ANN401 -- the sum of whatever the attribute holds
         """Return the number of edges, or the sum of an edge attribute, as networkx does."""
         return self._arrays.adjacency.edges() if weight is None else super().size(weight)
+
+    @cached_property
+    def lookup(self) -> Lookup:
+        """Every old with its current guid, depth and status, worked out on the arrays in linear time.
+
+        No guid counts as live here: liveness stands in other tables, see ``mergeguard.lookup``.
+        """
+        return lookup_of(self._facts)
+
+    def current(self, guid: uuid.UUID) -> uuid.UUID | None:
+        """Return what a guid is now: itself where no row merges it away, ``None`` for a cycle, split or deleted one."""
+        answer = self.lookup.get(guid)
+        return guid if answer is None else answer[0]
+
+    def cycles(self) -> list[list[uuid.UUID]]:
+        """Return each strongly connected component of two guids or more, those that take most guids down first.
+
+        A component's guids are in the order of their texts. Self-merges are none; simple cycles are not enumerated.
+        """
+        return [to_uuids(self._table.old[self._facts.by_guid(ring.members)]) for ring in ranked(self._facts)]
+
+    @cached_property
+    def _facts(self) -> Facts:
+        return Facts(self._table)
 
     add_node = add_nodes_from = add_edge = add_edges_from = add_weighted_edges_from = refuse
     remove_node = remove_nodes_from = remove_edge = remove_edges_from = refuse

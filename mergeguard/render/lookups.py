@@ -9,7 +9,8 @@ import numpy as np
 
 from mergeguard.core import guids
 from mergeguard.core.closure import STATUS_TEXTS
-from mergeguard.integrity.lookup import Built, Lookup, Verified
+from mergeguard.core.lookup import Lookup
+from mergeguard.integrity.lookup import Built, Verified
 
 HEADS = ("old", "current", "depth", "status")
 _CHUNK = 65_536
