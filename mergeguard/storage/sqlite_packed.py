@@ -68,7 +68,7 @@ class PackedReader:
         if column.kind is not Kind.GUID:
             return sqlite_packing.texts(value, column.kind)
         found = self._snapshot.connection.execute(sample(self._snapshot, self._selection.table, column.name)).first()
-        if found is None or found[0] not in {"blob", "text"}:
+        if found is None or found[0] not in {"blob", "text"} or not found[1]:
             return None
         return sqlite_packing.guids_of(value, found[0], found[1], self._snapshot.source.profile.merge.byte_order)
 
@@ -82,7 +82,8 @@ class PackedReader:
             if count:
                 yield batch
             if count != self._rows:
-                yield from self._single(first, end, sa.not_(self._usual))
+                # Not "not usual": beside a NULL that is NULL too, and the row would be lost.
+                yield from self._single(first, end, self._usual.is_not(sa.true()))
 
     def _chunks(self) -> Iterator[tuple[Key, Key | None]]:
         """Yield the bounds [first, end) of ``self._rows`` rows each; the last chunk has no end, maybe fewer rows."""
