@@ -11,6 +11,7 @@ from mergeguard.core.closure import STATUS_TEXTS
 from mergeguard.core.columns import StoredLookup
 from mergeguard.core.facts import Facts
 from mergeguard.core.index import Places, Rows
+from mergeguard.core.walk import mark
 
 _UNKNOWN = 255
 
@@ -38,8 +39,8 @@ def compare(facts: Facts, stored: StoredLookup) -> Drift:
     first = _first_of_each(lead[known], differs)
     places, wrong = known[first], differs[first]
     leads = lead[places]
-    extra = np.setdiff1d(np.arange(len(lead)), places)
-    missing = np.setdiff1d(facts.leads, leads, assume_unique=True).astype(np.int32)
+    extra = np.flatnonzero(~mark(len(lead), places))
+    missing = facts.leads[~mark(len(facts.table), leads)[facts.leads]]
     leads, places = leads[wrong], places[wrong]
     ranked = guids.order(np.ascontiguousarray(facts.table.old[leads]))
     ordered_extra = extra[guids.order(np.ascontiguousarray(stored.olds[extra]))]
