@@ -26,6 +26,14 @@ from mergeguard.cli import (
 from mergeguard.errors import ExitCode, MergeGuardError
 from mergeguard.version import __version__
 
+HINTS = {
+    ExitCode.USAGE: "'mergeguard COMMAND --help' shows what it takes",
+    ExitCode.UNCHECKED: "'mergeguard doctor TARGET' checks what a scan needs, one thing after the other",
+    ExitCode.ROLLED_BACK: "nothing was changed; mend the cause and run the command again",
+    ExitCode.BUG: "this is a bug in MergeGuard",
+}
+"""What to do about an error that knows nothing better."""
+
 # Plain help: rich would cost more than all the rest of the start.
 app = typer.Typer(
     name="mergeguard",
@@ -70,8 +78,11 @@ def main() -> NoReturn:
     try:
         sys.exit(_run())
     except MergeGuardError as error:
-        _say(f"error: {error.message}", error.hint)
+        _say(f"error: {error.message}", error.hint or HINTS[error.exit_code])
         sys.exit(error.exit_code)
+    except _Terminated:
+        _say("terminated")
+        sys.exit(ExitCode.TERMINATED)
     except (KeyboardInterrupt, typer.Abort):
         _say("interrupted")
         sys.exit(ExitCode.INTERRUPTED)
@@ -99,8 +110,12 @@ def _say(message: str, hint: str | None = None) -> None:
         terminal.say(f"hint: {crash.clean(hint)}")
 
 
+class _Terminated(SystemExit):
+    """SIGTERM came; what is open is closed and what is half written is rolled back on the way out."""
+
+
 def _terminated(_signal: int, _frame: FrameType | None) -> NoReturn:
-    sys.exit(ExitCode.TERMINATED)
+    raise _Terminated(ExitCode.TERMINATED)
 
 
 def _misuse(error: Any) -> ExitCode:  # noqa: ANN401 - click's exception, of which typer has a copy of its own by now

@@ -27,7 +27,6 @@ def history(
     """Show the nights that 'scan --remember' kept: counts, and which findings are new, fixed or recurring."""
     from mergeguard.integrity import history as kept
     from mergeguard.render.nights import nights_text, targets_text
-    from mergeguard.storage.secrets import masked
 
     settings = settings_from({"history": history}, config)
     if settings.history is None:
@@ -35,6 +34,21 @@ def history(
     if target is None:
         terminal.write(targets_text(kept.targets(settings.history)), terminal.STDOUT)
         return
-    name = masked(target)
+    name = _as_reported(target)
     text = nights_text(name, kept.nights(settings.history, name, nights), kept.trend(settings.history, name))
     terminal.write(text, terminal.STDOUT)
+
+
+def _as_reported(target: str) -> str:
+    """Return how a scan's report calls a target: ``tz.db`` is ``sqlite:///tz.db`` there. Nothing is opened."""
+    from contextlib import closing
+
+    from mergeguard.storage.profile import Profile
+    from mergeguard.storage.secrets import masked
+    from mergeguard.storage.targets import open_target
+
+    try:
+        with closing(open_target(target, Profile())) as source:
+            return source.info.target
+    except UsageError:
+        return masked(target)  # no target by now, but it may have been one, or have been typed from the list

@@ -19,7 +19,10 @@ def proposal_text(found: Proposal) -> str:
 def _profile(found: Proposal) -> str:
     if found.profile is None:
         return "No table of merges was found.\n"
-    return f"# Proposed profile; read it over before you rely on it\n{dumps_profile(found.profile)}"
+    head = (
+        "# Proposed profile: read it over, save it with --output FILE,\n# then: mergeguard scan TARGET --profile FILE\n"
+    )
+    return head + dumps_profile(found.profile)
 
 
 def _evidence(found: Proposal) -> str:
