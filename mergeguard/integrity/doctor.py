@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import TypeAlias
 
-from mergeguard.errors import CannotCheck
+from mergeguard.errors import CannotCheck, MergeGuardError
 from mergeguard.storage.profile import Profile
 from mergeguard.storage.source import Column, Kind, Selection, Snapshot, Source
 from mergeguard.version import __version__
@@ -36,7 +36,8 @@ def examine(source: Source, profile: Profile) -> Sequence[Row]:
         rows.extend(source.doctor())
         with source.snapshot() as snapshot:
             rows.extend(_profile_rows(snapshot, profile))
-        rows.append(("isolation", snapshot.isolation, True))
+        if not any(what == "isolation" for what, _, _ in rows):
+            rows.append(("isolation", snapshot.isolation, True))
         rows.extend(("note", note, True) for note in snapshot.notes)
     except CannotCheck as error:
         rows.append(("read", error.message + (f" ({error.hint})" if error.hint else ""), False))
@@ -69,6 +70,9 @@ def _profile_rows(snapshot: Snapshot, profile: Profile) -> Iterator[Row]:
         yield "live guids", "not declared: rules that need liveness report not checked", True
     if profile.types is not None:
         yield _found(snapshot, "types", profile.types.table, [profile.types.guid, profile.types.type])
+    if profile.keys is not None:
+        keys = profile.keys
+        yield _found(snapshot, "keys", keys.table, [keys.guid, keys.name, keys.value])
     for reference in profile.references:
         yield _found(snapshot, "reference", reference.table, [reference.column])
 
@@ -79,6 +83,6 @@ def _found(snapshot: Snapshot, what: str, table: str, columns: Sequence[str], qu
     selection = Selection(wanted, table=None if query else table, query=query)
     try:
         next(iter(snapshot.read(selection)), None)
-    except CannotCheck as error:
+    except MergeGuardError as error:
         return what, error.message + (f" ({error.hint})" if error.hint else ""), False
     return what, f"{table} ({', '.join(columns)}) can be read", True

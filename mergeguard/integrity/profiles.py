@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mergeguard.errors import UsageError
-from mergeguard.storage.profile import ByteOrder, Ids, Live, Merge, Profile, Reference, Types
+from mergeguard.storage.profile import ByteOrder, Ids, Live, Profile, Reference, Types
 from mergeguard.storage.profile_file import builtin_names, builtin_profile, load_profile
 from mergeguard.storage.targets import is_file_target
 
@@ -63,7 +63,8 @@ def _overridden(profile: Profile, said: Overrides) -> Profile:
     table = said.table
     if table is not None and table != profile.merge.table:
         # Another table has other columns beside old and new; the base profile cannot know them.
-        profile = replace(profile, merge=Merge(table=table, old=profile.merge.old, new=profile.merge.new))
+        merge = replace(profile.merge, table=table, row_id=None, time=None, merge_key=None)
+        profile = replace(profile, merge=merge)
     told = {
         "old": said.old,
         "new": said.new,
@@ -93,7 +94,8 @@ def _live(said: Overrides) -> Live:
         raise UsageError("--live and --live-query say the same thing twice", hint="give one of them")
     if said.live is None:
         return Live(query=said.live_query)
-    table, guid, *filters = said.live.split(":")
+    table, _, rest = said.live.partition(":")
+    guid, *filters = rest.split(":")
     if not table or not guid or any("=" not in text for text in filters):
         raise UsageError(f"--live {said.live!r} cannot be read", hint="give TABLE:COLUMN or TABLE:COLUMN:OTHER=VALUE")
     where = tuple((text.partition("=")[0], text.partition("=")[2]) for text in filters)
