@@ -17,7 +17,7 @@ def history(
         str | None, typer.Argument(help="Target as it was scanned; without it all are listed.", metavar="TARGET")
     ] = None,
     *,
-    history: Annotated[Path | None, typer.Option("--history", help="History file.", metavar="FILE")] = None,
+    history: Annotated[str | None, typer.Option("--history", help="History file.", metavar="FILE")] = None,
     nights: Annotated[
         int,
         typer.Option(help="How many nights to show; 14 by default.", min=1, max=10_000, metavar="NUMBER"),

@@ -195,7 +195,13 @@ def settings_from(flags: Mapping[str, Any], config: Path | None) -> Settings:
     """
     from mergeguard.storage.settings import resolve_settings
 
-    settings = resolve_settings(flags, os.environ, Path.cwd(), config)
+    try:
+        settings = resolve_settings(flags, os.environ, Path.cwd(), config)
+    except OSError as failure:  # started in a folder that this account may not enter, or that is gone
+        raise UsageError(
+            f"the current folder cannot be searched for settings: {failure.strerror}",
+            hint="start from another folder, or name the settings file with --config",
+        ) from None
     for note in settings.notes:
         terminal.say(f"note: {note}")
     return settings

@@ -49,7 +49,9 @@ def _settings(  # noqa: PLR0913, PLR0917 - one parameter a flag; their help is t
     ] = None,
     max_duration: Annotated[str | None, typer.Option(help="Stop after this time, e.g. 20m.", metavar="TIME")] = None,
     baseline: Annotated[Path | None, typer.Option(help="File of accepted findings.", metavar="FILE")] = None,
-    history: Annotated[Path | None, typer.Option(help="History file; implies --remember.", metavar="FILE")] = None,
+    history: Annotated[
+        str | None, typer.Option(help="History file, or none; a file implies --remember.", metavar="FILE")
+    ] = None,
     colour: Annotated[
         str | None, typer.Option(help="Colour: auto (on a terminal), always, never.", metavar="WHEN")
     ] = None,
