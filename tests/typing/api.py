@@ -1,0 +1,146 @@
+"""Typed use of everything that ``mergeguard`` exports: checked by mypy, and run on the demo database by a test."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import assert_type
+
+import mergeguard
+from mergeguard import (
+    Built,
+    ExitCode,
+    Explanation,
+    Finding,
+    Lookup,
+    MergeGraph,
+    MergeGuardError,
+    Options,
+    Outcome,
+    Overrides,
+    Profile,
+    Resolved,
+    RowRef,
+    ScanReport,
+    Severity,
+    Verified,
+)
+
+
+def make(folder: Path) -> tuple[Path, uuid.UUID]:
+    """Create the demo database; return it and a guid on a cycle."""
+    made = mergeguard.make_demo(folder)
+    assert_type(made.database, Path)
+    assert_type(made.example, uuid.UUID)
+    return made.database, made.example
+
+
+def choose(database: Path, file: Path) -> Profile:
+    """Choose a profile in each way there is; all name the same table."""
+    builtin: Profile = mergeguard.builtin_profile("reference")
+    chosen: Profile = mergeguard.choose_profile(str(database))
+    corrected = mergeguard.choose_profile(str(database), builtin, Overrides(lookup_table=builtin.lookup.table))
+    discovered = mergeguard.discover(database).profile
+    assert_type(discovered, Profile | None)
+    assert discovered is not None
+    file.write_text('[merge]\ntable = "ResourceMerge"\n', encoding="utf-8")
+    loaded: Profile = mergeguard.load_profile(file)
+    assert loaded.merge.table == discovered.merge.table == chosen.merge.table
+    assert builtin == chosen == corrected
+    return chosen
+
+
+def scan(database: Path, profile: Profile) -> ScanReport:
+    """Scan with every option that a call takes, and look at everything that it answers."""
+    phases: list[str] = []
+
+    def progress(phase: str, _done: int, _total: int | None) -> None:
+        phases.append(phase)
+
+    report = mergeguard.scan(database, profile, options=Options(lock_timeout=1.0), progress=progress)
+    assert_type(report, ScanReport)
+    assert phases
+    outcome: Outcome = report.outcomes[0]
+    finding: Finding = outcome.findings[0]
+    row: RowRef = finding.rows[0]
+    assert_type(finding.path, tuple[uuid.UUID, ...])
+    assert_type(row.old, uuid.UUID)
+    assert_type(report.count(Severity.ERROR), int)
+    assert finding.severity is Severity.ERROR
+    return report
+
+
+def explain(database: Path, guid: uuid.UUID) -> Explanation:
+    """Explain a guid, given as an object or as a text."""
+    told: Explanation = mergeguard.explain(database, guid)
+    assert mergeguard.explain(database, str(guid).upper()).story == told.story
+    assert_type(told.current, uuid.UUID | None)
+    return told
+
+
+def resolve(database: Path, guid: uuid.UUID) -> list[Resolved]:
+    """Resolve guids, objects and texts mixed."""
+    answers = mergeguard.resolve(database, [guid, str(guid), "no guid"], "reference")
+    assert_type(answers, list[Resolved])
+    assert_type(answers[0].depth, int | None)
+    return answers
+
+
+def load(database: Path, guid: uuid.UUID) -> MergeGraph:
+    """Load the table as a networkx graph that answers from its arrays too, and knows of no liveness."""
+    graph: MergeGraph = mergeguard.load(database)
+    cycles: list[list[uuid.UUID]] = graph.cycles()
+    now: uuid.UUID | None = graph.current(guid)
+    assert now is None
+    assert any(guid in cycle for cycle in cycles)
+    return graph
+
+
+def look_up(database: Path) -> tuple[Lookup, Built, Verified]:
+    """Work out the lookup, store it, hold it against the rows."""
+    lookup: Lookup = mergeguard.lookup(database)
+    for old, current, depth, status in lookup:
+        assert_type(old, uuid.UUID)
+        assert_type(current, uuid.UUID | None)
+        assert_type(depth, int | None)
+        assert_type(status, str)
+        assert lookup.get(old) == (current, depth, status)
+    built: Built = mergeguard.build_lookup(database)
+    verified: Verified = mergeguard.verify_lookup(database)
+    return lookup, built, verified
+
+
+def doctor(database: Path) -> Sequence[tuple[str, str, bool]]:
+    """Ask what this installation and this target can do."""
+    return mergeguard.doctor(database)
+
+
+def fail(nowhere: Path) -> ExitCode:
+    """Catch what any call may raise: a message for people, a hint, an exit code."""
+    try:
+        mergeguard.scan(nowhere)
+    except MergeGuardError as error:
+        assert_type(error.message, str)
+        assert_type(error.hint, str | None)
+        return error.exit_code
+    return ExitCode.CLEAN
+
+
+def main(folder: Path) -> None:
+    """Use everything once."""
+    database, example = make(folder)
+    profile = choose(database, folder / "discovered.toml")
+    report = scan(database, profile)
+    assert report.tool_version == mergeguard.__version__
+    # One member of the cycle is live, so the lookup knows what the other one is now.
+    assert explain(database, example).status == "ok"
+    assert [answer.status for answer in resolve(database, example)] == ["ok", "ok", "malformed"]
+    graph = load(database, example)
+    assert graph.has_node(example)
+    lookup, built, verified = look_up(database)
+    assert len(lookup) == built.rows == verified.rows == report.guids
+    assert built.created
+    assert verified.drift == 0
+    assert all(fine for _, _, fine in doctor(database))
+    assert fail(folder / "nowhere.db") is ExitCode.UNCHECKED
