@@ -85,8 +85,6 @@ def look(path: Path) -> Opening:
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise NotADatabase(f"{path}: this is not a file", hint="name the database file itself")
-    _settle(status.st_mtime)
-    mark = _mark(path)
     with path.open("rb") as file:
         header = file.read(100)
     if header and not header.startswith(_MAGIC):
@@ -95,6 +93,10 @@ def look(path: Path) -> Opening:
             hint="check the file name; an encrypted database must be exported as a plain one first",
         )
     wal = header[18:20] == bytes((_WAL, _WAL))
+    if wal:
+        _settle(status.st_mtime)
+    # The mark first: what changes the file after it is noticed, and what changed it before has emptied the log.
+    mark = _mark(path)
     return Opening(path, wal, wal and not _has_content(path, "-wal"), mark, _beside(path))
 
 
