@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +12,9 @@ import sqlalchemy as sa
 
 from mergeguard.core import guids
 from mergeguard.storage import database_cells, iso_times
+from mergeguard.storage.database_snapshot import DatabaseSnapshot
 from mergeguard.storage.profile import ByteOrder
 from mergeguard.storage.source import Cells, GuidCells, Kind, Selection
-
-if TYPE_CHECKING:
-    from mergeguard.storage.sqlite import SqliteSnapshot
 
 Value: TypeAlias = sa.ColumnElement[Any]
 _SAMPLE = 100
@@ -80,9 +78,9 @@ def texts(value: Value, kind: Kind) -> Packing:
     return Packing(usual, sa.func.group_concat(sa.func.coalesce(value, null), separator), read)
 
 
-def sample(snapshot: SqliteSnapshot, table: str | None, column: str) -> sa.Select[Any]:
+def sample(snapshot: DatabaseSnapshot, table: str | None, column: str) -> sa.Select[Any]:
     """Return the query of (storage class, length, number) of a column's first values, most frequent first."""
-    value = sa.column(sa.quoted_name(column, quote=True))
+    value: sa.ColumnClause[Any] = sa.column(sa.quoted_name(column, quote=True))
     place = snapshot.from_clause(Selection((), table))
     kinds = sa.select(sa.func.typeof(value).label("stored"), sa.func.length(value).label("size"))
     first = kinds.select_from(place).where(value.is_not(None)).limit(_SAMPLE).subquery("first_values")
