@@ -97,11 +97,11 @@ def _arrow_type(name: str, column: Sequence[object]) -> pa.DataType:
 
 
 def write_database(case: Case, url: str, guid_type: sa.types.TypeEngine[Any], spell: Spell) -> None:
-    """Write each table into a database, which keeps no table of another case."""
+    """Write each table into a database; tables of another case go, any other table stays."""
     engine = sa.create_engine(url)
     try:
         old = sa.MetaData()
-        old.reflect(engine)
+        old.reflect(engine, only=lambda name, _: name in COLUMNS or name.startswith("Inv_"))
         old.drop_all(engine)
         metadata = sa.MetaData()
         tables = rows_of(case)

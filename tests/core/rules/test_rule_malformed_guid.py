@@ -12,7 +12,11 @@ from mergeguard.core.findings import Outcome
 from mergeguard.core.table import MAX_REJECTED, MergeTable, Rejected, RejectedRow
 
 VALUES = st.none() | st.sampled_from(["", "  ", "not a guid", "{12}", "ß"])
-ROWS = st.lists(st.builds(RejectedRow, st.integers(1, 40), st.sampled_from(["old", "new"]), VALUES), max_size=12)
+ROWS = st.lists(
+    st.builds(RejectedRow, st.integers(1, 40), st.sampled_from(["old", "new"]), VALUES),
+    unique_by=lambda row: row.row_id,
+    max_size=12,
+)
 
 
 def outcomes(rows: list[RejectedRow]) -> tuple[Outcome, Outcome]:
