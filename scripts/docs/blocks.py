@@ -20,7 +20,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def run(words: str, shell: Session) -> str:
-    """Show a command and its output: ``run [lines=1-20] [exit=1] [hide=TEXT] COMMAND``.
+    """Show a command and its output: ``run [lines=1-20] [exit=1] COMMAND``.
 
     A command must end with the exit code that the page expects, 0 if it names none.
     """
@@ -54,7 +54,7 @@ def _short(value: object) -> object:
 
 def _options(words: str) -> tuple[dict[str, str], str]:
     options, rest = {}, words
-    while (first := rest.split(" ", 1)[0]).partition("=")[0] in {"lines", "exit"}:
+    while (first := rest.split(" ", 1)[0]).startswith(("lines=", "exit=")):
         name, _, value = first.partition("=")
         options[name] = value
         rest = rest.split(" ", 1)[1]
