@@ -20,13 +20,13 @@ BLOCK = re.compile(r"(<!-- generated: (\S+)([^\n]*?) -->\n)(?s:.*?)(<!-- end -->
 
 def documents() -> Iterator[tuple[Path, str]]:
     """Yield every document of the checkout that is generated in whole or in part, and its text as it should be."""
-    yield from rules.pages(DOCS / "reference" / "rules")
-    with session() as shell:
-        yield PICTURE, shell.run(PICTURE_COMMAND).text
     for path in [*sorted(CHECKOUT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]:
         text = path.read_text("utf-8")
         if BLOCK.search(text):
             yield path, filled(text)
+    with session() as shell:
+        yield PICTURE, shell.run(PICTURE_COMMAND).text
+    yield from rules.pages(DOCS / "reference" / "rules")
 
 
 def filled(text: str) -> str:
