@@ -37,7 +37,8 @@ class DatabaseSource:
         self.options = options
         shown = self.url.render_as_string(hide_password=False)
         self.info = TargetInfo(secrets.masked(shown), self.kind, self.product, url.database or "")
-        self._secrets = (*filter(None, [options.password]), *secrets.passwords(shown))
+        given = url.render_as_string(hide_password=False)
+        self._secrets = (*filter(None, [options.password]), *secrets.passwords(shown), *secrets.passwords(given))
         self._engine: sa.Engine | None = None
 
     @contextmanager

@@ -130,6 +130,10 @@ class SqliteSnapshot(DatabaseSnapshot):
         key = self.inspector.get_pk_constraint(name)["constrained_columns"]
         return (sa.column(sa.quoted_name(key[0], quote=True)), False) if len(key) == 1 else None
 
+    def _listed(self, schema: str | None) -> list[str]:
+        schemas = (_folded(name) for name in self.inspector.get_schema_names())
+        return [] if schema is not None and _folded(schema) not in schemas else super()._listed(schema)
+
     def _has(self, name: str, column: str) -> bool:
         """Say whether a table has this row id, of its own or hidden."""
         if any(self.same_name(known["name"], column) for known in self.inspector.get_columns(name)):
