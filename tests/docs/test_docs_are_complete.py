@@ -155,3 +155,35 @@ def test_the_index_leads_to_every_page() -> None:
     linked = set(re.findall(r"\]\(([^)#]+)", text("index.md")))
     pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")} - {"index.md"}
     assert {page for page in pages if not page.startswith("reference/rules/")} <= linked
+
+
+def shown_commands() -> list[str]:
+    """Every call of mergeguard in a shell block of the documentation, on one line."""
+    pages = [*CHECKOUT.glob("*.md"), *DOCS.rglob("*.md")]
+    fences = [
+        block
+        for page in pages
+        for block in re.findall(r"```(?:sh|cron|ini)\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    ]
+    lines = [line for block in fences for line in block.replace("\\\n", " ").splitlines()]
+    found = [
+        re.search(
+            r"(?:^|[ /])mergeguard ((?:scan|lookup|explain|resolve|discover|doctor|history|demo|config) .*)", line
+        )
+        for line in lines
+    ]
+    return sorted({" ".join(match[1].split()) for match in found if match})
+
+
+def test_the_pages_show_commands() -> None:
+    assert len(shown_commands()) > 15
+
+
+@pytest.mark.parametrize("shown", shown_commands())
+def test_a_shown_command_has_only_options_that_exist(shown: str) -> None:
+    name = "mergeguard " + shown.split(maxsplit=1)[0]
+    if getattr(COMMANDS[name], "commands", None):
+        name += " " + shown.split()[1]
+    known = {option for parameter in COMMANDS[name].params for option in (*parameter.opts, *parameter.secondary_opts)}
+
+    assert [word for word in re.findall(r"(?<!\S)--[\w-]+", shown.partition("  #")[0]) if word not in known] == []
