@@ -27,9 +27,12 @@ if TYPE_CHECKING:
     from mergeguard.core.graph import MergeGraph
     from mergeguard.core.lookup import Lookup
     from mergeguard.errors import ExitCode, MergeGuardError
+    from mergeguard.integrity.demo import DemoResult
+    from mergeguard.integrity.discover import Proposal
     from mergeguard.integrity.lookup import Built, Verified
     from mergeguard.integrity.profiles import Overrides, choose_profile
     from mergeguard.integrity.resolve import Resolved
+    from mergeguard.integrity.scan import ScanOptions
     from mergeguard.storage.profile import Profile
     from mergeguard.storage.profile_file import builtin_profile, load_profile
     from mergeguard.storage.source import Options
@@ -51,9 +54,12 @@ _HOMES = {
     "mergeguard.core.graph": ("MergeGraph",),
     "mergeguard.errors": ("ExitCode", "MergeGuardError"),
     "mergeguard.core.lookup": ("Lookup",),
+    "mergeguard.integrity.demo": ("DemoResult",),
+    "mergeguard.integrity.discover": ("Proposal",),
     "mergeguard.integrity.lookup": ("Built", "Verified"),
     "mergeguard.integrity.profiles": ("Overrides", "choose_profile"),
     "mergeguard.integrity.resolve": ("Resolved",),
+    "mergeguard.integrity.scan": ("ScanOptions",),
     "mergeguard.storage.profile": ("Profile",),
     "mergeguard.storage.profile_file": ("builtin_profile", "load_profile"),
     "mergeguard.storage.source": ("Options",),
@@ -62,6 +68,7 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Built",
+    "DemoResult",
     "ExitCode",
     "Explanation",
     "Finding",
@@ -72,8 +79,10 @@ __all__ = [
     "Outcome",
     "Overrides",
     "Profile",
+    "Proposal",
     "Resolved",
     "RowRef",
+    "ScanOptions",
     "ScanReport",
     "Severity",
     "Verified",

@@ -50,6 +50,10 @@ def load(
 
     Each edge carries ``rows``, the tuple of (row id, time) behind it. 32 bytes a row, and what the row ids and times
     take; the graph's index is built when networkx first asks for it.
+
+    Raises:
+        UsageError: no such kind of target, or a profile that is wrong.
+        CannotCheck: the target could not be read.
     """
     from mergeguard.core.graph import MergeGraph  # noqa: PLC0415 - networkx costs 190 ms to import
     from mergeguard.storage.assemble import merge_table  # noqa: PLC0415 - as above
@@ -66,7 +70,12 @@ def scan(
     options: Options = _DEFAULT,
     progress: Progress = silent,
 ) -> ScanReport:
-    """Check every rule over one snapshot of the target; nothing is written. Findings are values in the report."""
+    """Check every rule over one snapshot of the target; nothing is written. Findings are values in the report.
+
+    Raises:
+        UsageError: an unknown rule, no such kind of target, or a profile that is wrong.
+        CannotCheck: the target could not be read.
+    """
     from mergeguard.integrity.scan import scan_source  # noqa: PLC0415 - imports NumPy
 
     with _opened(target, profile, options) as (source, chosen):
@@ -84,7 +93,9 @@ def explain(
     """Tell the story of one guid: status, current, depth, sentences, the path and a picture.
 
     Raises:
+        UsageError: the text is no guid.
         GuidNotFound: no row holds the guid.
+        CannotCheck: the target could not be read.
     """
     from mergeguard.integrity.explain import explain_source  # noqa: PLC0415 - imports NumPy
 
@@ -100,7 +111,12 @@ def resolve(
     options: Options = _DEFAULT,
     progress: Progress = silent,
 ) -> list[Resolved]:
-    """Answer for each guid what it is now, in the order asked; a text that is no guid gets the status ``malformed``."""
+    """Answer for each guid what it is now, in the order asked; a text that is no guid gets the status ``malformed``.
+
+    Raises:
+        UsageError: no such kind of target, or a profile that is wrong.
+        CannotCheck: the target could not be read.
+    """
     from mergeguard.integrity.resolve import resolve_source  # noqa: PLC0415 - imports NumPy
 
     with _opened(target, profile, options) as (source, chosen):
@@ -110,7 +126,12 @@ def resolve(
 def lookup(
     target: str | Path, profile: ProfileLike = None, *, options: Options = _DEFAULT, progress: Progress = silent
 ) -> Lookup:
-    """Work out the lookup from the rows: every old once, with current, depth and status. Nothing is written."""
+    """Work out the lookup from the rows: every old once, with current, depth and status. Nothing is written.
+
+    Raises:
+        UsageError: no such kind of target, or a profile that is wrong.
+        CannotCheck: the target could not be read.
+    """
     from mergeguard.integrity.lookup import read_lookup  # noqa: PLC0415 - imports NumPy
 
     with _opened(target, profile, options) as (source, chosen):
@@ -124,7 +145,9 @@ def build_lookup(
 
     Raises:
         Unsupported: the target is a file.
-        WriteFailed: nothing was changed.
+        PermissionDenied: this login may not write there.
+        Locked: another session holds the table for longer than the lock timeout.
+        WriteFailed: any other reason; nothing was changed.
     """
     from mergeguard.integrity.lookup import build_lookup as build  # noqa: PLC0415 - imports NumPy
 
@@ -135,7 +158,12 @@ def build_lookup(
 def verify_lookup(
     target: str | Path, profile: ProfileLike = None, *, options: Options = _DEFAULT, progress: Progress = silent
 ) -> Verified:
-    """Hold the stored lookup against the rows: how many olds are missing, superfluous or answered differently."""
+    """Hold the stored lookup against the rows: how many olds are missing, superfluous or answered differently.
+
+    Raises:
+        UsageError: no such kind of target, or a profile that is wrong.
+        CannotCheck: the target could not be read.
+    """
     from mergeguard.integrity.lookup import verify_lookup as verify  # noqa: PLC0415 - imports NumPy
 
     with _opened(target, profile, options) as (source, chosen):
@@ -143,7 +171,12 @@ def verify_lookup(
 
 
 def discover(target: str | Path, *, options: Options = _DEFAULT) -> Proposal:
-    """Look a database over and propose a profile, with the evidence; nothing is written."""
+    """Look a database over and propose a profile, with the evidence; nothing is written.
+
+    Raises:
+        UsageError: no such kind of target.
+        CannotCheck: the target could not be read.
+    """
     from mergeguard.integrity.discover import discover as look  # noqa: PLC0415 - imports NumPy
 
     with _opened(target, Profile(name="discover"), options) as (source, _):
@@ -153,7 +186,13 @@ def discover(target: str | Path, *, options: Options = _DEFAULT) -> Proposal:
 def doctor(
     target: str | Path, profile: ProfileLike = None, *, options: Options = _DEFAULT
 ) -> Sequence[tuple[str, str, bool]]:
-    """Return (check, finding, fine?) rows: versions, driver, permissions, isolation, the profile, read-only proof."""
+    """Return (check, finding, fine?) rows: versions, driver, permissions, isolation, the profile, read-only proof.
+
+    What would stop a scan is a row as well, not an exception.
+
+    Raises:
+        UsageError: no such kind of target, or a profile that is wrong.
+    """
     from mergeguard.integrity.doctor import examine  # noqa: PLC0415 - imports NumPy
 
     with _opened(target, profile, options) as (source, chosen):
@@ -161,7 +200,13 @@ def doctor(
 
 
 def make_demo(folder: str | Path) -> DemoResult:
-    """Create a small SQLite database with real merges in a folder: the reference schema and the tz history."""
+    """Create a small SQLite database with real merges in a folder: the reference schema and the tz history.
+
+    Raises:
+        UsageError: it is there already; nothing is ever overwritten.
+        PermissionDenied: the folder may not be written.
+        WriteFailed: the disk is full.
+    """
     from mergeguard.integrity.demo import make_demo as make  # noqa: PLC0415 - imports SQLAlchemy
 
     return make(Path(folder))

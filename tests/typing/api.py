@@ -10,6 +10,7 @@ from typing import assert_type
 import mergeguard
 from mergeguard import (
     Built,
+    DemoResult,
     ExitCode,
     Explanation,
     Finding,
@@ -20,8 +21,10 @@ from mergeguard import (
     Outcome,
     Overrides,
     Profile,
+    Proposal,
     Resolved,
     RowRef,
+    ScanOptions,
     ScanReport,
     Severity,
     Verified,
@@ -30,7 +33,7 @@ from mergeguard import (
 
 def make(folder: Path) -> tuple[Path, uuid.UUID]:
     """Create the demo database; return it and a guid on a cycle."""
-    made = mergeguard.make_demo(folder)
+    made: DemoResult = mergeguard.make_demo(folder)
     assert_type(made.database, Path)
     assert_type(made.example, uuid.UUID)
     return made.database, made.example
@@ -41,7 +44,8 @@ def choose(database: Path, file: Path) -> Profile:
     builtin: Profile = mergeguard.builtin_profile("reference")
     chosen: Profile = mergeguard.choose_profile(str(database))
     corrected = mergeguard.choose_profile(str(database), builtin, Overrides(lookup_table=builtin.lookup.table))
-    discovered = mergeguard.discover(database).profile
+    proposal: Proposal = mergeguard.discover(database)
+    discovered = proposal.profile
     assert_type(discovered, Profile | None)
     assert discovered is not None
     file.write_text('[merge]\ntable = "ResourceMerge"\n', encoding="utf-8")
@@ -58,7 +62,10 @@ def scan(database: Path, profile: Profile) -> ScanReport:
     def progress(phase: str, _done: int, _total: int | None) -> None:
         phases.append(phase)
 
-    report = mergeguard.scan(database, profile, options=Options(lock_timeout=1.0), progress=progress)
+    wanted = ScanOptions(skip=["chain"], max_findings=100)
+    report = mergeguard.scan(
+        database, profile, scan_options=wanted, options=Options(lock_timeout=1.0), progress=progress
+    )
     assert_type(report, ScanReport)
     assert phases
     outcome: Outcome = report.outcomes[0]
