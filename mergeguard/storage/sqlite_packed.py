@@ -48,33 +48,48 @@ class PackedReader:
             name = snapshot.connection.dialect.identifier_preparer.format_table(self._place)
             self._place = sa.text(name.replace(":", r"\:") + " NOT INDEXED")  # type: ignore[assignment]
         self._is_key = [by_rowid and snapshot.is_rowid(selection, column) for column in selection.columns]
+        self._samples = {
+            column: snapshot.connection.execute(sample(snapshot, selection.table, column.name)).first()
+            for column in selection.columns
+            if column.kind is Kind.GUID
+        }
+        self._nullable = False
+        """Whether rows with NULL are packed too; that costs, so it begins with the first chunk that is not complete."""
         self._packings: list[Packing] = []
         self._statements: dict[tuple[bool, bool], sa.Select[Any]] = {}
         """By whether the row ids are left out and whether the chunk has an end; SQLAlchemy compiles each once."""
 
     def batches(self) -> Iterator[Batch] | None:
-        """Return the batches; ``None`` where a column holds nothing that could be packed."""
-        for column, is_key in zip(self._selection.columns, self._is_key, strict=True):
-            packing = sqlite_packing.integers(self._key, certain=True) if is_key else self._packing(column)
-            if packing is None:
-                return None
-            self._packings.append(packing)
+        """Return the batches; ``None`` where a column of guids holds nothing that could be packed."""
+        if any(found is None or found[0] not in {"blob", "text"} or not found[1] for found in self._samples.values()):
+            return None
+        self._pack()
         return self._drawn()
 
-    def _packing(self, column: Column) -> Packing | None:
+    def _pack(self) -> None:
+        columns = zip(self._selection.columns, self._is_key, strict=True)
+        self._packings = [sqlite_packing.keys(self._key) if key else self._packing(column) for column, key in columns]
+        self._statements.clear()
+
+    def _packing(self, column: Column) -> Packing:
         value = self._snapshot.expression(column)
-        if column.kind in {Kind.ROW_ID, Kind.INTEGER}:
-            return sqlite_packing.integers(value)
-        if column.kind is not Kind.GUID:
-            return sqlite_packing.texts(value, column.kind)
-        found = self._snapshot.connection.execute(sample(self._snapshot, self._selection.table, column.name)).first()
-        if found is None or found[0] not in {"blob", "text"} or not found[1]:
-            return None
-        return sqlite_packing.guids_of(value, found[0], found[1], self._snapshot.source.profile.merge.byte_order)
+        if column.kind is Kind.GUID:
+            stored, size, _ = self._samples[column] or ("blob", 16, 0)
+            order = self._snapshot.source.profile.merge.byte_order
+            return sqlite_packing.guids_of(value, stored, size, order, nullable=self._nullable)
+        if column.kind in {Kind.INTEGER, Kind.ROW_ID}:
+            # NULL in a column of row ids is a text.
+            nullable = self._nullable and column.kind is Kind.INTEGER
+            return sqlite_packing.integers(value, nullable=nullable)
+        return sqlite_packing.texts(value, column.kind, nullable=self._nullable)
 
     def _drawn(self) -> Iterator[Batch]:
         for first, end in self._chunks():
-            read = self._dense(first, end) or self._packed(self._packings, first, end)
+            read = self._read(first, end)
+            if not self._nullable and (read is None or read[0] != self._rows):
+                self._nullable = True
+                self._pack()
+                read = self._read(first, end)
             if read is None:
                 yield from self._single(first, end)
                 continue
@@ -82,8 +97,10 @@ class PackedReader:
             if count:
                 yield batch
             if count != self._rows:
-                # Not "not usual": beside a NULL that is NULL too, and the row would be lost.
-                yield from self._single(first, end, self._usual.is_not(sa.true()))
+                yield from self._single(first, end, sa.not_(self._usual))
+
+    def _read(self, first: Key, end: Key | None) -> Read | None:
+        return self._dense(first, end) or self._packed(self._packings, first, end)
 
     def _chunks(self) -> Iterator[tuple[Key, Key | None]]:
         """Yield the bounds [first, end) of ``self._rows`` rows each; the last chunk has no end, maybe fewer rows."""
@@ -111,18 +128,18 @@ class PackedReader:
         """Read the usual rows of a chunk; ``None`` where they cannot be read this way."""
         form = (len(packings) < len(self._packings), end is not None)
         if form not in self._statements:
-            values = [sa.cast(packing.joined, sa.LargeBinary) for packing in packings]
-            self._statements[form] = self._select([sa.func.count(), *values]).where(
-                *_within(self._key, end), self._usual
-            )
+            values = [sa.func.count(), *(sa.func.count(packing.value) for packing in packings)]
+            values += [sa.cast(packing.joined, sa.LargeBinary) for packing in packings]
+            self._statements[form] = self._select(values).where(*_within(self._key, end), self._usual)
         bounds = {"first": first} if end is None else {"first": first, "end": end}
         try:
-            count, *joined = self._snapshot.connection.execute(self._statements[form], bounds).one()
+            count, *found = self._snapshot.connection.execute(self._statements[form], bounds).one()
         except sa.exc.DBAPIError as error:
             if getattr(error.orig, "sqlite_errorcode", None) in _TOO_BIG:
                 return None
             raise
-        batch = [packing.read(packed or b"", count) for packing, packed in zip(packings, joined, strict=True)]
+        columns = zip(packings, found[: len(packings)], found[len(packings) :], strict=True)
+        batch = [packing.read(packed or b"", count, count - present) for packing, present, packed in columns]
         cells = tuple(cells for cells in batch if cells is not None)
         return (count, cells) if len(cells) == len(batch) else None
 

@@ -21,61 +21,74 @@ _SAMPLE = 100
 _SEPARATOR = "\x1f"
 """Between texts; a text that holds it is noticed by the count."""
 _NULL = "\x1e"
-"""Stands for NULL among texts; a text that is just this travels alone."""
+_MARK = b"\x1eno value\x1e"
+"""Repeated to the size of a guid."""
+_TYPES = {"blob": sa.LargeBinary(), "text": sa.Text()}
 
 
 @dataclass(frozen=True, slots=True)
 class Packing:
-    """Which rows take part, how SQL joins their values, and how Python reads them."""
+    """Which rows take part, how SQL joins their values, and how Python reads them.
 
+    Where a packing is ``nullable``, NULL is joined as a mark of its own. A value that looks like the mark is no harm:
+    there are then more marks than NULLs, and the chunk is read row by row.
+    """
+
+    value: Value
     usual: Value
     joined: Value
-    read: Callable[[bytes, int], Cells | None]
-    """From the joined values and their number; ``None`` where the two do not match."""
+    read: Callable[[bytes, int, int], Cells | None]
+    """From the joined values, their number and the number of NULLs; ``None`` where the three do not match."""
 
 
-def guids_of(value: Value, stored: str, size: int, byte_order: ByteOrder) -> Packing:
-    """Pack guids that are all stored as ``stored`` (blob or text) and take ``size`` bytes or characters."""
+def guids_of(value: Value, stored: str, size: int, byte_order: ByteOrder, *, nullable: bool) -> Packing:
+    """Pack guids that are stored as ``stored`` (blob or text) and take ``size`` bytes or characters."""
+    mark = (_MARK * size)[:size]
 
-    def read(packed: bytes, count: int) -> Cells | None:
+    def read(packed: bytes, count: int, nulls: int) -> Cells | None:
         # A text of so many characters has at least as many bytes: where the sum is right, every one of them is.
         if len(packed) != size * count:
             return None
-        return _guid_cells(np.frombuffer(packed, np.uint8).reshape(count, size), stored, byte_order)
+        cells = np.frombuffer(packed, np.uint8).reshape(count, size)
+        missing = np.flatnonzero(cells.view(f"V{size}")[:, 0] == np.void(mark)).tolist() if nulls else []
+        return _guid_cells(cells, stored, byte_order, missing) if len(missing) == nulls else None
 
     usual = sa.and_(_is_stored(value, stored), sa.func.length(value) == sa.literal_column(str(size)))
-    return Packing(usual, sa.func.group_concat(value, sa.literal_column("''")), read)
+    joined = value
+    if nullable:
+        marker = sa.bindparam(None, mark if stored == "blob" else mark.decode("ascii"), _TYPES[stored])
+        usual, joined = sa.or_(usual, value.is_(None)), sa.func.coalesce(value, marker)
+    return Packing(value, usual, sa.func.group_concat(joined, sa.literal_column("''")), read)
 
 
-def integers(value: Value, *, certain: bool = False) -> Packing:
-    """Pack whole numbers as decimal digits; ``certain`` where the column cannot hold anything else."""
-
-    def read(packed: bytes, count: int) -> Cells | None:
-        numbers = np.fromstring(packed.decode("ascii"), np.int64, sep=",")
-        return numbers if len(numbers) == count else None
-
-    return Packing(
-        sa.true() if certain else _is_stored(value, "integer"),
-        sa.func.group_concat(value, sa.literal_column("','")),
-        read,
-    )
+def integers(value: Value, *, nullable: bool) -> Packing:
+    """Pack whole numbers as decimal digits, NULL as -1: what it is read as."""
+    usual, joined = _is_stored(value, "integer"), value
+    if nullable:
+        usual, joined = sa.or_(usual, value.is_(None)), sa.func.coalesce(value, sa.literal_column("-1"))
+    return Packing(value, usual, sa.func.group_concat(joined, sa.literal_column("','")), _numbers)
 
 
-def texts(value: Value, kind: Kind) -> Packing:
-    """Pack texts (``Kind.TEXT``) or times written as texts (``Kind.TIME``), NULL among them."""
+def keys(value: Value) -> Packing:
+    """Pack row ids, which are numbers by definition."""
+    return Packing(value, sa.true(), sa.func.group_concat(value, sa.literal_column("','")), _numbers)
 
-    def read(packed: bytes, count: int) -> Cells | None:
-        found = packed.decode("utf-8", "replace").split(_SEPARATOR)
-        if len(found) != count:
-            return None if count else []
-        values: Sequence[str | None] = [None if text == _NULL else text for text in found] if _NULL in found else found
-        return iso_times.times(values) if kind is Kind.TIME else values
 
-    null, separator = sa.bindparam(None, _NULL, sa.Text), sa.bindparam(None, _SEPARATOR, sa.Text)
-    usual = sa.or_(
-        value.is_(None), sa.and_(_is_stored(value, "text"), sa.cast(value, sa.LargeBinary) != _NULL.encode())
-    )
-    return Packing(usual, sa.func.group_concat(sa.func.coalesce(value, null), separator), read)
+def texts(value: Value, kind: Kind, *, nullable: bool) -> Packing:
+    """Pack texts (``Kind.TEXT``) or times written as texts (``Kind.TIME``)."""
+
+    def read(packed: bytes, count: int, nulls: int) -> Cells | None:
+        found: list[Any] = packed.decode("utf-8", "replace").split(_SEPARATOR) if count else []
+        if len(found) != count or (nulls and found.count(_NULL) != nulls):
+            return None
+        if nulls:
+            found = [None if text == _NULL else text for text in found]
+        return iso_times.times(found) if kind is Kind.TIME else found
+
+    usual, joined = _is_stored(value, "text"), value
+    if nullable:
+        usual, joined = sa.or_(usual, value.is_(None)), sa.func.coalesce(value, sa.bindparam(None, _NULL, sa.Text))
+    return Packing(value, usual, sa.func.group_concat(joined, sa.bindparam(None, _SEPARATOR, sa.Text)), read)
 
 
 def sample(snapshot: DatabaseSnapshot, table: str | None, column: str) -> sa.Select[Any]:
@@ -88,6 +101,11 @@ def sample(snapshot: DatabaseSnapshot, table: str | None, column: str) -> sa.Sel
     return counted.order_by(sa.func.count().desc(), first.c.stored, first.c.size)
 
 
+def _numbers(packed: bytes, count: int, _nulls: int) -> Cells | None:
+    numbers = np.fromstring(packed.decode("ascii"), np.int64, sep=",")
+    return numbers if len(numbers) == count else None
+
+
 def _is_stored(value: Value, stored: str) -> Value:
     if stored == "blob":
         # Cheaper than typeof: nothing but a blob sorts behind the empty blob.
@@ -95,16 +113,26 @@ def _is_stored(value: Value, stored: str) -> Value:
     return sa.func.typeof(value) == sa.literal_column(f"'{stored}'")
 
 
-def _guid_cells(cells: npt.NDArray[np.uint8], stored: str, byte_order: ByteOrder) -> GuidCells:
+def _guid_cells(cells: npt.NDArray[np.uint8], stored: str, byte_order: ByteOrder, missing: Sequence[int]) -> GuidCells:
+    """Read guids of one size; the rows ``missing`` are NULL."""
     size = cells.shape[1]
     if stored == "blob" and size == 16:
-        return GuidCells(guids.swap_sql_server(cells) if byte_order == "sqlserver" else cells)
-    if size == 36:
+        column = guids.swap_sql_server(cells) if byte_order == "sqlserver" else cells
+        return GuidCells(column) if not missing else _without(column, missing)
+    if size == 36 and not missing:
         column, good = guids.from_texts(cells)
         if good.all():
             return GuidCells(column)
     packed = cells.tobytes()
     values: list[Any] = [packed[at : at + size] for at in range(0, len(packed), size)]
-    return database_cells.guid_cells(
-        values if stored == "blob" else [text.decode("utf-8", "replace") for text in values]
-    )
+    if stored == "text":
+        values = [text.decode("utf-8", "replace") for text in values]
+    for row in missing:
+        values[row] = None
+    return database_cells.guid_cells(values, byte_order)
+
+
+def _without(column: guids.Guids, missing: Sequence[int]) -> GuidCells:
+    column = column.copy()
+    column[missing] = 0
+    return GuidCells(column, dict.fromkeys(missing))
