@@ -55,3 +55,9 @@ def test_only_the_first_cycles_are_drawn() -> None:
     pairs = [edge for at in range(many) for edge in ((2 * at, 2 * at + 1), (2 * at + 1, 2 * at))]
     drawn = [finding.picture is not None for finding in exact(Case.of(*pairs), "cycle")]
     assert drawn == [True] * cycle.MAX_PICTURES + [False] * 3
+
+
+def test_simple_cycles_are_never_enumerated() -> None:
+    """Among 60 guids that all lead to each other there are more of them than atoms in the universe."""
+    (finding,) = exact(Case.of(*((old, new) for old in range(60) for new in range(60) if old != new)), "cycle")
+    assert (finding.details["members"], finding.details["witness_length"]) == (60, 2)
