@@ -128,7 +128,7 @@ class PackedReader:
         """Read the usual rows of a chunk; ``None`` where they cannot be read this way."""
         form = (len(packings) < len(self._packings), end is not None)
         if form not in self._statements:
-            values = [sa.func.count(), *(sa.func.count(packing.value) for packing in packings)]
+            values: list[Value] = [sa.func.count(), *(sa.func.count(packing.value) for packing in packings)]
             values += [sa.cast(packing.joined, sa.LargeBinary) for packing in packings]
             self._statements[form] = self._select(values).where(*_within(self._key, end), self._usual)
         bounds = {"first": first} if end is None else {"first": first, "end": end}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -23,7 +23,7 @@ _SEPARATOR = "\x1f"
 _NULL = "\x1e"
 _MARK = b"\x1eno value\x1e"
 """Repeated to the size of a guid."""
-_TYPES = {"blob": sa.LargeBinary(), "text": sa.Text()}
+_TYPES: Mapping[str, sa.types.TypeEngine[Any]] = {"blob": sa.LargeBinary(), "text": sa.Text()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,9 @@ def guids_of(value: Value, stored: str, size: int, byte_order: ByteOrder, *, nul
     usual = sa.and_(_is_stored(value, stored), sa.func.length(value) == sa.literal_column(str(size)))
     joined = value
     if nullable:
-        marker = sa.bindparam(None, mark if stored == "blob" else mark.decode("ascii"), _TYPES[stored])
+        marker: sa.BindParameter[Any] = sa.bindparam(
+            None, mark if stored == "blob" else mark.decode("ascii"), _TYPES[stored]
+        )
         usual, joined = sa.or_(usual, value.is_(None)), sa.func.coalesce(value, marker)
     return Packing(value, usual, sa.func.group_concat(joined, sa.literal_column("''")), read)
 
