@@ -85,10 +85,12 @@ def scan_source(
     """Scan an open target.
 
     Raises:
-        UsageError: an unknown rule.
+        UsageError: an unknown rule, asked for or in the baseline, or a grave rule accepted as a whole.
         CannotCheck: the target could not be read.
     """
     options = options or ScanOptions()
+    if options.baseline is not None:
+        known.check(options.baseline, {rule.id: rule.severity for rule in rules.RULES})
     asked = rules.asked(only=rule_ids(options.only), skip=rule_ids(options.skip))
     started = now()
     checked = _check(source, profile, options, asked, progress)
