@@ -20,7 +20,6 @@ _PACKAGES = (
     "pyodbc",
     "psycopg",
     "pyarrow",
-    "adbc-driver-sqlite",
     "adbc-driver-postgresql",
 )
 

