@@ -136,7 +136,8 @@ def test_settings_in_force(call: Callable, folder: Path, settled: Callable, snap
     (folder / "mergeguard.toml").write_text('skip = ["MG013", "chain"]\nmax_duration = "1h30m"\nfast = false\n')
     ran = call("config", "show")
     assert (ran.code, ran.err) == (0, "")
-    assert settled(ran.out) == snapshot
+    # The line below the heads is as long as the longest value, which is a path.
+    assert re.sub("-{9,}", "---", settled(ran.out)) == snapshot
 
 
 def test_what_the_demonstration_says(
