@@ -6,7 +6,7 @@ import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
@@ -128,14 +128,19 @@ def _sign(run: Callable[..., None], *, optional: bool, functions: Sequence[Calla
         )
     ]
     for function in functions:
-        hints = get_type_hints(function, include_extras=True)
-        parameters += [
-            parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
-            for name, parameter in inspect.signature(function).parameters.items()
-            if name != "chosen"
-        ]
+        parameters += _parameters(function)
     run.__signature__ = inspect.Signature(sorted(parameters, key=_has_default))  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+
+
+@cache  # the shared flags are the same for every command, and reading their annotations is what help pages pay for
+def _parameters(function: Callable[..., None]) -> list[inspect.Parameter]:
+    hints = get_type_hints(function, include_extras=True)
+    return [
+        parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, parameter in inspect.signature(function).parameters.items()
+        if name != "chosen"
+    ]
 
 
 def _has_default(parameter: inspect.Parameter) -> bool:
