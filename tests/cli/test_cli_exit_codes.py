@@ -122,6 +122,13 @@ def test_70_where_there_is_no_room_for_the_file(call: Callable, cycle: Path, mon
     assert call("scan", cycle).refused(ExitCode.BUG, "ZeroDivisionError", "division")
 
 
+def wait_until_it_sleeps(process: subprocess.Popen) -> None:
+    """Return when a process waits for more to read: a signal just before that would only be heard after it."""
+    status = Path(f"/proc/{process.pid}/stat")
+    while status.exists() and status.read_text().rpartition(")")[2].split()[0] not in {"S", "Z"}:
+        pass
+
+
 @pytest.mark.parametrize(
     ("number", "code", "words"),
     [(signal.SIGINT, ExitCode.INTERRUPTED, "interrupted\n"), (signal.SIGTERM, ExitCode.TERMINATED, "terminated\n")],
@@ -141,6 +148,7 @@ def test_a_signal_in_the_middle_of_a_read(number: signal.Signals, code: ExitCode
     with Path("merges.csv").open("wb") as writer:  # returns when the process has opened it
         writer.write(b"OldGuid,NewGuid\n")
         writer.flush()
+        wait_until_it_sleeps(process)
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err.decode()) == (code, b"", words)
