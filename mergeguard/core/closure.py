@@ -23,6 +23,8 @@ from mergeguard.core.rings import Ring, Weights, count_falls, find_rings
 from mergeguard.core.table import MergeTable
 from mergeguard.core.walk import Arrival, arrive, mark
 
+_CHUNK = 1 << 16
+
 
 class Status(enum.IntEnum):
     """What becomes of an old; the names are those of the lookup table."""
@@ -62,14 +64,18 @@ class Closure:
 
     def current(self, table: MergeTable, rows: Rows) -> tuple[Guids, Bools]:
         """Return the current guids of some rows, and for which of them there is one (zeros elsewhere)."""
-        has = self.depth[rows] >= 0
-        ends = self.end[rows[has]]
-        found = table.new[ends]
-        if self.live is not None:
-            own = self.live[ends]
-            found[own] = table.old[ends[own]]
+        has: Bools = self.depth[rows] >= 0
         column = np.zeros((len(rows), 16), np.uint8)
-        column[has] = found
+        # As one value of 16 bytes each: NumPy picks those six times faster than rows of a matrix.
+        olds, news, out = (guids_.view("V16")[:, 0] for guids_ in (table.old, table.new, column))
+        for at in range(0, len(rows), _CHUNK):
+            known = at + np.flatnonzero(has[at : at + _CHUNK])
+            ends = self.end[rows[known]].astype(np.intp)
+            found = news[ends]
+            if self.live is not None:
+                own = self.live[ends]
+                found[own] = olds[ends[own]]
+            out[known] = found
         return column, has
 
 

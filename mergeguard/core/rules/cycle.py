@@ -56,7 +56,7 @@ def _findings(facts: Facts, rule: Rule) -> Iterator[Finding]:
         yield Finding(
             rule.id,
             rule.severity,
-            f"{words}; {more} more lead into it" if more else words,
+            f"{words}; {more} more lead{'' if more > 1 else 's'} into it" if more else words,
             fingerprint(rule.id, *members(facts, ring)),
             subject=path[0],
             path=tuple(path),
