@@ -24,7 +24,7 @@ def test_the_witness_is_a_shortest_cycle(case: Case) -> None:
 
 def test_a_cycle_with_a_conflict_is_one_finding_and_says_so() -> None:
     (finding,) = exact(Case.of((1, 2), (2, 1), (2, 3), (3, 1), (9, 3)), "cycle")
-    assert finding.message == "3 guids lead in circles, with conflicts; 1 more lead into it"
+    assert finding.message == "3 guids lead in circles, with conflicts; 1 more leads into it"
     assert len(finding.path) == 3
 
 
