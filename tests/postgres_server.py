@@ -196,17 +196,25 @@ def main(run: Path) -> None:
     kept = (run / "kept").open("w")
     fcntl.flock(kept, fcntl.LOCK_EX)
     try:
-        cluster = Cluster(run)
         try:
-            say(**cluster.start())
-            with (run / "alive").open() as alive:
-                fcntl.flock(alive, fcntl.LOCK_SH)
-        finally:
-            cluster.stop()
-    except Broken as reason:
-        say(error=str(reason))
+            cluster = Cluster(run)
+            try:
+                say(**cluster.start())
+                wait_for_the_end(run)
+            finally:
+                cluster.stop()
+        except Broken as reason:
+            say(error=str(reason))
+            # The tests keep what was said in this folder, so it stays as long as they do.
+            wait_for_the_end(run)
     finally:
         shutil.rmtree(run, ignore_errors=True)
+
+
+def wait_for_the_end(run: Path) -> None:
+    """Wait until the tests' main process is gone."""
+    with (run / "alive").open() as alive:
+        fcntl.flock(alive, fcntl.LOCK_SH)
 
 
 if __name__ == "__main__":
