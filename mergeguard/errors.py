@@ -2,7 +2,7 @@
 
 Findings are values (``core.findings``); an exception here means that the question could not be answered.
 Driver errors are translated into these classes in one place, ``storage.failures``. No message here ever holds a
-password: callers pass ``storage.targets.masked`` text.
+password: callers pass ``storage.secrets.masked`` text.
 """
 
 from __future__ import annotations
@@ -139,5 +139,34 @@ class Unsupported(CannotCheck):
 
 class WriteFailed(MergeGuardError):
     """A write failed; its transaction was rolled back."""
+
+    exit_code = ExitCode.ROLLED_BACK
+
+
+class PlanRefused(MergeGuardError):
+    """A plan may not be applied: it was edited or cut short, it expired, or it is for another database or version."""
+
+    exit_code = ExitCode.PLAN_REFUSED
+
+
+class Stale(PlanRefused):
+    """Rows changed since the plan, or since the run that is to be undone; nothing was changed.
+
+    ``changed`` says in words which rows, and what stands there now.
+    """
+
+    default_hint = "make a new plan: 'mergeguard plan' looks at the rows as they are now"
+
+    def __init__(self, message: str, *, changed: tuple[str, ...] = (), hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.changed = changed
+
+
+class JournalDamaged(PlanRefused):
+    """The journal's tables are missing or are not as MergeGuard made them."""
+
+
+class ApplyFailed(MergeGuardError):
+    """A repair was rolled back: a check inside its transaction, or after it, found something wrong."""
 
     exit_code = ExitCode.ROLLED_BACK

@@ -1,9 +1,11 @@
 """A peer of ``mergeguard lookup build``: read the merges, work out the lookup, write it, end.
 
-    python scripts/bench/peer_end_to_end.py networkx|dictionary|driver URL
+    python scripts/bench/peer_end_to_end.py networkx|networkx-bytes|dictionary|driver URL
 
-``networkx`` and ``dictionary`` read and write with SQLAlchemy Core as its documentation has it: guids as bytes in
-SQLite, as ``uuid.UUID`` in PostgreSQL. ``driver`` is the dictionary with the plain driver alone.
+``networkx`` and ``dictionary`` read and write with SQLAlchemy Core as its documentation has it. The nodes of ``networkx``
+are ``uuid.UUID``, as those of MergeGraph are; ``networkx-bytes`` and the dictionaries take the 16 bytes that SQLite stores
+as they come, the cheapest there is (PostgreSQL's driver gives ``uuid.UUID`` to all). ``driver`` is the dictionary with the
+plain driver alone.
 """
 # ruff: noqa: PLC0415 - each way imports only what it needs
 
@@ -21,11 +23,31 @@ Work: TypeAlias = Callable[[Iterable[tuple[Any, Any]]], Mapping[Any, tuple[Any, 
 BATCH = 10_000
 
 
-def through_core(url: str, work: Work) -> None:
+def guids_in_blobs() -> Any:  # noqa: ANN401 - a type of SQLAlchemy, which is not imported up here
+    """Return the column type that SQLAlchemy's documentation recommends: ``uuid.UUID`` over a BLOB."""
+    import uuid
+
+    import sqlalchemy as sa
+
+    class Guid(sa.TypeDecorator[uuid.UUID]):
+        impl = sa.LargeBinary(16)
+        cache_ok = True
+
+        def process_bind_param(self, value: uuid.UUID | None, _dialect: object) -> bytes | None:
+            return None if value is None else value.bytes
+
+        def process_result_value(self, value: bytes | None, _dialect: object) -> uuid.UUID | None:
+            return None if value is None else uuid.UUID(bytes=value)
+
+    return Guid()
+
+
+def through_core(url: str, work: Work, *, as_uuid: bool) -> None:
     import sqlalchemy as sa
 
     engine = sa.create_engine(url)
-    guid: Any = sa.LargeBinary(16) if engine.dialect.name == "sqlite" else sa.Uuid()
+    in_blobs = engine.dialect.name == "sqlite"
+    guid: Any = sa.Uuid() if not in_blobs else guids_in_blobs() if as_uuid else sa.LargeBinary(16)
     metadata = sa.MetaData()
     merges = sa.Table(TABLE, metadata, sa.Column(OLD, guid), sa.Column(NEW, guid))
     old, current, depth, status = LOOKUP_COLUMNS
@@ -82,8 +104,11 @@ def main() -> None:
     way, url = sys.argv[1:]
     import peers
 
-    work = peers.with_networkx if way == "networkx" else peers.with_dictionary
-    (through_driver if way == "driver" else through_core)(url, work)
+    work = peers.with_networkx if way.startswith("networkx") else peers.with_dictionary
+    if way == "driver":
+        through_driver(url, work)
+    else:
+        through_core(url, work, as_uuid=way == "networkx")
 
 
 if __name__ == "__main__":
