@@ -2,10 +2,10 @@
 
     python scripts/bench/peer_end_to_end.py networkx|networkx-bytes|dictionary|driver URL
 
-``networkx`` and ``dictionary`` read and write with SQLAlchemy Core as its documentation has it. The nodes of ``networkx``
-are ``uuid.UUID``, as those of MergeGraph are; ``networkx-bytes`` and the dictionaries take the 16 bytes that SQLite stores
-as they come, the cheapest there is (PostgreSQL's driver gives ``uuid.UUID`` to all). ``driver`` is the dictionary with the
-plain driver alone.
+``networkx`` and ``dictionary`` read and write with SQLAlchemy Core as its documentation has it. The nodes of
+``networkx`` are ``uuid.UUID``, as those of MergeGraph are; ``networkx-bytes`` and the dictionaries take the 16 bytes
+that SQLite stores as they come, the cheapest there is (PostgreSQL's driver gives ``uuid.UUID`` to all). ``driver`` is
+the dictionary with the plain driver alone.
 """
 # ruff: noqa: PLC0415 - each way imports only what it needs
 
