@@ -6,19 +6,16 @@ Only ASCII is drawn, so that a Windows console of any code page shows it; colour
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from mergeguard.core.findings import Finding, Outcome, ScanReport, Severity
 from mergeguard.render import words
-from mergeguard.render.text import columns, fold, visible
+from mergeguard.render.paper import NARROWEST, Paper
+from mergeguard.render.text import columns, visible
 
 MAX_PRINTED = 10
 """Findings of one rule that are printed; the machine formats carry all that the report holds."""
-_NARROWEST = 40
 _BAR = 40
 
-_RESET = "\x1b[0m"
-_ANSI = {"bold": "\x1b[1m", "dim": "\x1b[2m", "red": "\x1b[31m", "yellow": "\x1b[33m", "green": "\x1b[32m"}
 _SEVERITY = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "bold"}
 _LEVEL = {
     words.Level.ERROR: "red",
@@ -30,35 +27,16 @@ _LEVEL = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Page:
-    """How the page is set: its width in columns, and whether it may use colour."""
-
-    colour: bool
-    width: int
-
-    def paint(self, text: str, *styles: str) -> str:
-        if not self.colour or not text:
-            return text
-        return "".join(_ANSI[style] for style in styles) + text + _RESET
-
-    def prose(self, text: str, indent: str) -> list[str]:
-        return fold(text.split(" "), self.width, indent)
-
-    def walk(self, text: str, indent: str) -> list[str]:
-        return fold(text.split(" -> "), self.width, indent, gap=" -> ")
-
-
 def render_scan(report: ScanReport, *, colour: bool = False, width: int = 100) -> str:
     """Write a report for a terminal of ``width`` columns."""
-    page = _Page(colour, max(width, _NARROWEST))
+    page = Paper(colour, max(width, NARROWEST))
     sections = [_head(report, page)]
     sections += [_rule(outcome, report, page) for outcome in words.ranked(report) if outcome.count]
     sections += [_unchecked(report, page), _depths(report, page), _foot(report, page)]
     return "\n".join("\n".join(section) + "\n" for section in sections if section)
 
 
-def _head(report: ScanReport, page: _Page) -> list[str]:
+def _head(report: ScanReport, page: Paper) -> list[str]:
     told = words.verdict(report)
     lines = page.prose(f"MergeGuard {visible(report.tool_version)}, scan of {visible(report.target)}", "")
     lines += [page.paint(line, "bold", _LEVEL[told.level]) for line in page.prose(told.sentence, "")]
@@ -68,7 +46,7 @@ def _head(report: ScanReport, page: _Page) -> list[str]:
     return lines
 
 
-def _rule(outcome: Outcome, report: ScanReport, page: _Page) -> list[str]:
+def _rule(outcome: Outcome, report: ScanReport, page: Paper) -> list[str]:
     kind = page.paint(outcome.severity.value, "bold", _SEVERITY[outcome.severity])
     accepted = f" ({outcome.suppressed:,} more accepted by the baseline)" if outcome.suppressed else ""
     head = f"{page.paint(visible(outcome.rule), 'bold')} {visible(outcome.name)}"
@@ -83,7 +61,7 @@ def _rule(outcome: Outcome, report: ScanReport, page: _Page) -> list[str]:
     return lines
 
 
-def _finding(number: int, finding: Finding, outcome: Outcome, report: ScanReport, page: _Page) -> Iterator[str]:
+def _finding(number: int, finding: Finding, outcome: Outcome, report: ScanReport, page: Paper) -> Iterator[str]:
     mark = f"  {number}. "
     indent = " " * len(mark)
     body = page.prose(visible(finding.message), indent)
@@ -102,7 +80,7 @@ def _facts(finding: Finding, outcome: Outcome) -> Iterable[tuple[str, str]]:
     return ((name, value) for name, value in facts if value)
 
 
-def _unchecked(report: ScanReport, page: _Page) -> list[str]:
+def _unchecked(report: ScanReport, page: Paper) -> list[str]:
     lines = [
         line
         for outcome in words.unchecked(report)
@@ -111,7 +89,7 @@ def _unchecked(report: ScanReport, page: _Page) -> list[str]:
     return [page.paint("Not checked", "bold"), *lines] if lines else []
 
 
-def _depths(report: ScanReport, page: _Page) -> list[str]:
+def _depths(report: ScanReport, page: Paper) -> list[str]:
     bars = words.bars(report)
     if not bars and not report.statuses:
         return []
@@ -125,7 +103,7 @@ def _depths(report: ScanReport, page: _Page) -> list[str]:
     return lines + (page.prose(f"status: {statuses}", "  ") if statuses else [])
 
 
-def _foot(report: ScanReport, page: _Page) -> list[str]:
+def _foot(report: ScanReport, page: Paper) -> list[str]:
     lines = [page.paint("About this scan", "bold")]
     accepted = words.suppressed(report)
     if accepted:
