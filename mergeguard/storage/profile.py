@@ -43,6 +43,15 @@ class Lookup:
 
 
 @dataclass(frozen=True, slots=True)
+class Journal:
+    """The three tables in which a repair writes down what it does: ours, beside the vendor's; may be qualified."""
+
+    runs: str = "mergeguard_run"
+    steps: str = "mergeguard_step"
+    changes: str = "mergeguard_change"
+
+
+@dataclass(frozen=True, slots=True)
 class Live:
     """Which guids are live: a column of a table with equality filters, or a query of one column."""
 
@@ -73,11 +82,95 @@ class Keys:
 
 
 @dataclass(frozen=True, slots=True)
+class Contact:
+    """Where it stands when a guid was last heard of as a source; of several rows of a guid the latest counts."""
+
+    table: str
+    guid: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Where the server that owns a guid stands, in a hierarchy of servers."""
+
+    table: str
+    guid: str
+    server: str
+    here: str | None = None
+    """How that column spells the server of this database."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Where people's name for a guid stands."""
+
+    table: str
+    guid: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Association:
+    """A table of links from a parent to a child. Both ends are references, declared as such or not.
+
+    Of two rows of one type with the same ends one is too many, whatever their time.
+    """
+
+    table: str
+    parent: str
+    child: str
+    type: str | None = None
+    time: str | None = None
+    """Which of several equal links is the newest."""
+
+    @property
+    def ends(self) -> tuple[Reference, Reference]:
+        """The two columns as references."""
+        return Reference(self.table, self.parent), Reference(self.table, self.child)
+
+    def __str__(self) -> str:
+        return f"{self.table}: {self.parent} -> {self.child}"
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """A catalogue of data classes: which guid the class of a table has."""
+
+    table: str
+    guid: str
+    name: str
+    """The column that holds the name of the data table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hashes:
+    """Where the hash of the data stands that was last loaded for a guid and a data class.
+
+    Data whose hash is unchanged are not loaded again, so a hash must go when the rows behind it are moved.
+    """
+
+    table: str
+    guid: str
+    data_class: str
+    hash: str
+    classes: Classes | None = None
+    """Where to look up the class of a reference that names none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reference:
     """A column that holds resource guids: a data class, one end of an association, a foreign key."""
 
     table: str
     column: str
+    unique: tuple[str, ...] = ()
+    """Columns, this one among them, of which no two rows may be equal once stale guids are re-pointed. Without them the
+    table's own primary and unique keys count."""
+    time: str | None = None
+    """Which of several rows that become equal is the newest."""
+    data_class: str | None = None
+    """The guid of the table's data class, for ``Hashes``."""
 
     def __str__(self) -> str:
         return f"{self.table}.{self.column}"
@@ -85,7 +178,10 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One database's spelling of everything. ``live``, ``types`` and ``keys`` are ``None`` where not declared."""
+    """One database's spelling of everything. What is ``None`` is not declared.
+
+    The ends of ``associations`` stand in ``references`` too: those that are not declared there are added at the end.
+    """
 
     name: str = "flags"
     merge: Merge = field(default_factory=Merge)
@@ -94,3 +190,15 @@ class Profile:
     types: Types | None = None
     keys: Keys | None = None
     references: tuple[Reference, ...] = ()
+    journal: Journal = field(default_factory=Journal)
+    contact: Contact | None = None
+    owner: Owner | None = None
+    names: Names | None = None
+    hashes: Hashes | None = None
+    associations: tuple[Association, ...] = ()
+
+    def __post_init__(self) -> None:
+        declared = {str(reference) for reference in self.references}
+        ends = {str(end): end for association in self.associations for end in association.ends}
+        added = tuple(end for name, end in ends.items() if name not in declared)
+        object.__setattr__(self, "references", (*self.references, *added))

@@ -9,18 +9,67 @@ import dataclasses
 import difflib
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar, get_args
+from typing import Any, NoReturn, TypeAlias, TypeVar, get_args
 
 from mergeguard.errors import ProfileError
-from mergeguard.storage.profile import ByteOrder, Ids, Keys, Live, Lookup, Merge, Profile, Reference, Types
+from mergeguard.storage.profile import (
+    Association,
+    ByteOrder,
+    Classes,
+    Contact,
+    Hashes,
+    Ids,
+    Journal,
+    Keys,
+    Live,
+    Lookup,
+    Merge,
+    Names,
+    Owner,
+    Profile,
+    Reference,
+    Types,
+)
 
-Section = TypeVar("Section", Merge, Lookup, Live, Types, Keys, Reference)
-_SECTIONS = {"merge": Merge, "lookup": Lookup, "live": Live, "types": Types, "keys": Keys}
-_REFERENCE_EXAMPLE = '[[references]]\ntable = "Inv_Example"\ncolumn = "_ResourceGuid"'
+AnySection: TypeAlias = (
+    Merge
+    | Lookup
+    | Journal
+    | Live
+    | Types
+    | Keys
+    | Contact
+    | Owner
+    | Names
+    | Hashes
+    | Classes
+    | Association
+    | Reference
+)
+Section = TypeVar("Section", bound=AnySection)
+_SECTIONS: dict[str, type[AnySection]] = {
+    "merge": Merge,
+    "lookup": Lookup,
+    "journal": Journal,
+    "live": Live,
+    "types": Types,
+    "keys": Keys,
+    "contact": Contact,
+    "owner": Owner,
+    "names": Names,
+    "hashes": Hashes,
+}
+_LISTS: dict[str, type[AnySection]] = {"associations": Association, "references": Reference}
+_EXAMPLES = {
+    "associations": '[[associations]]\ntable = "Link"\nparent = "ParentGuid"\nchild = "ChildGuid"',
+    "references": '[[references]]\ntable = "Inv_Example"\ncolumn = "_ResourceGuid"',
+}
 _ALWAYS_WRITTEN = ("table", "old", "new")
+_UNSAID = (None, Lookup(), Journal())
+"""Sections that say what would hold without them."""
 
 
 def load_profile(path: str | Path) -> Profile:
@@ -94,16 +143,51 @@ def dumps_profile(profile: Profile) -> str:
     lines = [f"name = {_quoted(profile.name)}"]
     for title in _SECTIONS:
         section = getattr(profile, title)
-        if section is not None and not (title == "lookup" and section == Lookup()):
+        if section not in _UNSAID:
             lines += ["", f"[{title}]", *_assignments(section)]
-    for reference in profile.references:
-        lines += ["", "[[references]]", *_assignments(reference)]
+    for title in _LISTS:
+        for entry in getattr(profile, title):
+            lines += ["", f"[[{title}]]", *_assignments(entry)]
     text = "\n".join(lines) + "\n"
     try:
         text.encode()
     except UnicodeEncodeError:
         raise ProfileError("a name in the profile is not valid text (lone surrogate)") from None
     return text
+
+
+def profile_document(profile: Profile) -> dict[str, Any]:
+    """Return a profile as JSON values: a document that ``profile_from_document`` reads back as the same profile.
+
+    Everything is said, defaults too, so that a plan means the same whatever the defaults will be one day; what is not
+    declared is left out.
+    """
+    sections = {title: getattr(profile, title) for title in _SECTIONS}
+    document: dict[str, Any] = {"name": profile.name}
+    document |= {title: _document(section) for title, section in sections.items() if section is not None}
+    return document | {"references": [_document(reference) for reference in profile.references]}
+
+
+def profile_from_document(document: Mapping[str, Any], origin: str) -> Profile:
+    """Read a profile from the JSON values of ``profile_document``; ``origin`` is what messages call it.
+
+    Raises:
+        ProfileError: it says something that makes no sense, with table and key.
+    """
+    return _Reader(origin).profile(document)
+
+
+def _document(section: Any) -> dict[str, Any]:  # noqa: ANN401 - any section of a profile
+    values = {field.name: getattr(section, field.name) for field in dataclasses.fields(section)}
+    return {key: _json(key, value) for key, value in values.items() if value is not None}
+
+
+def _json(key: str, value: object) -> object:
+    if key == "where":
+        return dict(value)  # type: ignore[call-overload]
+    if isinstance(value, Classes):
+        return _document(value)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _missing_hint() -> str:
@@ -129,22 +213,26 @@ class _Reader:
         for title, kind in _SECTIONS.items():
             if title in document:
                 values[title] = self._section(kind, document[title], f"[{title}]")
-        values["references"] = self._references(document.get("references", []))
+        values |= {title: self._list(title, kind, document.get(title, [])) for title, kind in _LISTS.items()}
+        self._check_references(values["references"])
         profile = Profile(**values)
         if profile.live is not None:
             self._check_live(profile.live)
         return profile
 
-    def _references(self, value: object) -> tuple[Reference, ...]:
+    def _list(self, title: str, kind: type[AnySection], value: object) -> tuple[AnySection, ...]:
         if not isinstance(value, list):
-            self._refuse("references must be a list of tables", f"write each as\n{_REFERENCE_EXAMPLE}")
-        found = tuple(
-            self._section(Reference, entry, f"[[references]] number {at}") for at, entry in enumerate(value, 1)
-        )
-        for reference in found:
-            if found.count(reference) > 1:
+            self._refuse(f"{title} must be a list of tables", f"write each as\n{_EXAMPLES[title]}")
+        return tuple(self._section(kind, entry, f"[[{title}]] number {at}") for at, entry in enumerate(value, 1))
+
+    def _check_references(self, found: Sequence[Reference]) -> None:
+        named = [str(reference) for reference in found]
+        for at, reference in enumerate(found, 1):
+            if named.count(str(reference)) > 1:
                 self._refuse(f"[[references]] names {reference} more than once", "its rows would be counted twice")
-        return found
+            if reference.unique and reference.column not in reference.unique:
+                message = f"[[references]] number {at} unique does not name {reference.column!r}"
+                self._refuse(message, "list all columns of which no two rows may be equal, the reference among them")
 
     def _section(self, kind: type[Section], value: object, where: str) -> Section:
         if not isinstance(value, dict):
@@ -160,7 +248,9 @@ class _Reader:
     def _value(self, key: str, value: object, where: str) -> object:
         special: dict[str, Callable[[object, str], object]] = {
             "deleted_values": self._texts,
+            "unique": self._texts,
             "where": self._filters,
+            "classes": self._classes,
             "ids": lambda value, where: self._choice(value, get_args(Ids), where),
             "byte_order": lambda value, where: self._choice(value, get_args(ByteOrder), where),
         }
@@ -187,6 +277,12 @@ class _Reader:
                 hint = "give the value as the database prints it, in quotes; all are compared as text"
                 self._refuse(f"{where} {column!r} must be text or a whole number, not {_kind(entry)}", hint)
         return tuple((column, str(entry)) for column, entry in value.items())
+
+    def _classes(self, value: object, where: str) -> Classes:
+        if not isinstance(value, dict):
+            hint = 'for example classes = {table = "DataClass", guid = "Guid", name = "TableName"}'
+            self._refuse(f"{where} must name a table and two columns, not {_kind(value)}", hint)
+        return self._section(Classes, value, where)
 
     def _choice(self, value: object, choices: tuple[str, ...], where: str) -> str:
         if value not in choices:
@@ -220,7 +316,7 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(names)
 
 
-def _assignments(section: Merge | Lookup | Live | Types | Keys | Reference) -> list[str]:
+def _assignments(section: AnySection) -> list[str]:
     """Write the keys of one table, what is undeclared or a default left out."""
     values = [(field, getattr(section, field.name)) for field in dataclasses.fields(section)]
     return [
@@ -230,8 +326,10 @@ def _assignments(section: Merge | Lookup | Live | Types | Keys | Reference) -> l
     ]
 
 
-def _written(value: str | tuple[str, ...] | tuple[tuple[str, str], ...]) -> str:
-    """Write a value: a text, a list of texts, or the pairs of ``where`` as an inline table."""
+def _written(value: str | Classes | tuple[str, ...] | tuple[tuple[str, str], ...]) -> str:
+    """Write a value: a text, a list of texts, or the pairs of ``where`` or a part as an inline table."""
+    if isinstance(value, Classes):
+        return f"{{{', '.join(_assignments(value))}}}"
     if isinstance(value, str):
         return _block(value) if "\n" in value else _quoted(value)
     pairs = [f"{_quoted(entry[0])} = {_quoted(entry[1])}" for entry in value if isinstance(entry, tuple)]

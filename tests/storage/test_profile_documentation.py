@@ -9,12 +9,39 @@ from pathlib import Path
 import pytest
 
 from mergeguard.errors import ProfileError
-from mergeguard.storage.profile import Keys, Live, Lookup, Merge, Profile, Reference, Types
+from mergeguard.storage.profile import (
+    Association,
+    Contact,
+    Hashes,
+    Journal,
+    Keys,
+    Live,
+    Lookup,
+    Merge,
+    Names,
+    Owner,
+    Profile,
+    Reference,
+    Types,
+)
 from mergeguard.storage.profile_file import loads_profile
 from mergeguard.storage.schema import VERSION_TABLE, migrations
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
-SECTIONS = {"merge": Merge, "lookup": Lookup, "live": Live, "types": Types, "keys": Keys, "references": Reference}
+SECTIONS = {
+    "merge": Merge,
+    "lookup": Lookup,
+    "journal": Journal,
+    "live": Live,
+    "types": Types,
+    "keys": Keys,
+    "contact": Contact,
+    "owner": Owner,
+    "names": Names,
+    "hashes": Hashes,
+    "associations": Association,
+    "references": Reference,
+}
 
 
 @pytest.fixture(scope="module")

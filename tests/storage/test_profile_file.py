@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import string
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,30 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mergeguard.errors import ExitCode, ProfileError
-from mergeguard.storage.profile import Keys, Live, Lookup, Merge, Profile, Reference, Types
+from mergeguard.storage.profile import (
+    Association,
+    Classes,
+    Contact,
+    Hashes,
+    Journal,
+    Keys,
+    Live,
+    Lookup,
+    Merge,
+    Names,
+    Owner,
+    Profile,
+    Reference,
+    Types,
+)
 from mergeguard.storage.profile_file import (
     builtin_names,
     builtin_profile,
     dumps_profile,
     load_profile,
     loads_profile,
+    profile_document,
+    profile_from_document,
 )
 
 NAMES = st.text(min_size=1, max_size=12).filter(lambda text: text.strip() != "")
@@ -27,6 +45,16 @@ LIVES = st.one_of(
         Live, NAMES, NAMES, st.dictionaries(NAMES, st.text(max_size=8), max_size=3).map(lambda d: tuple(d.items()))
     ),
     st.builds(Live, query=NAMES),
+)
+REFERENCES = st.builds(
+    lambda table, column, others, time, data_class: Reference(
+        table, column, (column, *others) if others else (), time, data_class
+    ),
+    NAMES,
+    NAMES,
+    st.lists(NAMES, max_size=2),
+    st.none() | NAMES,
+    st.none() | NAMES,
 )
 PROFILES = st.builds(
     Profile,
@@ -47,10 +75,29 @@ PROFILES = st.builds(
     st.none() | LIVES,
     st.none() | st.builds(Types, NAMES, NAMES, NAMES),
     st.none() | st.builds(Keys, NAMES, NAMES, NAMES, NAMES),
-    st.lists(st.builds(Reference, NAMES, NAMES), unique=True, max_size=4).map(tuple),
+    st.lists(REFERENCES, unique_by=str, max_size=4).map(tuple),
+    st.builds(Journal, NAMES, NAMES, NAMES),
+    st.none() | st.builds(Contact, NAMES, NAMES, NAMES),
+    st.none() | st.builds(Owner, NAMES, NAMES, NAMES, st.none() | NAMES),
+    st.none() | st.builds(Names, NAMES, NAMES, NAMES),
+    st.none() | st.builds(Hashes, NAMES, NAMES, NAMES, NAMES, st.none() | st.builds(Classes, NAMES, NAMES, NAMES)),
+    st.lists(st.builds(Association, NAMES, NAMES, NAMES, st.none() | NAMES, st.none() | NAMES), max_size=2).map(tuple),
 )
 
-SECTIONS = {"merge": Merge, "lookup": Lookup, "live": Live, "types": Types, "keys": Keys, "references": Reference}
+SECTIONS = {
+    "merge": Merge,
+    "lookup": Lookup,
+    "journal": Journal,
+    "live": Live,
+    "types": Types,
+    "keys": Keys,
+    "contact": Contact,
+    "owner": Owner,
+    "names": Names,
+    "hashes": Hashes,
+    "associations": Association,
+    "references": Reference,
+}
 SPELLINGS = [(title, field.name) for title, kind in SECTIONS.items() for field in dataclasses.fields(kind)]
 TOP_LEVEL = [("", field.name) for field in dataclasses.fields(Profile)]
 
@@ -71,6 +118,19 @@ def attempt(text: str) -> Profile | ProfileError:
 @given(PROFILES)
 def test_what_is_written_reads_back_as_the_same_profile(profile: Profile) -> None:
     assert loads_profile(dumps_profile(profile), "any.toml") == profile
+
+
+@given(PROFILES)
+def test_a_profile_as_json_values_reads_back_as_the_same_profile(profile: Profile) -> None:
+    document = json.loads(json.dumps(profile_document(profile)))
+    assert profile_from_document(document, "plan.json") == profile
+
+
+def test_a_profile_document_says_every_default() -> None:
+    document = profile_document(Profile())
+    assert document["merge"]["table"] == "ResourceMerge"
+    assert document["journal"] == {"runs": "mergeguard_run", "steps": "mergeguard_step", "changes": "mergeguard_change"}
+    assert "live" not in document
 
 
 @given(st.text('a"\\\n', min_size=1).filter(str.strip))
@@ -134,7 +194,8 @@ def misspellings(draw: st.DrawFn) -> tuple[str, str, str]:
 @given(misspellings())
 def test_a_misspelt_key_is_named_with_its_table_and_the_nearest_right_one(case: tuple[str, str, str]) -> None:
     title, key, wrong = case
-    header = {"": "", "references": "[[references]]\n"}.get(title, f"[{title}]\n")
+    lists = {title: f"[[{title}]]\n" for title in ("associations", "references")}
+    header = {"": "", **lists}.get(title, f"[{title}]\n")
     error = refusal(f'{header}{wrong} = "x"')
     assert f"unknown key '{wrong}'" in error.message
     assert (f"[{title}]" if title else "the top level") in error.message
@@ -160,6 +221,28 @@ def test_a_misspelt_key_is_named_with_its_table_and_the_nearest_right_one(case: 
         ('[references]\ntable = "A"', "references must be a list of tables", "[[references]]"),
         ('[[references]]\ntable = "A"', "[[references]] number 1 lacks 'column'", "table, column"),
         ('references = ["A.b"]', "[[references]] number 1 must be a table", "of its own"),
+        ('[associations]\ntable = "A"', "associations must be a list of tables", "[[associations]]"),
+        (
+            '[[references]]\ntable="A"\ncolumn="b"\nunique=["c"]',
+            "[[references]] number 1 unique does not name 'b'",
+            "the reference among them",
+        ),
+        (
+            '[[references]]\ntable="A"\ncolumn="b"\n[[references]]\ntable="A"\ncolumn="b"\ntime="t"',
+            "names A.b more than once",
+            "counted twice",
+        ),
+        ('[hashes]\nclasses = "DataClass"', "[hashes] lacks 'table'", "data_class, hash, classes"),
+        (
+            '[hashes]\ntable="A"\nguid="g"\ndata_class="c"\nhash="h"\nclasses = {table = "DataClass"}',
+            "[hashes] classes lacks 'guid'",
+            "table, guid, name",
+        ),
+        (
+            '[hashes]\ntable="A"\nguid="g"\ndata_class="c"\nhash="h"\nclasses = "DataClass"',
+            "[hashes] classes must name a table and two columns, not text",
+            "TableName",
+        ),
         (
             '[[references]]\ntable="A"\ncolumn="b"\n[[references]]\ntable="A"\ncolumn="b"',
             "names A.b more than once",
@@ -244,6 +327,14 @@ def test_an_unknown_built_in_profile_is_refused(name: str) -> None:
         builtin_profile(name)
     assert caught.value.hint is not None
     assert "reference" in caught.value.hint
+
+
+def test_the_ends_of_associations_are_references_each_once() -> None:
+    declared = Reference("Link", "child", data_class="x")
+    link = Association("Link", "parent", "child")
+    profile = Profile(references=(declared, Reference("Inv", "guid")), associations=(link, link))
+    assert profile.references == (declared, Reference("Inv", "guid"), Reference("Link", "parent"))
+    assert dataclasses.replace(profile) == profile
 
 
 def test_a_written_profile_reads_well() -> None:
