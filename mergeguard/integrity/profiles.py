@@ -91,7 +91,8 @@ def _overridden(profile: Profile, said: Overrides) -> Profile:
     if said.types is not None:
         profile = replace(profile, types=Types(*_parts(said.types, 3, "--types TABLE:GUID:TYPE")))
     if said.references:
-        declared = tuple(Reference(*_parts(text, 2, "--reference TABLE:COLUMN")) for text in said.references)
+        parts = (_parts(text, 2, "--reference TABLE:COLUMN") for text in said.references)
+        declared = tuple(Reference(table, column) for table, column in parts)
         profile = replace(profile, references=(*profile.references, *declared))
     return profile
 
