@@ -165,7 +165,7 @@ def profile_document(profile: Profile) -> dict[str, Any]:
     sections = {title: getattr(profile, title) for title in _SECTIONS}
     document: dict[str, Any] = {"name": profile.name}
     document |= {title: _document(section) for title, section in sections.items() if section is not None}
-    return document | {"references": [_document(reference) for reference in profile.references]}
+    return document | {title: [_document(entry) for entry in getattr(profile, title)] for title in _LISTS}
 
 
 def profile_from_document(document: Mapping[str, Any], origin: str) -> Profile:
