@@ -195,9 +195,10 @@ def _missing_hint() -> str:
 
 
 def _nearest(word: str, choices: Iterable[str]) -> str:
-    """Return the choice that looks most like the word, however far."""
+    """Return the choice that looks most like the word, however far; one of the same letters before any other."""
     folded = {choice.casefold(): choice for choice in choices}
-    return folded[difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.0)[0]]
+    shuffled = [choice for choice in folded if sorted(choice) == sorted(word.casefold())]
+    return folded[difflib.get_close_matches(word.casefold(), shuffled or folded, n=1, cutoff=0.0)[0]]
 
 
 class _Reader:
