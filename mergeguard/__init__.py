@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         load,
         lookup,
         make_demo,
+        nightly,
         resolve,
         scan,
         verify_lookup,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from mergeguard.integrity.demo import DemoResult
     from mergeguard.integrity.discover import Proposal
     from mergeguard.integrity.lookup import Built, Verified
+    from mergeguard.integrity.nightly import Nightly, NightlyOptions
     from mergeguard.integrity.profiles import Overrides, choose_profile
     from mergeguard.integrity.resolve import Resolved
     from mergeguard.integrity.scan import ScanOptions
@@ -46,6 +48,7 @@ _HOMES = {
         "load",
         "lookup",
         "make_demo",
+        "nightly",
         "resolve",
         "scan",
         "verify_lookup",
@@ -57,6 +60,7 @@ _HOMES = {
     "mergeguard.integrity.demo": ("DemoResult",),
     "mergeguard.integrity.discover": ("Proposal",),
     "mergeguard.integrity.lookup": ("Built", "Verified"),
+    "mergeguard.integrity.nightly": ("Nightly", "NightlyOptions"),
     "mergeguard.integrity.profiles": ("Overrides", "choose_profile"),
     "mergeguard.integrity.resolve": ("Resolved",),
     "mergeguard.integrity.scan": ("ScanOptions",),
@@ -75,6 +79,8 @@ __all__ = [
     "Lookup",
     "MergeGraph",
     "MergeGuardError",
+    "Nightly",
+    "NightlyOptions",
     "Options",
     "Outcome",
     "Overrides",
@@ -97,6 +103,7 @@ __all__ = [
     "load_profile",
     "lookup",
     "make_demo",
+    "nightly",
     "resolve",
     "scan",
     "verify_lookup",

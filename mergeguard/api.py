@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # each pulls in more than a program that does not call for it
     from mergeguard.integrity.demo import DemoResult
     from mergeguard.integrity.discover import Proposal
     from mergeguard.integrity.lookup import Built, Verified
+    from mergeguard.integrity.nightly import Nightly, NightlyOptions
     from mergeguard.integrity.resolve import Resolved
     from mergeguard.integrity.scan import ScanOptions
 
@@ -80,6 +81,32 @@ def scan(
 
     with _opened(target, profile, options) as (source, chosen):
         return scan_source(source, chosen, scan_options, progress=progress)
+
+
+def nightly(
+    target: str | Path,
+    profile: ProfileLike = None,
+    *,
+    nightly_options: NightlyOptions | None = None,
+    options: Options = _DEFAULT,
+    progress: Progress = silent,
+) -> Nightly:
+    """Scan, remember, write reports and metrics, and where asked repair what is certain and scan again.
+
+    What fails after the first scan is told in ``Nightly.failures``; ``Nightly.code`` is the exit code for all of it.
+
+    Raises:
+        UsageError: options that do not go together, an unknown rule or format, or a profile that is wrong.
+        Locked: another night of this target is under way.
+        CannotCheck: the target could not be read; nothing was written.
+    """
+    from mergeguard.integrity.nightly import NightlyOptions, nightly_source  # noqa: PLC0415 - imports NumPy
+    from mergeguard.render.nightly import ports_of  # noqa: PLC0415 - as above
+
+    wanted = nightly_options or NightlyOptions()
+    ports = ports_of(wanted)
+    with _opened(target, profile, options) as (source, chosen):
+        return nightly_source(source, chosen, wanted, ports, progress=progress)
 
 
 def explain(

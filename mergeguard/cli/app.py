@@ -19,6 +19,7 @@ from mergeguard.cli import (
     help,  # noqa: A004 - the module of the help pages
     history,
     lookup,
+    nightly,
     resolve,
     scan,
     terminal,
@@ -67,6 +68,7 @@ app.command("resolve", cls=help.Command)(resolve.resolve)
 app.command("discover", cls=help.Command)(discover.discover)
 app.command("doctor", cls=help.Command)(doctor.doctor)
 app.command("history", cls=help.Command)(history.history)
+app.command("nightly", cls=help.Command)(nightly.nightly)
 app.command("demo", cls=help.Command)(demo.demo)
 app.add_typer(lookup.app, name="lookup")
 app.add_typer(config.app, name="config")

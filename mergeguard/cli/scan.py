@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # a help page needs neither
     from mergeguard.storage.settings import Settings
 
 
-def _apart(rules: list[str] | None) -> list[str] | None:
+def apart(rules: list[str] | None) -> list[str] | None:
     """Take ``MG001,MG002`` for two rules, as the environment variables do."""
     if not rules:
         return None
@@ -30,10 +30,10 @@ def _apart(rules: list[str] | None) -> list[str] | None:
 def _settings(  # noqa: PLR0913, PLR0917 - one parameter a flag; their help is the documentation
     only: Annotated[
         list[str] | None,
-        typer.Option(callback=_apart, help="Check this rule alone, e.g. MG001 or cycle; repeatable.", metavar="RULE"),
+        typer.Option(callback=apart, help="Check this rule alone, e.g. MG001 or cycle; repeatable.", metavar="RULE"),
     ] = None,
     skip: Annotated[
-        list[str] | None, typer.Option(callback=_apart, help="Leave this rule out; repeatable.", metavar="RULE")
+        list[str] | None, typer.Option(callback=apart, help="Leave this rule out; repeatable.", metavar="RULE")
     ] = None,
     fail_on: Annotated[
         str | None,
@@ -102,7 +102,7 @@ def scan(  # noqa: PLR0913 - one parameter a flag
     if write_baseline is not None:
         _write_baseline(report, chosen.settings.baseline, write_baseline)
     trend = None if history is None else _remember(report, history)
-    code = ExitCode.CLEAN if exit_zero else verdict(report, chosen.settings.fail_on, trend)
+    code = ExitCode.CLEAN if exit_zero else _verdict(report, chosen.settings.fail_on, trend)
     raise typer.Exit(code)
 
 
@@ -142,17 +142,10 @@ def _write_baseline(report: ScanReport, known: Path | None, path: Path) -> None:
     terminal.write(text, path)
 
 
-def verdict(report: ScanReport, fail_on: str, trend: Trend | None) -> ExitCode:
-    """Decide the exit code: findings beat incompleteness, incompleteness beats clean."""
-    from mergeguard.core.findings import Severity
+def _verdict(report: ScanReport, fail_on: str, trend: Trend | None) -> ExitCode:
+    from mergeguard.integrity.verdict import verdict
 
-    if fail_on == "new":
-        found = trend is not None and bool(trend.new or trend.returned)
-    else:
-        found = fail_on != "none" and report.count(Severity(fail_on)) > 0
-    if found:
-        return ExitCode.FINDINGS
-    return ExitCode.CLEAN if report.complete else ExitCode.INCOMPLETE
+    return verdict(report, fail_on, trend)
 
 
 def _about_rules(asked: str | None) -> str:

@@ -60,3 +60,14 @@ def targets(path: Path) -> Sequence[str]:
         CannotCheck: the file could not be read.
     """
     return HistoryStore(path).targets()
+
+
+def prune(path: Path, target: str, keep: int) -> int:
+    """Forget all but the newest ``keep`` runs of a target; return how many were forgotten.
+
+    Raises:
+        TargetNotFound: there is no history file.
+        CannotCheck: the file could not be changed.
+        WriteFailed: the disk is full or failing; nothing was forgotten.
+    """
+    return HistoryStore(path).prune(target, keep)

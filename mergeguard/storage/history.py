@@ -86,6 +86,28 @@ class HistoryStore:
             _insert(connection, _text(report.target), night)
             connection.execute("COMMIT")
 
+    def prune(self, target: str, keep: int) -> int:
+        """Forget all but the newest ``keep`` runs of a target; return how many were forgotten.
+
+        With a run goes what no other run has seen: a finding of long ago that comes back is then new.
+
+        Raises:
+            ValueError: ``keep`` is below 1; a history is begun anew by deleting its file.
+            TargetNotFound: there is no history file.
+            CannotCheck: it could not be changed, see ``record``.
+            WriteFailed: the disk is full or failing; nothing was forgotten.
+        """
+        if keep < 1:
+            raise ValueError(f"keep {keep} runs?")
+        self._require()
+        with self._translated(), self._open("rw") as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            if not self._is_ours(connection):
+                return 0
+            forgotten = _forget(connection, _text(target), keep)
+            connection.execute("COMMIT")
+            return forgotten
+
     def nights(self, target: str, limit: int | None = None) -> tuple[Night, ...]:
         """Return the newest recorded nights of a target with their counts, newest first; without fingerprints.
 
@@ -141,16 +163,19 @@ class HistoryStore:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        if not self.path.exists():
-            raise TargetNotFound(
-                f"there is no history at {self.path}", hint="a scan that keeps a history makes it; see --history"
-            )
+        self._require()
         # Not mode=ro: what a killed writer left behind has to be rolled back first.
         with self._open("rw") as connection:
             connection.execute("PRAGMA query_only = ON")
             if not self._is_ours(connection):
                 raise NotADatabase(f"{self.path} is empty: no run was ever recorded in it")
             yield connection
+
+    def _require(self) -> None:
+        if not self.path.exists():
+            raise TargetNotFound(
+                f"there is no history at {self.path}", hint="a scan that keeps a history makes it; see --history"
+            )
 
     @contextmanager
     def _open(self, mode: str) -> Iterator[sqlite3.Connection]:
@@ -281,6 +306,22 @@ def _insert_marks(
         " SELECT ?, id, ? FROM defect WHERE target_id = ? AND rule = ? AND fingerprint = ? ON CONFLICT DO NOTHING",
         [(night_id, row[2] in accepted, *row[:3]) for row in rows],
     )
+
+
+def _forget(connection: sqlite3.Connection, target: str, keep: int) -> int:
+    old = [
+        row
+        for (row,) in connection.execute(
+            "SELECT id FROM night WHERE target_id = (SELECT id FROM target WHERE target = ?)"
+            " ORDER BY started DESC, id DESC LIMIT -1 OFFSET ?",
+            (target, keep),
+        )
+    ]
+    for table, column in (("seen", "night_id"), ("rule_count", "night_id"), ("night", "id")):
+        connection.executemany(f"DELETE FROM {table} WHERE {column} = ?", [(row,) for row in old])  # noqa: S608 - constants
+    if old:
+        connection.execute("DELETE FROM defect WHERE id NOT IN (SELECT defect_id FROM seen)")
+    return len(old)
 
 
 def _night(connection: sqlite3.Connection, row: sqlite3.Row, *, marks: bool) -> Night:

@@ -66,7 +66,7 @@ def texts(value: object, _folder: Path) -> tuple[str, ...]:
 
 
 def rules(value: object, folder: Path) -> tuple[str, ...]:
-    """Read a list of rules."""
+    """Read a list of rules, or of other names."""
     return tuple(rule for rule in texts(value, folder) if rule)
 
 

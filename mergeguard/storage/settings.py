@@ -19,6 +19,7 @@ from mergeguard.storage.settings_file import read_file
 FailOn: TypeAlias = Literal["error", "warning", "info", "none", "new"]
 Ids: TypeAlias = Literal["guid", "text"]
 When: TypeAlias = Literal["auto", "always", "never"]
+Repair: TypeAlias = Literal["off", "safe"]
 
 PREFIX: Final = "MERGEGUARD_"
 DEFAULT: Final = "default"
@@ -66,6 +67,13 @@ class Settings:
     password_file: Path | None
     colour: When
     progress: When
+    reports: Path | None
+    """Folder of the nightly reports; ``None`` where none are written."""
+    report_formats: tuple[str, ...]
+    keep_days: int
+    keep_nights: int
+    metrics_file: Path | None
+    repair: Repair
     origins: Mapping[str, str] = field(default_factory=dict)
     """By setting: ``flag``, ``environment MERGEGUARD_X``, ``FILE:LINE`` or ``default``."""
     notes: tuple[str, ...] = ()
@@ -139,6 +147,37 @@ SETTINGS: Final = (
     Setting("password_file", "path", "File whose first line is the password.", setting_values.path),
     Setting("colour", "auto, always or never", "Colour in what is printed for people.", _WHEN, "auto"),
     Setting("progress", "auto, always or never", "Progress on stderr; `auto` shows it on a terminal.", _WHEN, "auto"),
+    Setting("reports", "path", "Folder of the reports of `nightly`; made where it is missing.", setting_values.path),
+    Setting(
+        "report_formats",
+        "list of formats",
+        "Formats of the reports of `nightly` (`--format`).",
+        setting_values.rules,
+        ("html", "json"),
+        "`html`, `json`",
+    ),
+    Setting(
+        "keep_days",
+        "whole number",
+        "Days after which `nightly` removes a report that it wrote.",
+        setting_values.whole,
+        90,
+    ),
+    Setting(
+        "keep_nights",
+        "whole number",
+        "Runs of a target that `nightly` leaves in the history.",
+        setting_values.whole,
+        400,
+    ),
+    Setting("metrics_file", "path", "File of metrics that `nightly` writes.", setting_values.path),
+    Setting(
+        "repair",
+        "off or safe",
+        "Whether `nightly` repairs what is certain (`safe`), or writes nothing to the target (`off`).",
+        setting_values.one_of("off", "safe"),
+        "off",
+    ),
 )
 """Every setting there is; the reference page is made from it."""
 _BY_NAME: Final = {setting.name: setting for setting in SETTINGS}

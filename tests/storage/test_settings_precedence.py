@@ -37,6 +37,12 @@ VALUES: dict[str, list[tuple[str, object, object, object]]] = {
     "password_file": [("/run/secret", "/run/secret", "/run/secret", Path("/run/secret"))],
     "colour": [(word, word, word, word) for word in ("always", "never", "auto")],
     "progress": [(word, word, word, word) for word in ("never", "always", "auto")],
+    "reports": [("/reports", "/reports", Path("/reports"), Path("/reports"))],
+    "report_formats": [("html,sarif", ["html", "sarif"], ["html", "sarif"], ("html", "sarif"))],
+    "keep_days": [(str(number), number, number, number) for number in (1, 30)],
+    "keep_nights": [(str(number), number, number, number) for number in (1, 30)],
+    "metrics_file": [("/m.prom", "/m.prom", Path("/m.prom"), Path("/m.prom"))],
+    "repair": [(word, word, word, word) for word in ("safe", "off")],
 }
 
 
