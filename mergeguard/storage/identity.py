@@ -1,0 +1,126 @@
+"""Tells one database from another: which one a plan was made for, and whether this is it.
+
+Read-only queries in a snapshot. What a login may not ask for is replaced by what every login may: so a database may
+have two fingerprints, and a plan fits where any of them is its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from mergeguard.core.repair.plan import TargetIdentity
+from mergeguard.errors import PlanRefused, Unsupported
+from mergeguard.storage.database import DatabaseSource
+from mergeguard.storage.source import Source
+from mergeguard.storage.sqlite import SqliteSource
+from mergeguard.storage.target_url import without_password
+
+if TYPE_CHECKING:
+    from mergeguard.storage.database_snapshot import DatabaseSnapshot
+
+POSTGRESQL = """
+    SELECT current_database(), (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()),
+        coalesce(host(inet_server_addr()), 'local'), current_setting('port'),
+        coalesce(has_function_privilege(to_regprocedure('pg_catalog.pg_control_system()'), 'EXECUTE'), false)
+"""
+POSTGRESQL_SYSTEM = "SELECT system_identifier FROM pg_catalog.pg_control_system()"
+MSSQL = (
+    "SELECT CAST(@@SERVERNAME AS nvarchar(256)), name, CONVERT(nvarchar(30), create_date, 126), "
+    "CONVERT(nvarchar(36), service_broker_guid) FROM sys.databases WHERE database_id = DB_ID()"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a dialect says of its database."""
+
+    database: str
+    where: str
+    """The server, for people; empty for a file."""
+    marks: Sequence[tuple[str, ...]]
+    """Each alone tells the database from any other; the best first."""
+
+
+def identify(source: Source) -> TargetIdentity:
+    """Say which database an open target is.
+
+    Raises:
+        Unsupported: it is no database.
+        CannotCheck: it cannot be read.
+    """
+    opened, known = _look(source)
+    server = f"{opened.info.server} at {known.where}" if known.where else opened.info.server
+    fingerprint = _fingerprints(opened.kind, known)[0]
+    return TargetIdentity(without_password(opened), opened.kind, server, known.database, fingerprint)
+
+
+def check_identity(source: Source, identity: TargetIdentity) -> None:
+    """Make sure that an open target is the database that a plan was made for.
+
+    Raises:
+        PlanRefused: it is another one; both are named.
+        CannotCheck: it cannot be read.
+    """
+    opened, known = _look(source)
+    if opened.kind == identity.kind and identity.fingerprint in _fingerprints(opened.kind, known):
+        return
+    here = identify(source)
+    raise PlanRefused(
+        f"the plan was made for another database: for {_named(identity)}, and this is {_named(here)}",
+        hint="a copy, a restored backup or a moved file is another database too; make a plan for this one",
+    )
+
+
+def _look(source: Source) -> tuple[DatabaseSource, _Known]:
+    if not isinstance(source, DatabaseSource) or source.kind not in _DIALECTS:
+        raise Unsupported(f"{source.info.target} is no database", hint="only a database can be repaired")
+    with source.snapshot() as snapshot, source.translated():
+        return source, _DIALECTS[source.kind](snapshot)
+
+
+def _fingerprints(kind: str, known: _Known) -> list[str]:
+    return [
+        hashlib.sha256("\0".join((kind, *mark)).encode("utf-8", "surrogatepass")).hexdigest() for mark in known.marks
+    ]
+
+
+def _named(identity: TargetIdentity) -> str:
+    return f"{identity.database} ({identity.url}; {identity.server})"
+
+
+def _sqlite(snapshot: DatabaseSnapshot) -> _Known:
+    path = _sqlite_source(snapshot).path.resolve()
+    return _Known(path.name, "", [(str(path),)])
+
+
+def _sqlite_source(snapshot: DatabaseSnapshot) -> SqliteSource:
+    source = snapshot.source
+    assert isinstance(source, SqliteSource)  # noqa: S101 - by its kind
+    return source
+
+
+def _postgresql(snapshot: DatabaseSnapshot) -> _Known:
+    database, oid, address, port, permitted = snapshot.connection.execute(sa.text(POSTGRESQL)).one()
+    marks: list[tuple[str, ...]] = [("place", str(address), str(port), str(oid), str(database))]
+    if permitted:
+        system = snapshot.connection.execute(sa.text(POSTGRESQL_SYSTEM)).scalar_one()
+        marks = [("system", str(system), str(oid), str(database)), *marks]
+    host = snapshot.source.url.host or address
+    return _Known(database, f"{host}:{port}", marks)
+
+
+def _mssql(snapshot: DatabaseSnapshot) -> _Known:
+    server, database, created, broker = snapshot.connection.exec_driver_sql(MSSQL).one()
+    return _Known(database, str(server), [(str(server), database, str(created), str(broker).lower())])
+
+
+_DIALECTS: Mapping[str, Callable[[DatabaseSnapshot], _Known]] = {
+    "sqlite": _sqlite,
+    "postgresql": _postgresql,
+    "mssql": _mssql,
+}
