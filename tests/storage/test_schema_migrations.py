@@ -74,6 +74,9 @@ def described(dialect: str) -> dict[str, set[str]]:
     for migration in migrations(dialect):
         for table, body in re.findall(r"CREATE TABLE (?:\[dbo\]\.)?\W(\w+)\W \((.*?)\n\);", migration.text, re.DOTALL):
             found[table] = set(re.findall(r"^    [\"\[](\w+)[\"\]]", body, re.MULTILINE))
+        added = re.findall(r"ALTER TABLE (?:\[dbo\]\.)?\W(\w+)\W ADD (?:COLUMN )?[\"\[](\w+)", migration.text)
+        for table, column in added:
+            found[table].add(column)
     return found
 
 
@@ -97,6 +100,25 @@ def test_the_built_in_profile_names_what_is_there(empty_url: str) -> None:
     assert {keys.guid, keys.name, keys.value} <= tables[keys.table]
     for reference in profile.references:
         assert reference.column in tables[reference.table], reference
+        assert {*reference.unique, *filter(None, [reference.time])} <= tables[reference.table], reference
+
+
+def test_the_built_in_profile_names_what_a_repair_reads(empty_url: str) -> None:
+    migrate(empty_url)
+    tables, profile = inspected(empty_url), builtin_profile("reference")
+    contact, owner, names, hashes = profile.contact, profile.owner, profile.names, profile.hashes
+    assert contact is not None
+    assert {contact.guid, contact.time} <= tables[contact.table]
+    assert owner is not None
+    assert {owner.guid, owner.server} <= tables[owner.table]
+    assert names is not None
+    assert {names.guid, names.name} <= tables[names.table]
+    assert hashes is not None
+    assert {hashes.guid, hashes.data_class, hashes.hash} <= tables[hashes.table]
+    assert hashes.classes is not None
+    assert {hashes.classes.guid, hashes.classes.name} <= tables[hashes.classes.table]
+    for link in profile.associations:
+        assert {link.parent, link.child, link.type, link.time} <= tables[link.table]
 
 
 def test_the_profile_references_every_column_of_a_resource_guid() -> None:
