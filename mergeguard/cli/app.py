@@ -20,6 +20,7 @@ from mergeguard.cli import (
     history,
     lookup,
     nightly,
+    process,
     resolve,
     scan,
     terminal,
@@ -78,7 +79,9 @@ def main() -> NoReturn:
     """Run the program and end the process with one of ``ExitCode``; a user never sees a traceback."""
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        sys.exit(_run())
+        with process.tuned():
+            code = _run()
+        sys.exit(code)
     except MergeGuardError as error:
         _say(f"error: {error.message}", error.hint or HINTS[error.exit_code])
         sys.exit(error.exit_code)
