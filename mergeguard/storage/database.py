@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import sqlalchemy as sa
 
+from mergeguard.errors import Unsupported
 from mergeguard.storage import failures, secrets
 from mergeguard.storage.database_lookup import LookupWriter, write_lookup
+from mergeguard.storage.database_rows import DatabaseRows, KnownTables
 from mergeguard.storage.database_snapshot import DatabaseSnapshot, nearest
+from mergeguard.storage.database_writing import DatabaseWriting
 from mergeguard.storage.profile import Lookup, Profile
-from mergeguard.storage.source import LookupChange, Options, Progress, TargetInfo, silent
+from mergeguard.storage.source import LookupChange, Options, Progress, Snapshot, TargetInfo, silent
 
 __all__ = ["DatabaseSnapshot", "DatabaseSource", "nearest"]
 
@@ -30,6 +33,7 @@ class DatabaseSource:
     """The server's name for people; its version is added when the first connection is made."""
     snapshot_class: ClassVar[type[DatabaseSnapshot]] = DatabaseSnapshot
     writer_class: ClassVar[type[LookupWriter]] = LookupWriter
+    rows_class: ClassVar[type[DatabaseRows] | None] = None
 
     def __init__(self, url: sa.URL, profile: Profile, options: Options) -> None:
         self.url = url if options.password is None else url.set(password=options.password)
@@ -59,6 +63,19 @@ class DatabaseSource:
     def write_lookup(self, lookup: Lookup, change: LookupChange, progress: Progress = silent) -> None:
         """Create the lookup table if need be and write it, in one transaction; see ``source.Source``."""
         write_lookup(self, lookup, change, progress)
+
+    def rows(self, snapshot: Snapshot) -> DatabaseRows:
+        """Offer whole rows, exactly, inside a snapshot of this source; they can be read and not changed."""
+        return self.rows_of(cast("DatabaseSnapshot", snapshot))
+
+    @contextmanager
+    def writing(self) -> Iterator[DatabaseWriting]:
+        """Offer transactions that change rows; see ``rows.Writing``."""
+        writing = DatabaseWriting(self)
+        try:
+            yield writing
+        finally:
+            writing.close()
 
     def doctor(self) -> Sequence[tuple[str, str, bool]]:
         """Return (check, finding, fine?) rows."""
@@ -92,6 +109,31 @@ class DatabaseSource:
     def connect_to_write(self) -> sa.Connection:
         """Open a connection that may write."""
         return self.engine.connect()
+
+    def rows_of(
+        self, snapshot: DatabaseSnapshot, *, writing: bool = False, known: KnownTables | None = None
+    ) -> DatabaseRows:
+        """Return the rows of the transaction in which ``snapshot`` looks.
+
+        Raises:
+            Unsupported: nobody has taught MergeGuard to write rows exactly into this kind of database.
+        """
+        if self.rows_class is None:
+            raise Unsupported(f"{self.info.target}: rows of {self.product} cannot be changed exactly")
+        return self.rows_class(snapshot, writing=writing, known=known)
+
+    def prepare_to_write(self, connection: sa.Connection) -> None:
+        """Set up a new connection whose transactions will change rows."""
+
+    def begin_changes(self, connection: sa.Connection) -> None:
+        """Begin a transaction that changes rows; its waits are bounded."""
+        self.begin_write(connection)
+
+    def lock_session(self, writing: DatabaseWriting, connection: sa.Connection) -> None:
+        """Take the merge lock alone, for the session."""
+
+    def unlock_session(self, writing: DatabaseWriting, connection: sa.Connection) -> None:
+        """Give up the merge lock of the session."""
 
     def begin_snapshot(self, connection: sa.Connection) -> str:
         """Begin the read-only transaction, bound its lock waits, and say in words what isolation it got."""

@@ -37,8 +37,7 @@ GuidForm = Literal["bytes", "uuid", "text"]
 """How a guid column stores its guids: 16 bytes, the database's own uuid type, or text."""
 PHASE = "writing lookup"
 _CHUNK = 10_000
-# Already say what is wrong and that nothing was written.
-_PLAIN = (
+PLAIN_FAILURES = (
     PermissionDenied,
     Locked,
     LoginFailed,
@@ -48,6 +47,7 @@ _PLAIN = (
     UnknownSchema,
     Unsupported,
 )
+"""They say already what is wrong and that nothing was written."""
 
 
 def write_lookup(source: DatabaseSource, lookup: Lookup, change: LookupChange, progress: Progress) -> None:
@@ -79,7 +79,7 @@ def _failing_as_write() -> Iterator[None]:
     try:
         yield
     except CannotCheck as error:
-        if isinstance(error, _PLAIN):
+        if isinstance(error, PLAIN_FAILURES):
             raise
         raise WriteFailed(error.message, hint="the lookup is as it was; run the command again") from error
 

@@ -8,15 +8,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mergeguard.core import guids
 from mergeguard.errors import UnknownSchema, Unsupported, UsageError
 from mergeguard.storage import failures, file_rows
 from mergeguard.storage.profile import Lookup, Profile
-from mergeguard.storage.source import Batch, Kind, LookupChange, Options, Progress, Selection, TargetInfo, silent
+from mergeguard.storage.source import (
+    Batch,
+    Kind,
+    LookupChange,
+    Options,
+    Progress,
+    Selection,
+    Snapshot,
+    TargetInfo,
+    silent,
+)
+
+if TYPE_CHECKING:
+    from mergeguard.storage.database_rows import DatabaseRows
+    from mergeguard.storage.database_writing import DatabaseWriting
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 SUFFIXES = (*TEXT_SUFFIXES, ".parquet")
@@ -162,6 +176,28 @@ class FileSource:
         raise Unsupported(
             f"{self._path}: a lookup cannot be written into a file that holds merges",
             hint="use `mergeguard lookup export`",
+        )
+
+    def rows(self, snapshot: Snapshot) -> DatabaseRows:  # noqa: ARG002 - the contract's parameters
+        """Refuse: the rows of a file are not repaired one by one.
+
+        Raises:
+            Unsupported: always.
+        """
+        raise self._unchangeable()
+
+    def writing(self) -> AbstractContextManager[DatabaseWriting]:
+        """Refuse: a file is only ever read.
+
+        Raises:
+            Unsupported: always.
+        """
+        raise self._unchangeable()
+
+    def _unchangeable(self) -> Unsupported:
+        return Unsupported(
+            f"{self._path}: the rows of a file cannot be repaired in place",
+            hint="repair the database that the file was exported from, or import the file into SQLite first",
         )
 
     def doctor(self) -> Sequence[tuple[str, str, bool]]:

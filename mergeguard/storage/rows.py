@@ -24,10 +24,11 @@ class RowStore(Protocol):
         """
         ...
 
-    def having(self, table: str, column: str, guids: Sequence[uuid.UUID]) -> Iterator[Image]:
-        """Yield the image of every row whose ``column`` holds one of ``guids``, in whatever spelling.
+    def having(self, table: str, column: str, guids: Sequence[uuid.UUID], *, thorough: bool = False) -> Iterator[Image]:
+        """Yield the image of every row whose ``column`` holds one of ``guids``, in any of the usual spellings.
 
         Any number of guids, each row once, in no particular order; an index lookup a guid where there is an index.
+        ``thorough`` scans the whole table and finds every spelling that ``core.guids.parse`` reads.
         """
         ...
 

@@ -10,7 +10,7 @@ import enum
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,10 @@ import numpy.typing as npt
 from mergeguard.core.guids import Guids
 from mergeguard.core.table import Times
 from mergeguard.storage.profile import Lookup
+
+if TYPE_CHECKING:
+    from mergeguard.storage.database_rows import DatabaseRows
+    from mergeguard.storage.database_writing import DatabaseWriting
 
 BATCH_ROWS = 65_536
 Progress: TypeAlias = Callable[[str, int, int | None], None]
@@ -154,6 +158,20 @@ class Source(Protocol):
         """Create the lookup table if need be and write it, in one transaction: never half.
 
         Raises ``Unsupported`` for files, ``PermissionDenied``, ``Locked`` or ``WriteFailed`` otherwise.
+        """
+        ...
+
+    def rows(self, snapshot: Snapshot) -> DatabaseRows:
+        """Offer whole rows, exactly, inside a snapshot of this source; they can be read and not changed.
+
+        Raises ``Unsupported`` for files.
+        """
+        ...
+
+    def writing(self) -> AbstractContextManager[DatabaseWriting]:
+        """Offer transactions that change rows, each with the merge lock; the target is opened for the first one.
+
+        Raises ``Unsupported`` for files, ``TargetNotFound``, ``NotADatabase``.
         """
         ...
 

@@ -16,10 +16,12 @@ import sqlalchemy as sa
 from mergeguard.errors import CannotCheck, UsageError
 from mergeguard.storage import sqlite_doctor, sqlite_file
 from mergeguard.storage.database import DatabaseSnapshot, DatabaseSource
+from mergeguard.storage.database_writing import DatabaseWriting
 from mergeguard.storage.profile import Lookup, Profile
 from mergeguard.storage.source import Batch, Column, Kind, LookupChange, Options, Progress, Selection, silent
 from mergeguard.storage.sqlite_lookup import SqliteLookupWriter
 from mergeguard.storage.sqlite_packed import PackedReader
+from mergeguard.storage.sqlite_rows import SqliteRows
 
 FETCH_ROWS = 2000
 """Rows fetched at a time: more of them at once overflow the processor's cache and wake the garbage collector."""
@@ -116,6 +118,20 @@ class SqliteSnapshot(DatabaseSnapshot):
         # INTEGER PRIMARY KEY DESC is, for history's sake, an index like any other.
         return not re.search(r"\bDESC\b", str(self.connection.scalar(_DEFINITION, {"table": name})), re.IGNORECASE)
 
+    def row_id_names(self, table: str) -> tuple[str | None, str | None]:
+        """Return the name under which a table's hidden row id can be asked for, and the column that is its alias.
+
+        Both are ``None`` for a view, for a table without row ids, and where columns took all the names away.
+        """
+        _, name = self.resolve(table)
+        own = [known["name"] for known in self.inspector.get_columns(name)]
+        hidden = next((one for one in ROW_IDS if one not in {_folded(known) for known in own}), None)
+        if self._is_view(name) or (hidden is not None and not self._has(name, hidden)):
+            return None, None
+        selection = Selection((), table)
+        alias = next((one for one in own if self.is_rowid(selection, Column(one, Kind.ROW_ID))), None)
+        return hidden, alias
+
     def _key(self, selection: Selection) -> tuple[sa.ColumnElement[Any], bool] | None:
         """Return the column that a table is stored by and whether it is the row id; ``None`` where there is no one."""
         if self.connection.exec_driver_sql("PRAGMA encoding").scalar() != "UTF-8":
@@ -159,6 +175,7 @@ class SqliteSource(DatabaseSource):
     product: ClassVar[str] = "SQLite"
     snapshot_class = SqliteSnapshot
     writer_class = SqliteLookupWriter
+    rows_class = SqliteRows
 
     def __init__(self, url: sa.URL, profile: Profile, options: Options) -> None:
         name = url.database or ""
@@ -172,6 +189,7 @@ class SqliteSource(DatabaseSource):
         self.opening: sqlite_file.Opening | None = None
         """How the open snapshot reads the file."""
         self._writing: sa.Engine | None = None
+        self._changing: DatabaseWriting | None = None
 
     @contextmanager
     def snapshot(self) -> Iterator[SqliteSnapshot]:
@@ -181,6 +199,7 @@ class SqliteSource(DatabaseSource):
             TargetNotFound, PermissionDenied, NotADatabase, Locked: it cannot be read.
             ConnectionLost: at the end, where a file read without locks turns out to have changed meanwhile.
         """
+        self._rest()
         with self.translated():
             opening = self.opening = sqlite_file.look(self.path)
         try:
@@ -204,9 +223,42 @@ class SqliteSource(DatabaseSource):
         """
         if self.opening is not None:
             raise RuntimeError("the lookup is written after the snapshot is closed")
+        self._rest()
         with self.translated():
             sqlite_file.look(self.path)
         super().write_lookup(lookup, change, progress)
+
+    @contextmanager
+    def writing(self) -> Iterator[DatabaseWriting]:
+        """Offer transactions that change rows; see ``rows.Writing``.
+
+        Snapshots may be opened between two transactions and never during one.
+
+        Raises:
+            RuntimeError: a snapshot is open, or another of these.
+        """
+        if self.opening is not None or self._changing is not None:
+            raise RuntimeError("rows are changed after the snapshot is closed, and by one writer at a time")
+        with self.translated():
+            sqlite_file.look(self.path)
+        with super().writing() as writing:
+            self._changing = writing
+            try:
+                yield writing
+            finally:
+                self._changing = None
+
+    def _rest(self) -> None:
+        """Close the connection of a writer between two transactions: looking at the file would drop its locks.
+
+        Raises:
+            RuntimeError: it is in the middle of a transaction.
+        """
+        if self._changing is None or self._changing.connection is None:
+            return
+        if cast("sqlite3.Connection", self._changing.connection.connection.driver_connection).in_transaction:
+            raise RuntimeError("the file is not looked at in the middle of a transaction that changes it")
+        self._changing.close()
 
     def make_engine(self) -> sa.Engine:
         """Make the engine that reads."""

@@ -1,0 +1,142 @@
+"""A connection that may change the target: one transaction after the other, each with the merge lock held alone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from mergeguard.errors import CannotCheck, ConnectionLost, MergeGuardError, WriteFailed
+from mergeguard.storage.database_lookup import PLAIN_FAILURES
+from mergeguard.storage.database_rows import VERBS, DatabaseRows, KnownTables
+
+if TYPE_CHECKING:
+    from mergeguard.storage.database import DatabaseSource
+
+
+class DatabaseWriting:
+    """See ``rows.Writing``. The connection is opened for the first transaction and closed by ``close``."""
+
+    def __init__(self, source: DatabaseSource) -> None:
+        self.source = source
+        self.connection: sa.Connection | None = None
+        self.known = KnownTables()
+        """The tables described so far on this connection."""
+        self.holds_lock = False
+        """Whether the merge lock is held by the session."""
+
+    @contextmanager
+    def transaction(self) -> Iterator[DatabaseRows]:
+        """Begin a transaction that holds the merge lock alone; commit it at the end; see ``rows.Writing``."""
+        with self._failing(), self.source.translated(writing=True):
+            connection = self.opened()
+            rows = self._begin(connection)
+        try:
+            yield rows
+        except BaseException:
+            self._undo(connection)
+            raise
+        self._commit(connection)
+
+    @contextmanager
+    def hold_merge_lock(self) -> Iterator[None]:
+        """Hold the merge lock alone over several transactions, those of other connections too.
+
+        On SQLite this does nothing: its one lock belongs to a transaction, and who writes there has it.
+
+        Raises:
+            Locked: another session holds it for longer than the lock timeout.
+        """
+        with self._failing(), self.source.translated(writing=True):
+            connection = self.opened()
+            self.source.lock_session(self, connection)
+        self.holds_lock = True
+        try:
+            yield
+        finally:
+            self.holds_lock = False
+            with suppress(sa.exc.SQLAlchemyError, MergeGuardError), self.source.translated(writing=True):
+                self.source.unlock_session(self, connection)
+
+    def check_rights(self, tables: Collection[str], verbs: Collection[str] = VERBS) -> None:
+        """Make sure that this login may change the rows of some tables; nothing is changed by the question.
+
+        Raises:
+            PermissionDenied: it may not; the message names the tables and what is missing.
+            UnknownSchema: one of them does not exist.
+        """
+        with self._failing(), self.source.translated(writing=True):
+            connection = self.opened()
+            try:
+                self.source.begin_changes(connection)
+                self.rows(connection).check_rights(tables, verbs)
+            finally:
+                self._undo(connection)
+
+    def opened(self) -> sa.Connection:
+        """Return the connection, opened if it is not."""
+        if self.connection is None:
+            self.connection = self.source.connect_to_write()
+            self.source.prepare_to_write(self.connection)
+        return self.connection
+
+    def close(self) -> None:
+        """Close the connection; what was not committed is rolled back, and a lock of the session is given up."""
+        connection, self.connection = self.connection, None
+        self.known.clear()
+        if connection is not None:
+            with suppress(sa.exc.SQLAlchemyError):
+                connection.close()
+
+    def _begin(self, connection: sa.Connection) -> DatabaseRows:
+        try:
+            self.source.begin_changes(connection)
+            rows = self.rows(connection)
+            rows.refresh()
+            if not self.holds_lock:
+                rows.lock_merges(exclusively=True)
+            rows.lock_merge_table()
+        except BaseException:
+            self._undo(connection)
+            raise
+        return rows
+
+    def rows(self, connection: sa.Connection) -> DatabaseRows:
+        """Return the rows of the transaction that is open on ``connection``."""
+        snapshot = self.source.snapshot_class(self.source, connection, "write transaction")
+        return self.source.rows_of(snapshot, writing=True, known=self.known)
+
+    def _undo(self, connection: sa.Connection) -> None:
+        # A connection that is lost cannot be rolled back; the server does it, and the first error is the one to tell.
+        try:
+            with suppress(sa.exc.SQLAlchemyError):
+                connection.rollback()
+        except Exception:  # noqa: BLE001 - a driver may fail in its own words
+            self.close()
+        if connection.invalidated:
+            self.close()
+
+    def _commit(self, connection: sa.Connection) -> None:
+        try:
+            with self._failing(), self.source.translated(writing=True):
+                connection.commit()
+        except ConnectionLost as lost:
+            self.close()
+            raise ConnectionLost(
+                f"{lost.message}; it was lost during a commit, so nobody knows whether the last step was made",
+                hint="run the command again: the journal knows, and what was committed is not done twice",
+            ) from None
+        except BaseException:
+            self._undo(connection)
+            raise
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            yield
+        except CannotCheck as error:
+            if isinstance(error, (*PLAIN_FAILURES, ConnectionLost)):
+                raise
+            raise WriteFailed(error.message, hint="nothing was changed; run the command again") from error
