@@ -23,10 +23,12 @@ from mergeguard.storage.targets import open_target
 if TYPE_CHECKING:  # each pulls in more than a program that does not call for it should pay
     from mergeguard.core.graph import MergeGraph
     from mergeguard.core.lookup import Lookup
+    from mergeguard.core.repair.plan import Plan
     from mergeguard.integrity.demo import DemoResult
     from mergeguard.integrity.discover import Proposal
     from mergeguard.integrity.lookup import Built, Verified
     from mergeguard.integrity.nightly import Nightly, NightlyOptions
+    from mergeguard.integrity.planning import PlanOptions
     from mergeguard.integrity.resolve import Resolved
     from mergeguard.integrity.scan import ScanOptions
 
@@ -107,6 +109,55 @@ def nightly(
     ports = ports_of(wanted)
     with _opened(target, profile, options) as (source, chosen):
         return nightly_source(source, chosen, wanted, ports, progress=progress)
+
+
+def plan(
+    target: str | Path,
+    profile: ProfileLike = None,
+    *,
+    plan_options: PlanOptions | None = None,
+    options: Options = _DEFAULT,
+    progress: Progress = silent,
+) -> Plan:
+    """Work out how a database would be repaired: exact rows, with evidence and confidence. Nothing is written.
+
+    What the evidence does not decide is a value in ``Plan.refused``, with the line that a person decides it by.
+
+    Raises:
+        UsageError: an override that names what is not there, no such kind of target, or a profile that is wrong.
+        Unsupported: the target is a file.
+        CannotCheck: the target could not be read.
+    """
+    from mergeguard.integrity.planning import make_plan  # noqa: PLC0415 - imports NumPy
+
+    with _opened(target, profile, options) as (source, chosen):
+        return make_plan(source, chosen, plan_options, progress=progress)
+
+
+def save_plan(plan: Plan, path: str | Path, *, replace: bool = False) -> None:
+    """Write a plan into a file of its own, which only its owner can read; whole or not at all.
+
+    Raises:
+        UsageError: the file exists already and is not to be replaced, or cannot be made there.
+        WriteFailed: any other failure, a full disk above all.
+    """
+    from mergeguard.storage.plan_file import save_plan as save  # noqa: PLC0415 - imports NumPy
+
+    save(plan, path, replace=replace)
+
+
+def load_plan(path: str | Path, *, expired: bool = False) -> Plan:
+    """Read a plan file; ``expired`` reads one that may no longer be applied, too.
+
+    Raises:
+        UsageError: there is no such file, or it may not be read.
+        PlanRefused: it was edited or cut short, comes from a newer version, or has expired.
+    """
+    from datetime import UTC, datetime  # noqa: PLC0415 - as above
+
+    from mergeguard.storage.plan_file import load_plan as load  # noqa: PLC0415 - as above
+
+    return load(path, now=None if expired else datetime.now(UTC))
 
 
 def explain(

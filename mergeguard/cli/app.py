@@ -20,9 +20,11 @@ from mergeguard.cli import (
     history,
     lookup,
     nightly,
+    plan,
     process,
     resolve,
     scan,
+    show,
     terminal,
 )
 from mergeguard.errors import ExitCode, MergeGuardError
@@ -66,6 +68,8 @@ def _program(
 app.command("scan", cls=help.Command)(scan.scan)
 app.command("explain", cls=help.Command)(explain.explain)
 app.command("resolve", cls=help.Command)(resolve.resolve)
+app.command("plan", cls=help.Command)(plan.plan)
+app.command("show", cls=help.Command)(show.show)
 app.command("discover", cls=help.Command)(discover.discover)
 app.command("doctor", cls=help.Command)(doctor.doctor)
 app.command("history", cls=help.Command)(history.history)

@@ -12,7 +12,20 @@ from mergeguard.errors import ExitCode
 
 HEADINGS = ("Options", "What the table looks like", "Reading")
 """Of a help page, in this order; a flag names its own as ``rich_help_panel``."""
-ORDER = ("scan", "nightly", "explain", "resolve", "lookup", "history", "discover", "doctor", "config", "demo")
+ORDER = (
+    "scan",
+    "nightly",
+    "explain",
+    "resolve",
+    "plan",
+    "show",
+    "lookup",
+    "history",
+    "discover",
+    "doctor",
+    "config",
+    "demo",
+)
 """Of the commands: the nightly work first, what sets it up after it."""
 WIDTH = {"max_content_width": 100}
 _TYPERS_OWN = {
