@@ -1,0 +1,156 @@
+"""The plan applied in memory, and the rules run again: what does not end clean is a bug and is not written."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import compress
+
+import numpy as np
+
+from mergeguard.core import guids
+from mergeguard.core.closure import Status
+from mergeguard.core.facts import Facts
+from mergeguard.core.findings import MAX_WITNESS
+from mergeguard.core.guids import Bools
+from mergeguard.core.index import Places, Rows
+from mergeguard.core.repair.component import Component
+from mergeguard.core.table import MergeTable
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The table as the repair leaves it."""
+
+    after: Facts
+    problems: tuple[str, ...]
+    """What is wrong with it, in words; empty unless there is a bug."""
+
+
+def prove(facts: Facts, components: Sequence[Component]) -> Proof:
+    """Take the retired rows out, close the table again, and hold it to what a repair promises.
+
+    The olds of decided components lie on no cycle and have one row at most, and those that lead on lead to their
+    survivor; every other row is there; every old that had an answer has the same one.
+    """
+    decided = [component for component in components if component.refused is None]
+    problems = list(_retired(facts, components))
+    retire = np.array(sorted({row for each in decided for row in each.retire}), np.intp)
+    stay = np.ones(len(facts.table), np.bool_)
+    stay[retire[(retire >= 0) & (retire < len(stay))]] = False
+    after = Facts(_without(facts.table, stay), facts.declared)
+    problems += _damage_left(after, decided)
+    problems += _members(facts, after, decided)
+    problems += _answers(facts, after, stay)
+    return Proof(after, tuple(problems))
+
+
+def _without(table: MergeTable, stay: Bools) -> MergeTable:
+    """Return the table of the rows that stay, each with the id that it was read with."""
+    ids = np.arange(1, len(table) + 1, dtype=np.int64) if table.row_ids is None else table.row_ids
+    flags = stay.tolist()
+    return replace(
+        table,
+        old=np.ascontiguousarray(table.old[stay]),
+        new=np.ascontiguousarray(table.new[stay]),
+        row_ids=ids[stay] if isinstance(ids, np.ndarray) else list(compress(ids, flags)),
+        times=None if table.times is None else table.times[stay],
+        merge_keys=None if table.merge_keys is None else list(compress(table.merge_keys, flags)),
+    )
+
+
+def _retired(facts: Facts, components: Sequence[Component]) -> Iterator[str]:
+    """Check that each component retires only rows of its own, and a refused one none."""
+    for component in components:
+        own = {row.number: row.ref for row in component.rows}
+        members = set(component.members)
+        for number in component.retire:
+            if component.refused is not None:
+                yield f"component {component.id} was refused, but row {number} is to be retired"
+            elif number not in own or own[number].old not in members or facts.old(number) != own[number].old:
+                yield f"component {component.id} retires row {number}, which is not its own"
+
+
+def _damage_left(after: Facts, decided: Sequence[Component]) -> Iterator[str]:
+    """Check that no decided old lies on a cycle or has two rows."""
+    home = {member: component.id for component in decided for member in component.members}
+    again = np.unique(after.join.lead[after.join.repeated])
+    selfish = np.unique(after.join.lead[np.flatnonzero(after.self_merges)])
+    rings = [ring.members for ring in after.raw.rings]
+    ringed = np.concatenate(rings) if rings else np.empty(0, np.int32)
+    for leads, what in ((ringed, "lies on a cycle"), (again, "has several rows"), (selfish, "is merged into itself")):
+        for old in guids.to_uuids(np.ascontiguousarray(after.table.old[leads])):
+            if old in home:
+                yield f"{old} of component {home[old]} {what} after the repair"
+
+
+def _members(facts: Facts, after: Facts, decided: Sequence[Component]) -> Iterator[str]:
+    """Check where the olds of decided components lead."""
+    olds = [(member, component) for component in decided for member in component.members]
+    column = guids.from_uuids([member for member, _ in olds]) if olds else guids.empty()
+    places = after.join.olds.find(column)
+    before = facts.join.olds.find(column)
+    found = np.maximum(places, 0)
+    walked = [_currents(after, found, raw=raw) for raw in (True, False)] if len(after.table) else []
+    live = None if after.liveness is None else after.liveness.old
+    for at, (old, component) in enumerate(olds):
+        if places[at] < 0:
+            if old != component.survivor:
+                yield f"{old} of component {component.id} has no row any more"
+            continue
+        if old == component.survivor:
+            yield f"{old} of component {component.id} survives, but a row of it is left"
+        if live is not None and live[places[at]] and not component.notes:
+            yield f"{old} of component {component.id} is live and still merged away"
+        ends = {currents[at] for currents in walked}
+        if component.survivor not in ends and not _was_open(facts, int(before[at]), component):
+            yield f"{old} of component {component.id} does not lead to {component.survivor} after the repair"
+
+
+def _was_open(facts: Facts, lead: int, component: Component) -> bool:
+    """Say whether an old leads into other damage that nobody decided: its own rows are right, its end is not known."""
+    return len(component.members) == 1 and facts.raw.status[lead] in (Status.CYCLE, Status.SPLIT)
+
+
+def _currents(facts: Facts, rows: Rows | Places, *, raw: bool) -> list[uuid.UUID | None]:
+    """Return where some rows lead, by the rows alone or by the lookup; the tombstone for what is deleted."""
+    closure = facts.raw if raw else facts.closure
+    ended = np.isin(closure.status[rows], (Status.OK, Status.DANGLING, Status.DELETED))
+    ends = closure.end[rows].astype(np.intp)
+    column = facts.table.new[ends]
+    if closure.live is not None:
+        own = closure.live[ends]
+        column[own] = facts.table.old[ends[own]]
+    return [guid if has else None for guid, has in zip(guids.to_uuids(column), ended.tolist(), strict=True)]
+
+
+def _answers(facts: Facts, after: Facts, stay: Bools) -> Iterator[str]:
+    """Check that every old that had a current guid, or was deleted, has the same answer as before."""
+    moved = np.cumsum(stay, dtype=np.int32) - 1
+    leads = facts.leads
+    now = np.where(stay[leads], moved[leads], -1)
+    gone = np.flatnonzero(now < 0)
+    if len(gone):
+        now[gone] = after.join.olds.find(np.ascontiguousarray(facts.table.old[leads[gone]]))
+    status = facts.closure.status[leads]
+    kept = np.flatnonzero((now >= 0) & ((status == Status.OK) | (status >= Status.DANGLING)))
+    before, rows = leads[kept], now[kept]
+    same = after.closure.status[rows] == facts.closure.status[before]
+    ends, were = after.closure.end[rows], facts.closure.end[before]
+    doubt = np.flatnonzero(~same | (ends != moved[were]) | ~stay[were])
+    yield from _differ(facts, after, before[doubt], rows[doubt])
+
+
+def _differ(facts: Facts, after: Facts, before: Rows | Places, rows: Rows | Places) -> Iterator[str]:
+    """Compare answers guid by guid, where they do not stand in the same row."""
+    if not len(rows):
+        return
+    told = zip(
+        guids.to_uuids(np.ascontiguousarray(facts.table.old[before])),
+        zip(facts.closure.status[before].tolist(), _currents(facts, before, raw=False), strict=True),
+        zip(after.closure.status[rows].tolist(), _currents(after, rows, raw=False), strict=True),
+        strict=True,
+    )
+    wrong = [f"{old} led to {was[1]}, and to {now[1]} after the repair" for old, was, now in told if was != now]
+    yield from wrong[:MAX_WITNESS]
