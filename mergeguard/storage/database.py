@@ -33,6 +33,8 @@ class DatabaseSource:
     """The server's name for people; its version is added when the first connection is made."""
     snapshot_class: ClassVar[type[DatabaseSnapshot]] = DatabaseSnapshot
     writer_class: ClassVar[type[LookupWriter]] = LookupWriter
+    locks_sessions: ClassVar[bool] = False
+    """Whether a session, and not only a transaction, can hold the merge lock."""
     rows_class: ClassVar[type[DatabaseRows] | None] = None
 
     def __init__(self, url: sa.URL, profile: Profile, options: Options) -> None:
@@ -120,7 +122,10 @@ class DatabaseSource:
         """
         if self.rows_class is None:
             raise Unsupported(f"{self.info.target}: rows of {self.product} cannot be changed exactly")
-        return self.rows_class(snapshot, writing=writing, known=known)
+        rows = self.rows_class(snapshot, writing=writing, known=known)
+        with self.translated(writing=writing):
+            rows.refresh()
+        return rows
 
     def prepare_to_write(self, connection: sa.Connection) -> None:
         """Set up a new connection whose transactions will change rows."""
@@ -129,10 +134,10 @@ class DatabaseSource:
         """Begin a transaction that changes rows; its waits are bounded."""
         self.begin_write(connection)
 
-    def lock_session(self, writing: DatabaseWriting, connection: sa.Connection) -> None:
+    def lock_session(self, rows: DatabaseRows) -> None:
         """Take the merge lock alone, for the session."""
 
-    def unlock_session(self, writing: DatabaseWriting, connection: sa.Connection) -> None:
+    def unlock_session(self, rows: DatabaseRows) -> None:
         """Give up the merge lock of the session."""
 
     def begin_snapshot(self, connection: sa.Connection) -> str:

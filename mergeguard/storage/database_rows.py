@@ -96,7 +96,7 @@ class DatabaseRows(ABC):
         """Keep programs that do not know the merge lock from writing merges until the transaction ends."""
 
     def refresh(self) -> None:  # noqa: B027 - a hook
-        """Forget tables that were altered since they were described, where that is quick to tell."""
+        """Make the transaction fit to be read, and forget tables that are known to have been altered since."""
 
     @abstractmethod
     def denied(self, table: StoredTable) -> Sequence[str]:
@@ -238,6 +238,10 @@ class DatabaseRows(ABC):
         """Send a statement of the dialect's own."""
         return self.connection.exec_driver_sql(sql, tuple(values) or None)
 
+    def tuples(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Fetch all that a statement of the dialect's own gives."""
+        return [tuple(row) for row in self.run(sql, values)]
+
     def send(self, statements: Sequence[Condition]) -> int:
         """Send statements of one text with many parameters; return how many rows they changed."""
         changed, start = 0, 0
@@ -254,7 +258,7 @@ class DatabaseRows(ABC):
 
     def fetch(self, table: StoredTable, sql: str, values: Sequence[object]) -> list[dict[str, str | None]]:
         """Read the images that a statement selects."""
-        return [table.image(row) for row in self.run(sql, values).all()]
+        return [table.image(row) for row in self.tuples(sql, values)]
 
     def single(self, table: StoredTable, image: Image) -> Condition | None:  # noqa: ARG002 - a hook's parameters
         """Return the condition that holds for one row that equals ``image``, in a table without a key.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -49,16 +49,19 @@ class DatabaseWriting:
         Raises:
             Locked: another session holds it for longer than the lock timeout.
         """
+        if not self.source.locks_sessions:
+            yield
+            return
         with self._failing(), self.source.translated(writing=True):
             connection = self.opened()
-            self.source.lock_session(self, connection)
+            self._in_session(connection, self.source.lock_session)
         self.holds_lock = True
         try:
             yield
         finally:
             self.holds_lock = False
             with suppress(sa.exc.SQLAlchemyError, MergeGuardError), self.source.translated(writing=True):
-                self.source.unlock_session(self, connection)
+                self._in_session(connection, self.source.unlock_session)
 
     def check_rights(self, tables: Collection[str], verbs: Collection[str] = VERBS) -> None:
         """Make sure that this login may change the rows of some tables; nothing is changed by the question.
@@ -90,11 +93,20 @@ class DatabaseWriting:
             with suppress(sa.exc.SQLAlchemyError):
                 connection.close()
 
+    def _in_session(self, connection: sa.Connection, step: Callable[[DatabaseRows], None]) -> None:
+        """Run a step in a transaction of its own, whose end the lock of the session outlives."""
+        try:
+            self.source.begin_changes(connection)
+            step(self.rows(connection))
+            connection.commit()
+        except BaseException:
+            self._undo(connection)
+            raise
+
     def _begin(self, connection: sa.Connection) -> DatabaseRows:
         try:
             self.source.begin_changes(connection)
             rows = self.rows(connection)
-            rows.refresh()
             if not self.holds_lock:
                 rows.lock_merges(exclusively=True)
             rows.lock_merge_table()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import uuid
 
-BLANKS = " \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\xa0"
-"""The blanks that a thorough search takes off; ``core.guids.parse`` takes off those and rarer ones."""
+BLANKS = " \t\n\r\v\f\x1c\x1d\x1e\x1f"
+"""The blanks that a thorough search takes off; ``core.guids.parse`` takes off those and those beyond ASCII."""
 NOISE = ("urn:uuid:", "-", "{", "}", "(", ")")
 """What a thorough search takes out of a lower-case text, in this order, so that 32 digits remain."""
 _SPELLED = re.compile(

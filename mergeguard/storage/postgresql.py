@@ -15,9 +15,11 @@ import sqlalchemy as sa
 
 from mergeguard.storage import postgresql_arrow, postgresql_doctor
 from mergeguard.storage.database import DatabaseSnapshot, DatabaseSource
+from mergeguard.storage.database_rows import DatabaseRows
 from mergeguard.storage.postgresql_columns import Relation, Travelling, relation, travelling
 from mergeguard.storage.postgresql_lookup import PostgresqlLookupWriter
 from mergeguard.storage.postgresql_packed import block_ranges, packed, unpacked
+from mergeguard.storage.postgresql_rows import PostgresqlRows
 from mergeguard.storage.profile import Profile
 from mergeguard.storage.source import Batch, Options, Selection
 
@@ -131,6 +133,8 @@ class PostgresqlSource(DatabaseSource):
     product: ClassVar[str] = "PostgreSQL"
     snapshot_class = PostgresqlSnapshot
     writer_class = PostgresqlLookupWriter
+    rows_class = PostgresqlRows
+    locks_sessions: ClassVar[bool] = True
 
     def __init__(self, url: sa.URL, profile: Profile, options: Options) -> None:
         super().__init__(url.set(drivername="postgresql+psycopg"), profile, options)
@@ -177,6 +181,22 @@ class PostgresqlSource(DatabaseSource):
         connection.execution_options(isolation_level="READ COMMITTED", postgresql_readonly=False)
         connection.begin()
         self._set(connection, {"lock_timeout": self.lock_timeout})
+
+    def prepare_to_write(self, connection: sa.Connection) -> None:
+        """Let each transaction read what was committed before each of its statements: after a lock that is all."""
+        connection.execution_options(isolation_level="READ COMMITTED", postgresql_readonly=False)
+
+    def begin_changes(self, connection: sa.Connection) -> None:
+        """Begin a transaction that changes rows; its rows settle how long it waits."""
+        connection.begin()
+
+    def lock_session(self, rows: DatabaseRows) -> None:
+        """Take the merge lock alone, for the session."""
+        cast("PostgresqlRows", rows).take("pg_advisory_lock")
+
+    def unlock_session(self, rows: DatabaseRows) -> None:
+        """Give up the merge lock of the session."""
+        cast("PostgresqlRows", rows).take("pg_advisory_unlock")
 
     @property
     def lock_timeout(self) -> str:

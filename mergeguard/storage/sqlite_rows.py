@@ -89,7 +89,7 @@ class SqliteRows(DatabaseRows):
         """Introspect a table: the row id comes first where no column is its alias."""
         schema, name = self.snapshot.resolve(table)
         quote = self.connection.dialect.identifier_preparer.quote_identifier
-        found = cast("list[tuple[str, str, int, int]]", self.run(_COLUMNS, (name,)).all())
+        found = self.tuples(_COLUMNS, (name,))
         keys = sorted((pk, column) for column, _, pk, _ in found if pk)
         columns = [
             Column(column, kind, generated=hidden in _GENERATED)
