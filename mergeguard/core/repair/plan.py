@@ -34,6 +34,8 @@ class Action(enum.Enum):
     """Deletes a row that would say the same as another."""
     CLEAR_HASH = "clear hash"
     """Clears a data hash so that the data is loaded again."""
+    KEEP = "keep"
+    """Changes nothing: the row must stand as it was seen, because another one is collapsed into it."""
     RESTORE = "restore"
     """Puts a row back: an undo."""
 
