@@ -1,0 +1,166 @@
+"""Applies one step of a plan in one transaction: look again, write down, change, look again, commit."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mergeguard.core.facts import Facts
+from mergeguard.core.lookup import lookup_of
+from mergeguard.core.repair.check import check_rows
+from mergeguard.core.repair.journal import JournalStep
+from mergeguard.core.repair.plan import Action, RowChange, Step
+from mergeguard.errors import ApplyFailed, Stale
+from mergeguard.integrity.merges_now import MergesNow
+from mergeguard.integrity.rows_differ import cut, differences, same
+from mergeguard.integrity.surroundings import Surroundings
+
+if TYPE_CHECKING:
+    from mergeguard.integrity.workshop import Workshop
+    from mergeguard.storage.database_writing import DatabaseWriting
+    from mergeguard.storage.profile import Profile
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """What one committed step cost."""
+
+    locked: float
+    """Seconds from holding the merge lock to the end of the commit."""
+    lookup_rows: int
+    """Rows of the stored lookup that were written."""
+
+
+def apply_step(shop: Workshop, writing: DatabaseWriting, number: int, step: Step) -> StepDone:
+    """Apply step ``number`` (from 1) of a plan and commit it.
+
+    Raises:
+        Stale: a row, or who is live, is not as the plan saw it; nothing of this step was done.
+        ApplyFailed: the rules found something wrong afterwards; the step was rolled back.
+        Locked: another session holds a lock for too long, or this one was the victim of a deadlock.
+    """
+    with writing.transaction() as rows:
+        began = time.monotonic()
+        merges = shop.merges(rows)
+        _require_unchanged(shop, merges, step)
+        shop.journal.record(rows, journal_step(shop.run_id, number, step))
+        rows.change(step.changes)
+        if touches_merges(step.changes, shop.profile):
+            written = _settle(shop, merges, step)
+        else:
+            _require_current(shop, merges, step)
+            written = 0
+    return StepDone(time.monotonic() - began, written)
+
+
+def journal_step(run_id: str, number: int, step: Step) -> JournalStep:
+    """Return what the journal keeps of a step."""
+    return JournalStep(
+        run_id=run_id,
+        number=number,
+        component=step.component,
+        kinds=step.kinds,
+        members=step.members,
+        survivor=step.survivor,
+        confidence=step.confidence.value,
+        why=step.why,
+        changes=step.changes,
+        guard_after=step.guard_after,
+        evidence=step.evidence,
+    )
+
+
+def touches_merges(changes: Sequence[RowChange], profile: Profile) -> bool:
+    """Say whether some changes touch the merge table."""
+    return any(change.table == profile.merge.table for change in changes)
+
+
+def rebuild_part(shop: Workshop, merges: MergesNow, members: Iterable[uuid.UUID]) -> int:
+    """Bring the stored lookup after a change of some olds' rows; return how many of its rows were written."""
+    if shop.lookup is None:
+        return 0
+    behind = shop.around.behind(members)
+    return shop.lookup.rebuild(merges.rows, behind, _facts(shop, merges, behind))
+
+
+def _settle(shop: Workshop, merges: MergesNow, step: Step) -> int:
+    """Look at what a step did to the merges, within its transaction, and bring the lookup after it.
+
+    Raises:
+        ApplyFailed: the rows are not as they should be now.
+    """
+    behind = list(step.members) if shop.lookup is None else shop.around.behind(step.members)
+    facts = _facts(shop, merges, behind)
+    problems = problems_of(step, Surroundings(facts))
+    if not same(merges.of(step.members), step.guard_after):
+        problems = ("its rows are not what the step leaves (is there a trigger on the merge table?)", *problems)
+    if problems:
+        raise ApplyFailed(
+            f"component {step.component} was rolled back: {'; '.join(problems[:_SHOWN])}",
+            hint="make a new plan: 'mergeguard plan' looks at the rows as they are now",
+        )
+    return 0 if shop.lookup is None else shop.lookup.rebuild(merges.rows, behind, facts)
+
+
+def problems_of(step: Step, around: Surroundings) -> tuple[str, ...]:
+    """Say what is wrong with the rows of a step's members once it is applied; nothing, if all is right.
+
+    ``around`` holds all rows on all walks from them: what they lead to may have been merged back into them.
+    """
+    problems = check_rows(around.rows_of(step.members), step.members, survivor=step.survivor)
+    return problems or tuple(f"{old} leads in a circle" for old in around.on_circle(step.members))
+
+
+def _facts(shop: Workshop, merges: MergesNow, olds: Collection[uuid.UUID]) -> Facts:
+    """Read all rows on all walks from some olds, as they stand in the transaction."""
+    return shop.around.facts_of(merges.reachable(olds, shop.around.ahead(olds)))
+
+
+def _require_unchanged(shop: Workshop, merges: MergesNow, step: Step) -> None:
+    """Hold the rows and the liveness that a decision stands on against those of the plan.
+
+    Raises:
+        Stale: they differ.
+    """
+    changed = differences(merges, step.guard, merges.of(step.members), since="the plan")
+    changed += shop.alive.differences(merges.rows, step)
+    if changed:
+        raise Stale(f"component {step.component} is not as the plan saw it: {changed[0]}", changed=changed)
+
+
+def _require_current(shop: Workshop, merges: MergesNow, step: Step) -> None:
+    """See that re-pointed references hold what the merges, as they are now, make of what they held.
+
+    Raises:
+        Stale: a guid has another current than it had when the plan was made.
+    """
+    moved = _moved(merges, step)
+    if not moved:
+        return
+    currents = {old: current for old, current, _, _ in lookup_of(_facts(shop, merges, moved))}
+    wrong = [
+        f"{old} leads to {currents.get(old) or 'no one guid'} now, and the plan writes {new}"
+        for old, new in moved.items()
+        if currents.get(old) != new
+    ]
+    if wrong:
+        raise Stale(f"{step.component} is not as the plan saw it: {wrong[0]}", changed=cut(wrong))
+
+
+def _moved(merges: MergesNow, step: Step) -> Mapping[uuid.UUID, uuid.UUID]:
+    """Return which guid becomes which in the references of a step."""
+    found: dict[uuid.UUID, uuid.UUID] = {}
+    for change in step.changes:
+        if change.action is not Action.REPOINT or change.before is None or change.after is None:
+            continue
+        for column in (name for name, cell in change.before.items() if change.after[name] != cell):
+            old = merges.rows.guid(change.table, column, change.before[column])
+            new = merges.rows.guid(change.table, column, change.after[column])
+            if old is not None and new is not None:
+                found[old] = new
+    return found

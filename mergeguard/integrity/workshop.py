@@ -1,0 +1,68 @@
+"""What all steps of one run share: the journal, the merges as they were when it began, and the lookup."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mergeguard.integrity.alive import Alive
+from mergeguard.integrity.lookup_part import LookupPart
+from mergeguard.integrity.merges_now import MergesNow
+from mergeguard.integrity.reading import read_facts
+from mergeguard.integrity.surroundings import Surroundings
+from mergeguard.storage.journal import Journal
+from mergeguard.storage.source import Progress
+
+if TYPE_CHECKING:
+    from mergeguard.storage.database import DatabaseSource
+    from mergeguard.storage.database_rows import DatabaseRows
+    from mergeguard.storage.database_snapshot import DatabaseSnapshot
+    from mergeguard.storage.profile import Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """The tools of one run."""
+
+    source: DatabaseSource
+    profile: Profile
+    run_id: str
+    journal: Journal
+    around: Surroundings
+    alive: Alive
+    lookup: LookupPart | None
+    """``None`` where no lookup is stored."""
+
+    def merges(self, rows: DatabaseRows) -> MergesNow:
+        """Return the merges of a transaction."""
+        rows.labels = self.around.facts.table.labels
+        return MergesNow(rows, self.profile)
+
+
+def open_workshop(source: DatabaseSource, profile: Profile, run_id: str, progress: Progress) -> Workshop:
+    """Read the merges once and see whether a lookup is stored; nothing is written.
+
+    Raises:
+        UnknownSchema: a table or column that the profile names is not there; the lookup's table is no lookup.
+        CannotCheck: the target could not be read.
+    """
+    with source.snapshot() as snapshot:
+        around = Surroundings(read_facts(snapshot, profile, progress, needs=()).facts)
+        stored = _has_lookup(source, snapshot, profile)
+    return Workshop(
+        source,
+        profile,
+        run_id,
+        Journal(source, profile),
+        around,
+        Alive(profile, around),
+        LookupPart(source, profile) if stored else None,
+    )
+
+
+def _has_lookup(source: DatabaseSource, snapshot: DatabaseSnapshot, profile: Profile) -> bool:
+    if not snapshot.has_table(profile.lookup.table):
+        return False
+    # A table of that name may be somebody else's; better to know before the first change.
+    source.writer_class(source, snapshot.connection, profile.lookup).check_shape()
+    return True
