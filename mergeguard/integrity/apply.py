@@ -16,6 +16,7 @@ from mergeguard.integrity.apply_verify import verify_run
 from mergeguard.integrity.boundary import signals_held
 from mergeguard.integrity.component_apply import StepDone, apply_step
 from mergeguard.integrity.scan import Now, utc_now
+from mergeguard.integrity.tries import tried
 from mergeguard.integrity.whoami import account
 from mergeguard.integrity.workshop import Workshop, open_workshop
 from mergeguard.storage.source import Progress, Source, silent
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from mergeguard.storage.profile import Profile
 
 PHASE = "applying steps"
-TRIES = 5
-"""How often a step is begun whose session the database chose as the victim of a deadlock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +158,7 @@ class _Applying:
 
     def _one(self, writing: DatabaseWriting, number: int, step: Step) -> None:
         try:
-            done = _tried(self._shop, writing, number, step)
+            done = tried(self._shop, lambda: apply_step(self._shop, writing, number, step))
         except Stale as stale:
             # Another session may apply the same plan: then the step is made, and the journal says so.
             if self._shop.journal.step(self._plan.plan_id, number) is None:
@@ -200,16 +199,3 @@ def _journalled(shop: Workshop, plan: Plan) -> frozenset[int]:
             )
         found.add(there.number)
     return frozenset(found)
-
-
-def _tried(shop: Workshop, writing: DatabaseWriting, number: int, step: Step) -> StepDone:
-    """Apply a step; begin again where the database chose this session as the victim of a deadlock."""
-    for left in reversed(range(TRIES)):
-        began = time.monotonic()
-        try:
-            return apply_step(shop, writing, number, step)
-        except Locked:
-            # A victim is told at once; who waited for the whole lock timeout has waited enough.
-            if not left or time.monotonic() - began >= shop.source.options.lock_timeout / 2:
-                raise
-    raise AssertionError

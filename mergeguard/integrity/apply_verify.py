@@ -48,11 +48,17 @@ def verify_run(source: DatabaseSource, profile: Profile, steps: Iterable[Step], 
             f"every step is applied, and the check at the end found damage again: {'; '.join(problems[:_SHOWN])}",
             hint="somebody merged meanwhile; 'mergeguard scan' shows what is there, 'mergeguard plan' what to do",
         )
-    return mend_lookup(source, profile, facts, progress)
+    return _mend(source, profile, facts, progress)
 
 
-def mend_lookup(source: DatabaseSource, profile: Profile, facts: Facts, progress: Progress) -> int:
+def mend_lookup(source: DatabaseSource, profile: Profile, progress: Progress) -> int:
     """Write what differs between the stored lookup, where there is one, and the rows; return how many rows did."""
+    with source.snapshot() as snapshot:
+        facts = read_facts(snapshot, profile, progress, needs={Need.LOOKUP}).facts
+    return _mend(source, profile, facts, progress)
+
+
+def _mend(source: DatabaseSource, profile: Profile, facts: Facts, progress: Progress) -> int:
     stored = facts.declared.stored
     if stored is None or (not len(compare(facts, stored)) and not stored.skipped):
         return 0
