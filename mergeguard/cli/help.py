@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from mergeguard.cli import values
 from mergeguard.errors import ExitCode
 
 HEADINGS = ("Options", "What the table looks like", "Reading")
@@ -42,6 +43,11 @@ Row: TypeAlias = tuple[str, str]
 
 class Command(TyperCommand):
     """A command whose help page is ours."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Read the command line, texts as they were typed."""
+        values.take_as_typed(self.get_params(ctx))
+        return super().parse_args(ctx, args)
 
     def collect_usage_pieces(self, ctx: Context) -> list[str]:
         """Return what stands behind the name of the command."""
@@ -80,7 +86,8 @@ class Group(TyperGroup):
         write_exit_status(formatter)
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
-        """Show what there is to somebody who said nothing."""
+        """Read the command line, texts as they were typed; show what there is to somebody who said nothing."""
+        values.take_as_typed(self.get_params(ctx))
         if not args and not ctx.resilient_parsing:
             typer.echo(ctx.get_help(), err=True)
             raise typer.Exit(ExitCode.USAGE)
