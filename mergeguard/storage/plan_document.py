@@ -121,10 +121,8 @@ class PlanReader:
             return self._of(kind, value, where)
         text = self._of(str, value, where)
         try:
-            if kind is dt.datetime:
-                return _moment(text)
             # UUID takes braces and what not; only our own spelling comes back as it was.
-            read = kind(text)
+            read = _moment(text) if kind is dt.datetime else kind(text)
         except ValueError:
             read = None
         if read is None or (kind is uuid.UUID and str(read) != text):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,8 +23,8 @@ from mergeguard.storage.plan_document import FORMAT, MISSING_HINT, plan_document
 
 MAX_BYTES = 256 * 1024 * 1024
 """A plan is held in memory several times over while it is read; one of this size changes millions of rows."""
-LINE = 110
-"""Characters: a row or a list that fits stands on one line."""
+LINE = 240
+"""Characters: a row of a table stands on one line if it is no longer."""
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _UNUSUAL = re.compile(r"[^\x20-\x7e\n]")
 _JOINED_HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
@@ -89,13 +90,14 @@ def load_plan(path: str | Path, *, now: dt.datetime | None) -> Plan:
     """
     try:
         with Path(path).open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+            size = os.fstat(file.fileno()).st_size
+            raw = b"" if size > MAX_BYTES else file.read(MAX_BYTES + 1)  # a pipe has no size
     except FileNotFoundError:
         raise UsageError(f"plan file {path} does not exist", hint="'mergeguard plan' makes one") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"plan file {path} cannot be read: {reason}") from None
-    if len(raw) > MAX_BYTES:
+    if max(size, len(raw)) > MAX_BYTES:
         raise PlanRefused(
             f"{path} is larger than {MAX_BYTES >> 20} MB, which no plan may be",
             hint="repair part of it at a time, or check that this is the right file",
