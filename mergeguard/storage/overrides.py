@@ -24,8 +24,8 @@ _EXAMPLE = f"the first line is {HEADER}, and each line after it decides one comp
 def override_line(component: str, survivor: uuid.UUID) -> str:
     """Return the line that decides a component, with who and why left to be said."""
     written = io.StringIO()
-    csv.writer(written, lineterminator="").writerow([component, survivor, PLACEHOLDER, PLACEHOLDER])
-    return written.getvalue()
+    csv.writer(written).writerow([component, survivor, PLACEHOLDER, PLACEHOLDER])
+    return written.getvalue().removesuffix("\r\n")
 
 
 def load_overrides(path: str | Path) -> dict[str, Override]:
@@ -105,7 +105,9 @@ class _Reader:
             self._refuse(f"the survivor {values['survivor'][:80]!r} is no guid", "name the one guid that is to survive")
         for name in ("who", "why"):
             if values[name] in {"", PLACEHOLDER}:
-                self._refuse(f"{name} is missing: say who and why", "the journal keeps both; replace each ? by some words")
+                self._refuse(
+                    f"{name} is missing: say who and why", "the journal keeps both; replace each ? by some words"
+                )
         return Override(values["component"], survivor, values["who"], values["why"])
 
     def _refuse(self, what: str, hint: str) -> NoReturn:
