@@ -68,7 +68,10 @@ class DatabaseSource:
 
     def rows(self, snapshot: Snapshot) -> DatabaseRows:
         """Offer whole rows, exactly, inside a snapshot of this source; they can be read and not changed."""
-        return self.rows_of(cast("DatabaseSnapshot", snapshot))
+        rows = self.rows_of(cast("DatabaseSnapshot", snapshot))
+        with self.translated():
+            rows.refresh()
+        return rows
 
     @contextmanager
     def writing(self) -> Iterator[DatabaseWriting]:
@@ -122,10 +125,7 @@ class DatabaseSource:
         """
         if self.rows_class is None:
             raise Unsupported(f"{self.info.target}: rows of {self.product} cannot be changed exactly")
-        rows = self.rows_class(snapshot, writing=writing, known=known)
-        with self.translated(writing=writing):
-            rows.refresh()
-        return rows
+        return self.rows_class(snapshot, writing=writing, known=known)
 
     def prepare_to_write(self, connection: sa.Connection) -> None:
         """Set up a new connection whose transactions will change rows."""

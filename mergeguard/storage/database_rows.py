@@ -9,9 +9,9 @@ from __future__ import annotations
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, ClassVar
-
-import sqlalchemy as sa
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, ClassVar, cast
 
 from mergeguard.core import guids
 from mergeguard.core.repair.plan import Image, RowChange, TableShape
@@ -30,6 +30,8 @@ class KnownTables(dict[str, StoredTable]):
 
     version: object = None
     """What tells whether tables were altered since, where the database has such a thing."""
+    lock: object = None
+    """How the database knows the merge lock."""
 
 
 class DatabaseRows(ABC):
@@ -58,6 +60,7 @@ class DatabaseRows(ABC):
         merge = self.source.profile.merge
         self._texts = merge.ids == "text"
         self._deleted = Deleted(merge.deleted_values)
+        self._cursor: Any = self.connection.connection.cursor()
 
     # What a dialect says.
 
@@ -97,6 +100,13 @@ class DatabaseRows(ABC):
 
     def refresh(self) -> None:  # noqa: B027 - a hook
         """Make the transaction fit to be read, and forget tables that are known to have been altered since."""
+
+    def begin(self, *, lock: bool) -> None:
+        """Begin the work of a transaction that changes rows; ``lock`` takes the merge lock alone."""
+        self.refresh()
+        if lock:
+            self.lock_merges(exclusively=True)
+        self.lock_merge_table()
 
     @abstractmethod
     def denied(self, table: StoredTable) -> Sequence[str]:
@@ -234,26 +244,32 @@ class DatabaseRows(ABC):
         labels = (self.labels[guid].strip().lower() for guid in wanted if guid in self.labels)
         return [guid.hex for guid in wanted] + [_without_noise(label) for label in labels]
 
-    def run(self, sql: str, values: Sequence[object] = ()) -> sa.CursorResult[Any]:
-        """Send a statement of the dialect's own."""
-        return self.connection.exec_driver_sql(sql, tuple(values) or None)
+    def run(self, sql: str, values: Sequence[object] = ()) -> Any:  # noqa: ANN401 - the drivers' cursors share no type
+        """Send a statement of the dialect's own; return the driver's cursor, which is good until the next statement.
+
+        A transaction of a repair is a handful of short statements: SQLAlchemy's own results would double their cost.
+        """
+        self._cursor.execute(sql, tuple(values))
+        return self._cursor
 
     def tuples(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Fetch all that a statement of the dialect's own gives."""
-        return [tuple(row) for row in self.run(sql, values)]
+        return cast("list[tuple[Any, ...]]", self.run(sql, values).fetchall())
+
+    def scalar(self, sql: str, values: Sequence[object] = ()) -> Any:  # noqa: ANN401 - a value of any type
+        """Return the first value that a statement gives, ``None`` where it gives no row."""
+        return next((row[0] for row in self.tuples(sql, values)), None)
 
     def send(self, statements: Sequence[Condition]) -> int:
-        """Send statements of one text with many parameters; return how many rows they changed."""
-        changed, start = 0, 0
-        while start < len(statements):
-            sql = statements[start][0]
-            end = start + 1
-            while end < len(statements) and statements[end][0] == sql:
-                end += 1
-            values = [values for _, values in statements[start:end]]
-            result = self.connection.exec_driver_sql(sql, values if len(values) > 1 else values[0])
-            changed += result.rowcount
-            start = end
+        """Send statements; return how many rows they changed. Those of one text go together."""
+        changed = 0
+        for sql, some in groupby(statements, key=itemgetter(0)):
+            values = [given for _, given in some]
+            if len(values) == 1:
+                self._cursor.execute(sql, values[0])
+            else:
+                self._cursor.executemany(sql, values)
+            changed += self._cursor.rowcount
         return changed
 
     def fetch(self, table: StoredTable, sql: str, values: Sequence[object]) -> list[dict[str, str | None]]:
@@ -271,6 +287,10 @@ class DatabaseRows(ABC):
         raise Unsupported(
             f"{table.shape.table}: nothing tells its rows apart", hint="give the table a primary key or a unique key"
         )
+
+    def take_out(self, table: StoredTable, addresses: Sequence[Address]) -> dict[Address, dict[str, str | None]] | None:  # noqa: ARG002 - a hook's parameters
+        """Delete the rows at some addresses and return what they were; ``None`` where no statement does both."""
+        return None
 
     def standing(
         self, table: StoredTable, addresses: Sequence[Address], *, locking: bool

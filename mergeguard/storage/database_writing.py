@@ -74,7 +74,9 @@ class DatabaseWriting:
             connection = self.opened()
             try:
                 self.source.begin_changes(connection)
-                self.rows(connection).check_rights(tables, verbs)
+                rows = self.rows(connection)
+                rows.refresh()
+                rows.check_rights(tables, verbs)
             finally:
                 self._undo(connection)
 
@@ -97,7 +99,9 @@ class DatabaseWriting:
         """Run a step in a transaction of its own, whose end the lock of the session outlives."""
         try:
             self.source.begin_changes(connection)
-            step(self.rows(connection))
+            rows = self.rows(connection)
+            rows.refresh()
+            step(rows)
             connection.commit()
         except BaseException:
             self._undo(connection)
@@ -107,9 +111,7 @@ class DatabaseWriting:
         try:
             self.source.begin_changes(connection)
             rows = self.rows(connection)
-            if not self.holds_lock:
-                rows.lock_merges(exclusively=True)
-            rows.lock_merge_table()
+            rows.begin(lock=not self.holds_lock)
         except BaseException:
             self._undo(connection)
             raise

@@ -16,7 +16,7 @@ from mergeguard.core.repair.plan import Column, Image, TableShape
 from mergeguard.errors import Unsupported
 from mergeguard.storage import guid_spelling, merge_lock
 from mergeguard.storage.database_rows import VERBS, DatabaseRows
-from mergeguard.storage.stored_table import Condition, StoredTable
+from mergeguard.storage.stored_table import Address, Condition, StoredTable
 
 if TYPE_CHECKING:
     from mergeguard.storage.postgresql import PostgresqlSource
@@ -48,7 +48,9 @@ _KEYS = """
     ORDER BY NOT indisprimary, indnkeyatts, indexrelid
 """
 _RIGHTS = "SELECT " + ", ".join(f"has_table_privilege(CAST(%s AS oid), '{verb}')" for verb in VERBS)
-_LOCK = "SELECT {}(hashtextextended(%s, 0))"
+_LOCK = "SELECT {}({:d})"
+_LOCK_KEY = "SELECT hashtextextended(%s, 0)"
+_LOCK_TABLE = "LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE"
 _TEXTS: Mapping[str, str] = {"text": "text", "character varying": "text", "character": "character"}
 _EQUAL = frozenset({*_TEXTS, "uuid", "bytea", "boolean", "smallint", "integer", "bigint", "date"})
 """Types of which the same text is always the same value to an index."""
@@ -181,6 +183,15 @@ class PostgresqlRows(DatabaseRows):
         """Say whether a column is of the type ``bytea``."""
         return _base(table, column) == "bytea"
 
+    def take_out(self, table: StoredTable, addresses: Sequence[Address]) -> dict[Address, dict[str, str | None]]:
+        """Delete rows and let the server say what they were: it locks and reads each as it is now."""
+        found = {}
+        for some in table.batches(addresses):
+            sql, values = table.delete(table.at(some))
+            for image in self.fetch(table, f"{sql} RETURNING {', '.join(table.selected())}", values):
+                found[table.address_of(image)] = image
+        return found
+
     def single(self, table: StoredTable, image: Image) -> Condition | None:
         """Find one of the rows that equal ``image`` by its place in the table, and lock it there."""
         catalogued = cast("PostgresqlTable", table).catalogued
@@ -201,12 +212,29 @@ class PostgresqlRows(DatabaseRows):
 
     def lock_merge_table(self) -> None:
         """Lock the merge table against writers that know nothing of the merge lock; readers go on."""
-        self.run(f"LOCK TABLE {self._merges.name} IN SHARE ROW EXCLUSIVE MODE")
+        self.run(_LOCK_TABLE.format(self._merges.name))
+
+    def begin(self, *, lock: bool) -> None:
+        """Settle how values are written and take the locks, all on one way to the server and back."""
+        settings = {**SETTINGS, "lock_timeout": self.source.lock_timeout}
+        statements = [f"SET LOCAL {name} = '{value}'" for name, value in settings.items()]
+        if lock:
+            statements.append(_LOCK.format("pg_advisory_xact_lock", self.merge_key))
+        # Without parameters the text goes as it is: no % stands for anything.
+        statements.append(_LOCK_TABLE.format(self._merges.name.replace("%%", "%")))
+        self._cursor.execute("; ".join(statements))
 
     def take(self, function: str) -> None:
         """Call one of the functions of advisory locks on the merge lock."""
-        schema, name = self._merges.catalogued.full_name
-        self.run(_LOCK.format(function), [merge_lock.NAME.format(schema=schema, table=name)])
+        self.run(_LOCK.format(function, self.merge_key))
+
+    @property
+    def merge_key(self) -> int:
+        """The number of the advisory lock."""
+        if self.known.lock is None:
+            schema, name = self._merges.catalogued.full_name
+            ((self.known.lock,),) = self.tuples(_LOCK_KEY, [merge_lock.NAME.format(schema=schema, table=name)])
+        return cast("int", self.known.lock)
 
     def denied(self, table: StoredTable) -> Sequence[str]:
         """Ask the catalogue."""

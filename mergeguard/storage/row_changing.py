@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mergeguard.core.repair.plan import Image, RowChange
 from mergeguard.errors import Stale, WriteFailed
 from mergeguard.storage import row_runs
 from mergeguard.storage.row_runs import Run
-from mergeguard.storage.stored_table import Condition, StoredTable
+from mergeguard.storage.stored_table import Address, Condition, StoredTable
 
 if TYPE_CHECKING:
     from mergeguard.storage.database_rows import DatabaseRows
@@ -46,6 +46,13 @@ def _refuse_other_columns(run: Run) -> None:
 
 
 def _delete(rows: DatabaseRows, run: Run) -> None:
+    addresses = [run.table.address_of(image) for image in run.befores]
+    gone = rows.take_out(run.table, addresses) if run.table.address else None
+    if gone is not None:
+        missing = [address for address in addresses if address not in gone]
+        _compare(run, gone | (rows.standing(run.table, missing, locking=False) if missing else {}))
+        _expect(run, len(addresses), len(gone))
+        return
     places = _places(rows, run)
     _expect(run, len(places), rows.send([run.table.delete(place) for place in places]))
 
@@ -83,16 +90,24 @@ def _places(rows: DatabaseRows, run: Run) -> list[Condition]:
         _refuse_stale(table, [f"{row_runs.named(table, image)}: is gone, or not what it was" for image in missing])
         return [place for place in found if place is not None]
     addresses = [table.address_of(image) for image in befores]
-    there = rows.standing(table, addresses, locking=True)
-    words = []
-    for address, before in zip(addresses, befores, strict=True):
-        now = there.get(address)
+    _compare(run, rows.standing(table, addresses, locking=True))
+    return [table.equal(table.address, address) for address in addresses]
+
+
+def _compare(run: Run, there: Mapping[Address, Image]) -> None:
+    """Compare rows as they stand with what they must be.
+
+    Raises:
+        Stale: one of them is gone or is not what it was.
+    """
+    table, words = run.table, []
+    for before in run.befores:
+        now = there.get(table.address_of(before))
         if now is None:
             words.append(f"{row_runs.named(table, before)}: is gone")
         elif now != before:
             words.append(row_runs.difference(table, before, now))
     _refuse_stale(table, words)
-    return [table.equal(table.address, address) for address in addresses]
 
 
 def _refuse_stale(table: StoredTable, words: Sequence[str]) -> None:

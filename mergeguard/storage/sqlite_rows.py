@@ -103,7 +103,7 @@ class SqliteRows(DatabaseRows):
         elif hidden is not None:
             key = (hidden,)
             columns.insert(0, Column(hidden, "INTEGER"))
-        encoding = str(self.run("PRAGMA encoding").scalar()).lower()
+        encoding = str(self.scalar("PRAGMA encoding")).lower()
         names = {column.name: quote(column.name) for column in columns}
         qualified = ".".join(quote(part) for part in (schema, name) if part is not None)
         return SqliteTable(TableShape(table, tuple(columns), key), qualified, names, encoding)
@@ -142,11 +142,11 @@ class SqliteRows(DatabaseRows):
         """Judge by a value that the column holds; SQLite's declared types bind nobody."""
         name = table.quotes[column]
         sql = f"SELECT typeof({name}) FROM {table.name} WHERE {name} IS NOT NULL LIMIT 1"  # noqa: S608 - quoted identifiers
-        return bool(self.run(sql).scalar() == "blob")
+        return bool(self.scalar(sql) == "blob")
 
     def refresh(self) -> None:
         """Forget all tables where the schema changed."""
-        version = self.run("PRAGMA schema_version").scalar()
+        version = self.scalar("PRAGMA schema_version")
         if version != self.known.version:
             self.known.clear()
             self.known.version = version
@@ -156,7 +156,7 @@ class SqliteRows(DatabaseRows):
 
     def denied(self, table: StoredTable) -> Sequence[str]:  # noqa: ARG002 - a dialect's parameters
         """Try to begin a change of nothing: only the file and its folder have rights."""
-        version = self.run("PRAGMA user_version").scalar()
+        version = self.scalar("PRAGMA user_version")
         try:
             with self.source.translated(writing=True):
                 self.run(f"PRAGMA user_version = {version:d}")
