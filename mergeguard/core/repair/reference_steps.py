@@ -29,9 +29,7 @@ def make_steps(rewrites: Sequence[Rewrite], hashes: Hashes, *, batch: int = BATC
     for number, start in enumerate(range(0, len(rewrites), batch), 1):
         part = rewrites[start : start + batch]
         changes = [*_kept(part, cleared), *(made.change for made in part)]
-        for change in hashes(part):
-            if cleared.setdefault(_row(change), change) is change:
-                changes.append(change)
+        changes += [change for change in hashes(part) if cleared.setdefault(_row(change), change) is change]
         yield Step(
             component=f"references:{number:04d}",
             kinds=(KIND,),

@@ -74,7 +74,7 @@ class Rewrite:
     stale: Mapping[str, tuple[uuid.UUID, uuid.UUID]]
     """By column the merged-away guid and its current; at least one."""
     guids: frozenset[uuid.UUID]
-    """All guids that stand in the place's columns, before and after: whose data it is."""
+    """All guids that stand in the row, before and after: one of them is whose data it is."""
     into: RowChange | None = None
     """Of a collapsed row the one that it would have equalled: that row's own change, or a ``KEEP``."""
 
@@ -125,8 +125,8 @@ def rewrite(
     """Say what becomes of each row that holds a key of ``currents`` in a column of the place.
 
     ``rows`` are those, and all rows that hold one of the currents in a column that ``unique`` names; these are left as
-    they are. Of rows that would become equal, one that needs no change stays, else the newest, else the last in the text
-    of its cells. A row that linked a guid with itself before goes on doing so.
+    they are. Of rows that would become equal, one that needs no change stays, else the newest, else the last in the
+    text of its cells. A row that linked a guid with itself before goes on doing so.
 
     The order is the same whatever that of ``rows``: a row that stays comes before those that are collapsed into it.
     """
@@ -170,7 +170,7 @@ def _links_itself(place: Place, row: _Row) -> bool:
 
 def _gone(place: Place, row: _Row, action: Action, fate: Fate, into: RowChange | None = None) -> Rewrite:
     change = RowChange(action, place.table, row.held.image, None)
-    return Rewrite(change, fate, row.stale, _guids(place, row), into)
+    return Rewrite(change, fate, row.stale, _guids(row), into)
 
 
 def _changed(place: Place, row: _Row, spell: Spell) -> Rewrite:
@@ -178,12 +178,11 @@ def _changed(place: Place, row: _Row, spell: Spell) -> Rewrite:
     after = dict(image)
     after |= {column: spell(column, current, image[column]) for column, (_, current) in row.stale.items()}
     after |= dict.fromkeys(place.cleared)
-    return Rewrite(RowChange(Action.REPOINT, place.table, image, after), Fate.CHANGED, row.stale, _guids(place, row))
+    return Rewrite(RowChange(Action.REPOINT, place.table, image, after), Fate.CHANGED, row.stale, _guids(row))
 
 
-def _guids(place: Place, row: _Row) -> frozenset[uuid.UUID]:
-    sides = (row.held.guids, row.guids)
-    return frozenset(side[column] for side in sides for column in place.columns if column in side)
+def _guids(row: _Row) -> frozenset[uuid.UUID]:
+    return frozenset(row.held.guids.values()).union(row.guids.values())
 
 
 def _position(place: Place, row: _Row, other: _Row | None) -> tuple[str, ...]:
