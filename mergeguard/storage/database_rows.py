@@ -109,8 +109,8 @@ class DatabaseRows(ABC):
         self.lock_merge_table()
 
     @abstractmethod
-    def denied(self, table: StoredTable) -> Sequence[str]:
-        """Return what this login may not do with the rows of a table: ``INSERT``, ``UPDATE``, ``DELETE``."""
+    def denied(self, table: StoredTable, verbs: Collection[str]) -> Sequence[str]:
+        """Return which of ``verbs`` this login may not use on a table, and what else it lacks for them."""
 
     # Reading.
 
@@ -219,7 +219,7 @@ class DatabaseRows(ABC):
         for table in tables:
             stored = self.table(table)
             with self.source.translated(writing=True):
-                missing = [verb for verb in self.denied(stored) if verb in verbs]
+                missing = self.denied(stored, verbs)
             if missing:
                 lacks.append(f"{', '.join(missing)} on {table}")
         if lacks:
@@ -291,6 +291,10 @@ class DatabaseRows(ABC):
     def take_out(self, table: StoredTable, addresses: Sequence[Address]) -> dict[Address, dict[str, str | None]] | None:  # noqa: ARG002 - a hook's parameters
         """Delete the rows at some addresses and return what they were; ``None`` where no statement does both."""
         return None
+
+    def put_in(self, table: StoredTable, images: Sequence[Image]) -> int:
+        """Insert rows with their ids as they were; return how many went in."""
+        return self.send([table.insert(image) for image in images])
 
     def standing(
         self, table: StoredTable, addresses: Sequence[Address], *, locking: bool

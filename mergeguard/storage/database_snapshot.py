@@ -26,6 +26,8 @@ class DatabaseSnapshot:
         self.connection = connection
         self.isolation = isolation
         self.notes: list[str] = []
+        self.alone = False
+        """Whether nothing may be read through a second connection: it would not see what this transaction wrote."""
         self.fetch_rows = source.options.batch_rows
         """How many rows are fetched from the driver at a time."""
         self._inspector: sa.Inspector | None = None

@@ -120,6 +120,7 @@ class DatabaseWriting:
     def rows(self, connection: sa.Connection) -> DatabaseRows:
         """Return the rows of the transaction that is open on ``connection``."""
         snapshot = self.source.snapshot_class(self.source, connection, "write transaction")
+        snapshot.alone = True
         return self.source.rows_of(snapshot, writing=True, known=self.known)
 
     def _undo(self, connection: sa.Connection) -> None:

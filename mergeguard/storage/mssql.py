@@ -12,10 +12,12 @@ import sqlalchemy as sa
 from mergeguard.errors import UnknownSchema
 from mergeguard.storage import mssql_columns, mssql_doctor, mssql_odbc
 from mergeguard.storage.database import DatabaseSnapshot, DatabaseSource
+from mergeguard.storage.database_rows import DatabaseRows
 from mergeguard.storage.mssql_arrow import ArrowReader, arrow_odbc
 from mergeguard.storage.mssql_cells import Strings, unpacked
 from mergeguard.storage.mssql_columns import Statement
 from mergeguard.storage.mssql_lookup import SETTINGS, MssqlLookupWriter
+from mergeguard.storage.mssql_rows import MssqlRows
 from mergeguard.storage.source import Batch, Kind, Selection
 
 APPLICATION = "MergeGuard"
@@ -129,7 +131,7 @@ class MssqlSnapshot(DatabaseSnapshot):
     def _arrow_reader(self) -> ArrowReader | None:
         """Return the second connection, opened at the first read."""
         source = cast("MssqlSource", self.source)
-        if self._arrow is None and source.options.fast and (module := arrow_odbc()) is not None:
+        if self._arrow is None and not self.alone and source.options.fast and (module := arrow_odbc()) is not None:
             settings = [*source.settings(), f"SET TRANSACTION ISOLATION LEVEL {_level(self.isolation)}"]
             self._arrow = ArrowReader(module, source.connection_string(), settings, source.options.batch_rows)
         return self._arrow
@@ -148,6 +150,8 @@ class MssqlSource(DatabaseSource):
     product: ClassVar[str] = "SQL Server"
     snapshot_class: ClassVar[type[DatabaseSnapshot]] = MssqlSnapshot
     writer_class: ClassVar[type[MssqlLookupWriter]] = MssqlLookupWriter
+    rows_class: ClassVar[type[DatabaseRows] | None] = MssqlRows
+    locks_sessions: ClassVar[bool] = True
 
     @contextmanager
     def snapshot(self) -> Iterator[MssqlSnapshot]:
@@ -198,6 +202,23 @@ class MssqlSource(DatabaseSource):
         """Begin the transaction of a lookup write: any error rolls all of it back."""
         for setting in (*self.settings(), *SETTINGS):
             connection.exec_driver_sql(setting)
+
+    def prepare_to_write(self, connection: sa.Connection) -> None:
+        """Set the session up once: bounded waits, and any error rolls everything back."""
+        self.begin_write(connection)
+        connection.commit()  # FreeTDS begins a transaction at once, and its isolation is that of its beginning
+
+    def begin_changes(self, connection: sa.Connection) -> None:
+        """Begin a transaction that changes rows."""
+        connection.begin()
+
+    def lock_session(self, rows: DatabaseRows) -> None:
+        """Take the merge lock alone, for the session."""
+        cast("MssqlRows", rows).take("Session", exclusively=True)
+
+    def unlock_session(self, rows: DatabaseRows) -> None:
+        """Give up the merge lock of the session."""
+        cast("MssqlRows", rows).give()
 
     def describe(self, connection: sa.Connection) -> None:
         """Put the server's version and the database's name into ``info``."""

@@ -62,7 +62,7 @@ class PostgresqlSnapshot(DatabaseSnapshot):
         columns = None if found is None else travelling(selection, found)
         if found is not None and columns is not None and self._fits_blocks(found, selection):
             return self._read_packed(selection, columns, found.blocks)
-        if self.source.options.fast and not selection.where:
+        if self.source.options.fast and not selection.where and not self.alone:
             batches = self._read_arrow(selection, columns)
             if batches is not None:
                 return batches

@@ -6,7 +6,7 @@ Every type has such a text; the settings of the transaction make it one from whi
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -236,11 +236,11 @@ class PostgresqlRows(DatabaseRows):
             ((self.known.lock,),) = self.tuples(_LOCK_KEY, [merge_lock.NAME.format(schema=schema, table=name)])
         return cast("int", self.known.lock)
 
-    def denied(self, table: StoredTable) -> Sequence[str]:
+    def denied(self, table: StoredTable, verbs: Collection[str]) -> Sequence[str]:
         """Ask the catalogue."""
         oid = cast("PostgresqlTable", table).catalogued.oid
         (row,) = self.tuples(_RIGHTS, [oid] * len(VERBS))
-        return [verb for verb, may in zip(VERBS, row, strict=True) if not may]
+        return [verb for verb, may in zip(VERBS, row, strict=True) if not may and verb in verbs]
 
     @property
     def _merges(self) -> PostgresqlTable:

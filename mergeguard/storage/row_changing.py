@@ -54,7 +54,9 @@ def _delete(rows: DatabaseRows, run: Run) -> None:
         _expect(run, len(addresses), len(gone))
         return
     places = _places(rows, run)
-    _expect(run, len(places), rows.send([run.table.delete(place) for place in places]))
+    if run.table.address:
+        places = [run.table.at(some) for some in run.table.batches(addresses)]
+    _expect(run, len(addresses), rows.send([run.table.delete(place) for place in places]))
 
 
 def _update(rows: DatabaseRows, run: Run) -> None:
@@ -73,7 +75,7 @@ def _insert(rows: DatabaseRows, run: Run) -> None:
         if there:
             words = tuple(f"{row_runs.named(table, image)}: another row stands there now" for image in there.values())
             raise Stale(f"table {table.shape.table}: rows that are to be put back stand there", changed=words)
-    _expect(run, len(images), rows.send([table.insert(image) for image in images]))
+    _expect(run, len(images), rows.put_in(table, images))
     _verify(rows, table, images)
 
 

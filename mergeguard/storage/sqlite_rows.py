@@ -7,7 +7,7 @@ well-formed or holds NUL, ``b:`` the hex of a blob. The hidden row id is a colum
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from mergeguard.core.repair.plan import Column, TableShape
@@ -154,14 +154,14 @@ class SqliteRows(DatabaseRows):
     def lock_merges(self, *, exclusively: bool) -> None:
         """Do nothing: the transaction began by locking the file."""
 
-    def denied(self, table: StoredTable) -> Sequence[str]:  # noqa: ARG002 - a dialect's parameters
+    def denied(self, table: StoredTable, verbs: Collection[str]) -> Sequence[str]:  # noqa: ARG002 - a dialect's parameters
         """Try to begin a change of nothing: only the file and its folder have rights."""
         version = self.scalar("PRAGMA user_version")
         try:
             with self.source.translated(writing=True):
                 self.run(f"PRAGMA user_version = {version:d}")
         except PermissionDenied:
-            return ("INSERT", "UPDATE", "DELETE")
+            return tuple(verbs)
         return ()
 
 
