@@ -35,7 +35,7 @@ def gather(
         CannotCheck: any other reason, see ``errors``.
     """
     wanted = sorted(set(guids))
-    reader = KnownGuids(snapshot, profile, wanted)
+    reader = KnownGuids(snapshot, profile, wanted, facts.table.labels)
     live = _live(facts, wanted)
     types = _types(reader, profile, facts, wanted)
     references = _references(reader, profile, facts, wanted)

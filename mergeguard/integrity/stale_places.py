@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mergeguard.core.repair.references import Place, Unique
 from mergeguard.errors import ProfileError
 from mergeguard.storage.profile import Association, Profile, Reference
-from mergeguard.storage.unique_keys import unique_keys
+from mergeguard.storage.table_indexes import unique_keys
 
 if TYPE_CHECKING:
     from mergeguard.storage.database_rows import DatabaseRows
@@ -111,6 +111,9 @@ def untouchable(rows: DatabaseRows, profile: Profile, reference: Reference) -> s
     resources = [(part.table or "", part.guid or "") for part in (profile.live, profile.types) if part is not None]
     if any(same(reference.table, table) and same(reference.column, guid) for table, guid in resources):
         return "the row is the resource itself and no reference to it"
+    schema, table = rows.snapshot.resolve(reference.table)
+    if table not in rows.snapshot.inspector.get_table_names(schema):
+        return "it is a view: the table behind it is to be declared"
     name = rows.column(reference.table, reference.column)
     column = rows.table(reference.table).by_name[name]
     if column.generated:
