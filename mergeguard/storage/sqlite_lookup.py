@@ -62,8 +62,10 @@ class SqliteLookupWriter(LookupWriter):
         """Find or create the lookup, and make the numbers that cut records out of a blob."""
         super().prepare()
         _NUMBERS.create(self.connection)
-        size = self._size
-        self.connection.execute(_NUMBERS.insert(), [{"n": n, "place": n * size + 1} for n in range(CHUNK)])
+        first = sa.select(sa.literal(0).label("n")).cte("counted", recursive=True)
+        counted = first.union_all(sa.select(first.c.n + 1).where(first.c.n < CHUNK - 1))
+        numbers = sa.select(counted.c.n, counted.c.n * self._size + 1)
+        self.connection.execute(_NUMBERS.insert().from_select(list(_NUMBERS.c), numbers))
 
     def delete(self, olds: Guids) -> None:
         """Delete the rows of ``olds``."""
@@ -143,17 +145,26 @@ class SqliteLookupWriter(LookupWriter):
 
 
 def _by_key(olds: Guids) -> Rows:
-    """Return the row numbers in the order of the first half of the guid: near enough for a B-tree."""
+    """Return the row numbers in the order of the first bytes of the guid: near enough for a B-tree.
+
+    Their low bits give way to the row number, so that values alone are sorted: half the time of an argsort.
+    """
+    numbers = np.uint64((1 << len(olds).bit_length()) - 1)
     words: npt.NDArray[np.uint64] = np.ascontiguousarray(olds).view(">u8")[:, 0].astype(np.uint64)
-    return np.argsort(words)
+    words &= ~numbers
+    words |= np.arange(len(olds), dtype=np.uint64)
+    words.sort()
+    words &= numbers
+    return words.astype(np.intp)
 
 
 def _groups(change: LookupChange) -> Iterator[Rows]:
     """Yield row numbers of one status each, with a current and a depth or without."""
     order = _by_key(change.olds)
-    code = change.statuses.astype(np.intp) * 4 + change.has_current * 2 + (change.depths >= 0)
+    code = change.statuses.astype(np.uint16) * np.uint16(4)
+    code += change.has_current * np.uint16(2) + (change.depths >= 0)
     code = code[order]
-    for value in np.unique(code):
+    for value in np.flatnonzero(np.bincount(code)).tolist():
         yield order[code == value]
 
 
