@@ -12,22 +12,32 @@ from mergeguard.version import __version__
 
 if TYPE_CHECKING:
     from mergeguard.api import (
+        apply,
         build_lookup,
         discover,
         doctor,
         explain,
+        identify,
+        journal,
+        journal_run,
         load,
         lookup,
         make_demo,
         nightly,
+        propose_unmerge,
         resolve,
         scan,
+        undo,
+        unmerge,
         verify_lookup,
     )
     from mergeguard.core.findings import Explanation, Finding, Outcome, RowRef, ScanReport, Severity
     from mergeguard.core.graph import MergeGraph
     from mergeguard.core.lookup import Lookup
+    from mergeguard.core.repair.journal import JournalStep, Run
+    from mergeguard.core.repair.plan import TargetIdentity
     from mergeguard.errors import ExitCode, MergeGuardError
+    from mergeguard.integrity.apply import Applied, ApplyOptions
     from mergeguard.integrity.demo import DemoResult
     from mergeguard.integrity.discover import Proposal
     from mergeguard.integrity.lookup import Built, Verified
@@ -35,22 +45,31 @@ if TYPE_CHECKING:
     from mergeguard.integrity.profiles import Overrides, choose_profile
     from mergeguard.integrity.resolve import Resolved
     from mergeguard.integrity.scan import ScanOptions
+    from mergeguard.integrity.undo import Undone
+    from mergeguard.integrity.unmerge import Unmerge, Unmerged
     from mergeguard.storage.profile import Profile
     from mergeguard.storage.profile_file import builtin_profile, load_profile
     from mergeguard.storage.source import Options
 
 _HOMES = {
     "mergeguard.api": (
+        "apply",
         "build_lookup",
         "discover",
         "doctor",
         "explain",
+        "identify",
+        "journal",
+        "journal_run",
         "load",
         "lookup",
         "make_demo",
         "nightly",
+        "propose_unmerge",
         "resolve",
         "scan",
+        "undo",
+        "unmerge",
         "verify_lookup",
     ),
     "mergeguard.core.findings": ("Explanation", "Finding", "Outcome", "RowRef", "ScanReport", "Severity"),
@@ -64,6 +83,11 @@ _HOMES = {
     "mergeguard.integrity.profiles": ("Overrides", "choose_profile"),
     "mergeguard.integrity.resolve": ("Resolved",),
     "mergeguard.integrity.scan": ("ScanOptions",),
+    "mergeguard.core.repair.journal": ("JournalStep", "Run"),
+    "mergeguard.core.repair.plan": ("TargetIdentity",),
+    "mergeguard.integrity.apply": ("Applied", "ApplyOptions"),
+    "mergeguard.integrity.undo": ("Undone",),
+    "mergeguard.integrity.unmerge": ("Unmerge", "Unmerged"),
     "mergeguard.storage.profile": ("Profile",),
     "mergeguard.storage.profile_file": ("builtin_profile", "load_profile"),
     "mergeguard.storage.source": ("Options",),
@@ -71,11 +95,14 @@ _HOMES = {
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Applied",
+    "ApplyOptions",
     "Built",
     "DemoResult",
     "ExitCode",
     "Explanation",
     "Finding",
+    "JournalStep",
     "Lookup",
     "MergeGraph",
     "MergeGuardError",
@@ -88,24 +115,36 @@ __all__ = [
     "Proposal",
     "Resolved",
     "RowRef",
+    "Run",
     "ScanOptions",
     "ScanReport",
     "Severity",
+    "TargetIdentity",
+    "Undone",
+    "Unmerge",
+    "Unmerged",
     "Verified",
     "__version__",
+    "apply",
     "build_lookup",
     "builtin_profile",
     "choose_profile",
     "discover",
     "doctor",
     "explain",
+    "identify",
+    "journal",
+    "journal_run",
     "load",
     "load_profile",
     "lookup",
     "make_demo",
     "nightly",
+    "propose_unmerge",
     "resolve",
     "scan",
+    "undo",
+    "unmerge",
     "verify_lookup",
 ]
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from mergeguard.cli import (
+    apply,
     config,
     crash,
     demo,
@@ -18,14 +19,18 @@ from mergeguard.cli import (
     explain,
     help,  # noqa: A004 - the module of the help pages
     history,
+    journal,
     lookup,
     nightly,
     plan,
     process,
+    repair,
     resolve,
     scan,
     show,
     terminal,
+    undo,
+    unmerge,
 )
 from mergeguard.errors import ExitCode, MergeGuardError
 from mergeguard.version import __version__
@@ -70,6 +75,11 @@ app.command("explain", cls=help.Command)(explain.explain)
 app.command("resolve", cls=help.Command)(resolve.resolve)
 app.command("plan", cls=help.Command)(plan.plan)
 app.command("show", cls=help.Command)(show.show)
+app.command("apply", cls=help.Command)(apply.apply)
+app.command("repair", cls=help.Command)(repair.repair)
+app.command("undo", cls=help.Command)(undo.undo)
+app.command("unmerge", cls=help.Command)(unmerge.unmerge)
+app.command("journal", cls=help.Command)(journal.journal)
 app.command("discover", cls=help.Command)(discover.discover)
 app.command("doctor", cls=help.Command)(doctor.doctor)
 app.command("history", cls=help.Command)(history.history)

@@ -91,12 +91,17 @@ class Chosen:
 
 
 def with_target(
-    *, optional: bool = False, profile: bool = True, settings: Callable[..., None] | None = None
+    *,
+    optional: bool = False,
+    profile: bool = True,
+    settings: Callable[..., None] | None = None,
+    argument: Any = None,  # noqa: ANN401 - what typer.Argument gives
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command a TARGET argument and the shared flags; its first parameter gets a ``Chosen`` instead.
 
     ``settings`` declares, as ``_reading_flags`` does, more flags that are settings of the same names. With ``optional``
     the command may be called without a target and then gets ``None``; without ``profile`` it knows no profile.
+    ``argument`` describes what stands in the place of TARGET where that is no target.
     """
     shared = (_profile_flags, _reading_flags) if profile else (_reading_flags,)
 
@@ -111,20 +116,27 @@ def with_target(
             target = given.pop("target")
             command(None if target is None else choose(target, flags, own), **given)
 
-        _sign(run, optional=optional, functions=(command, *filter(None, [settings]), *shared))
+        functions = (command, *filter(None, [settings]), *shared)
+        _sign(run, argument or typer.Argument(help=TARGET_HELP, metavar="TARGET"), functions, optional=optional)
         return run
 
     return decorate
 
 
-def _sign(run: Callable[..., None], *, optional: bool, functions: Sequence[Callable[..., None]]) -> None:
+def _sign(
+    run: Callable[..., None],
+    argument: Any,  # noqa: ANN401 - what typer.Argument gives
+    functions: Sequence[Callable[..., None]],
+    *,
+    optional: bool,
+) -> None:
     """Let typer see one signature: TARGET, then the parameters of all the functions, save the command's ``chosen``."""
     parameters = [
         inspect.Parameter(
             "target",
             inspect.Parameter.KEYWORD_ONLY,
             default=None if optional else inspect.Parameter.empty,
-            annotation=Annotated[str | None if optional else str, typer.Argument(help=TARGET_HELP, metavar="TARGET")],
+            annotation=Annotated[str | None if optional else str, argument],
         )
     ]
     for function in functions:

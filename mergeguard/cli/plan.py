@@ -53,18 +53,18 @@ def plan(  # noqa: PLR0913 - one parameter a flag
     from mergeguard.integrity.planning import PlanOptions
     from mergeguard.render.plan import plan_summary
 
-    _require_free(out, chosen.target, force=force)
+    require_free(out, chosen.target, force=force)
     wanted = PlanOptions(
         accept_medium=accept_medium,
         allow_arbitrary=allow_arbitrary,
-        overrides=_overrides(override),
+        overrides=overrides_of(override),
         references=references,
-        expires_in=_duration(expires),
+        expires_in=duration(expires),
         only=tuple(component or ()),
     )
     made = _plan(chosen, wanted)
     if made.steps or made.refused:
-        api.save_plan(made, out)
+        api.save_plan(made, out, replace=force)
     coloured = terminal.colours(chosen.settings)
     terminal.write(plan_summary(made, colour=coloured, width=terminal.width()), terminal.STDOUT)
     raise typer.Exit(ExitCode.FINDINGS if made.refused and not exit_zero else ExitCode.CLEAN)
@@ -77,7 +77,12 @@ def _plan(chosen: Chosen, wanted: PlanOptions) -> Plan:
         return api.plan(chosen.target, chosen.profile, plan_options=wanted, options=chosen.options, progress=port)
 
 
-def _require_free(out: Path, target: str, *, force: bool) -> None:
+def require_free(out: Path, target: str, *, force: bool) -> None:
+    """Refuse a file for the plan that cannot be written, or is there already, before the long read.
+
+    Raises:
+        UsageError: that is the reason.
+    """
     terminal.require_places([out], target)
     if out == terminal.STDOUT:
         raise UsageError("a plan is a file that 'apply' reads", hint="name a file: --out plan.json")
@@ -85,13 +90,15 @@ def _require_free(out: Path, target: str, *, force: bool) -> None:
         raise UsageError(f"{out} exists already", hint="name another file, or overwrite it with --force")
 
 
-def _overrides(path: Path | None) -> dict[str, Override]:
+def overrides_of(path: Path | None) -> dict[str, Override]:
+    """Read what a person decided; nothing, where there is no file."""
     from mergeguard.storage.overrides import load_overrides
 
     return {} if path is None else load_overrides(path)
 
 
-def _duration(text: str) -> timedelta:
+def duration(text: str) -> timedelta:
+    """Read a duration such as ``2h``."""
     from datetime import timedelta
 
     from mergeguard.storage.setting_values import seconds

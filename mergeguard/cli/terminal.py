@@ -169,7 +169,8 @@ def progress(settings: Settings) -> Iterator[Progress]:
 
 def _reporter(task: int, update: Callable[..., None]) -> Progress:
     def report(phase: str, done: int, total: int | None) -> None:
-        rows = f": {done:,} rows" if done else ""
+        counted = f": {done:,} of {total}" if phase.endswith("steps") else f": {done:,} rows"
+        rows = counted if done else ""
         update(task, description=f"{phase}{rows}", completed=done, total=total)
 
     return report

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 
 def require_database(source: Source) -> DatabaseSource:
-    """Return an open target as the database that it must be.
+    """Return an open target as the database that it must be, brought back in order where a writer died.
 
     Raises:
         Unsupported: it is a file.
+        CannotCheck: it cannot be opened.
     """
     from mergeguard.storage.database import DatabaseSource  # noqa: PLC0415 - SQLAlchemy; a file target does without
 
@@ -31,6 +32,7 @@ def require_database(source: Source) -> DatabaseSource:
             f"{source.info.target}: only a database can be repaired, and this is a file",
             hint="load the file into a database, repair it there, and export it again",
         )
+    source.recover()
     return source
 
 

@@ -6,9 +6,12 @@ import uuid
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 
+import numpy as np
+
 from mergeguard.core import guids
 from mergeguard.core.facts import Declared, Facts
 from mergeguard.core.index import GuidIndex
+from mergeguard.core.lookup import lookup_of
 from mergeguard.core.table import MergeTable
 from mergeguard.integrity.merges_now import Pair
 
@@ -80,6 +83,12 @@ class Surroundings:
         """Return which of some olds lie on a cycle."""
         leads, _ = self._leads(olds)
         return [self.facts.old(lead) for lead in leads if lead in self.facts.on_ring]
+
+    def current(self, old: uuid.UUID) -> uuid.UUID | None:
+        """Return what an old is now; ``None`` where nobody can say: a cycle, a split, deleted, or no old at all."""
+        leads, _ = self._leads([old])
+        found = lookup_of(self.facts, np.array(leads, np.int32))
+        return next((current for _, current, _, _ in found), None)
 
     def rows_of(self, olds: Iterable[uuid.UUID]) -> list[Pair]:
         """Return all rows of some olds."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mergeguard.storage.database_writing import DatabaseWriting
     from mergeguard.storage.profile import Profile
 
-PHASE = "taking steps back"
+PHASE = "taking back steps"
 SHORTEST = 6
 """Characters of a run's id that suffice, if no other run begins with them."""
 
