@@ -33,7 +33,7 @@ JSON = st.recursive(
 )
 OBJECTS = st.dictionaries(TEXTS, JSON, max_size=3)
 HEX = st.integers(0, 2**128 - 1).map("{:032x}".format)
-DIGESTS = st.integers(0, 2**256 - 1).map("{:064x}".format)
+FINGERPRINTS = st.lists(st.integers(0, 2**256 - 1).map("mark:{:064x}".format), min_size=1, max_size=2).map(" ".join)
 CHANGES = st.builds(RowChange, st.sampled_from(Action), TEXTS, st.none() | IMAGES, st.none() | IMAGES)
 
 
@@ -61,7 +61,9 @@ STEPS = st.builds(
     several(TEXTS),
 )
 REFUSED = st.builds(Refused, TEXTS, several(TEXTS), several(st.uuids()), TEXTS, TEXTS, OBJECTS)
-TARGETS = st.builds(TargetIdentity, TEXTS, st.sampled_from(["sqlite", "postgresql", "mssql"]), TEXTS, TEXTS, DIGESTS)
+TARGETS = st.builds(
+    TargetIdentity, TEXTS, st.sampled_from(["sqlite", "postgresql", "mssql"]), TEXTS, TEXTS, FINGERPRINTS
+)
 LEFT_ALONE = st.fixed_dictionaries({"rule": TEXTS, "count": st.integers(0), "why": TEXTS})
 PLANS = st.builds(
     Plan,

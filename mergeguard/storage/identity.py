@@ -1,7 +1,7 @@
 """Tells one database from another: which one a plan was made for, and whether this is it.
 
-Read-only queries in a snapshot. What a login may not ask for is replaced by what every login may: so a database may
-have two fingerprints, and a plan fits where any of them is its own.
+Read-only queries in a snapshot. What one login may ask another may not; so a fingerprint holds every mark that was
+to be had, the best first, and two of them are compared by the best mark that both hold.
 """
 
 from __future__ import annotations
@@ -42,8 +42,13 @@ class _Known:
     database: str
     where: str
     """The server, for people; empty for a file."""
-    marks: Sequence[tuple[str, ...]]
-    """Each alone tells the database from any other; the best first."""
+    marks: Mapping[str, Sequence[str]]
+    """What tells the database from any other, by the name of the mark; the best first."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of each mark behind its name."""
+        return " ".join(f"{name}:{_hash(name, *parts)}" for name, parts in self.marks.items())
 
 
 def identify(source: Source) -> TargetIdentity:
@@ -55,8 +60,7 @@ def identify(source: Source) -> TargetIdentity:
     """
     opened, known = _look(source)
     server = f"{opened.info.server} at {known.where}" if known.where else opened.info.server
-    fingerprint = _fingerprints(opened.kind, known)[0]
-    return TargetIdentity(without_password(opened), opened.kind, server, known.database, fingerprint)
+    return TargetIdentity(without_password(opened), opened.kind, server, known.database, known.fingerprint)
 
 
 def check_identity(source: Source, identity: TargetIdentity) -> None:
@@ -66,10 +70,9 @@ def check_identity(source: Source, identity: TargetIdentity) -> None:
         PlanRefused: it is another one; both are named.
         CannotCheck: it cannot be read.
     """
-    opened, known = _look(source)
-    if opened.kind == identity.kind and identity.fingerprint in _fingerprints(opened.kind, known):
-        return
     here = identify(source)
+    if here.kind == identity.kind and _same(here.fingerprint, identity.fingerprint):
+        return
     raise PlanRefused(
         f"the plan was made for another database: for {_named(identity)}, and this is {_named(here)}",
         hint="a copy, a restored backup or a moved file is another database too; make a plan for this one",
@@ -83,10 +86,14 @@ def _look(source: Source) -> tuple[DatabaseSource, _Known]:
         return source, _DIALECTS[source.kind](snapshot)
 
 
-def _fingerprints(kind: str, known: _Known) -> list[str]:
-    return [
-        hashlib.sha256("\0".join((kind, *mark)).encode("utf-8", "surrogatepass")).hexdigest() for mark in known.marks
-    ]
+def _same(one: str, other: str) -> bool:
+    """Compare two fingerprints by the best mark that both hold."""
+    marks, others = (dict(mark.partition(":")[::2] for mark in text.split()) for text in (one, other))
+    return next((value == others[name] for name, value in marks.items() if name in others), False)
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _named(identity: TargetIdentity) -> str:
@@ -95,7 +102,7 @@ def _named(identity: TargetIdentity) -> str:
 
 def _sqlite(snapshot: DatabaseSnapshot) -> _Known:
     path = _sqlite_source(snapshot).path.resolve()
-    return _Known(path.name, "", [(str(path),)])
+    return _Known(path.name, "", {"path": [str(path)]})
 
 
 def _sqlite_source(snapshot: DatabaseSnapshot) -> SqliteSource:
@@ -106,17 +113,17 @@ def _sqlite_source(snapshot: DatabaseSnapshot) -> SqliteSource:
 
 def _postgresql(snapshot: DatabaseSnapshot) -> _Known:
     database, oid, address, port, permitted = snapshot.connection.execute(sa.text(POSTGRESQL)).one()
-    marks: list[tuple[str, ...]] = [("place", str(address), str(port), str(oid), str(database))]
+    marks = {"place": [str(address), str(port), str(oid), str(database)]}
     if permitted:
         system = snapshot.connection.execute(sa.text(POSTGRESQL_SYSTEM)).scalar_one()
-        marks = [("system", str(system), str(oid), str(database)), *marks]
+        marks = {"system": [str(system), str(oid), str(database)], **marks}
     host = snapshot.source.url.host or address
     return _Known(database, f"{host}:{port}", marks)
 
 
 def _mssql(snapshot: DatabaseSnapshot) -> _Known:
     server, database, created, broker = snapshot.connection.exec_driver_sql(MSSQL).one()
-    return _Known(database, str(server), [(str(server), database, str(created), str(broker).lower())])
+    return _Known(database, str(server), {"database": [str(server), database, str(created), str(broker).lower()]})
 
 
 _DIALECTS: Mapping[str, Callable[[DatabaseSnapshot], _Known]] = {
