@@ -52,19 +52,13 @@ def chosen(components: Sequence[Component], only: Sequence[str]) -> tuple[Compon
     return tuple(component for component in components if not only or component.id in only)
 
 
-def proved(facts: Facts, components: Sequence[Component], every: Sequence[Component]) -> Proof:
+def proved(facts: Facts, components: Sequence[Component]) -> Proof:
     """Apply the decisions in memory and return the proof that they do what they say.
 
     Raises:
-        UsageError: the chosen components cannot be repaired without others that they lead to.
-        RuntimeError: the decisions themselves are wrong: a bug, and so no plan.
+        RuntimeError: they do not: a bug, and so no plan.
     """
     proof = prove(facts, components)
-    if not proof.problems:
-        return proof
-    if len(components) < len(every) and not prove(facts, every).problems:
-        raise UsageError(
-            f"these components cannot be repaired by themselves: {proof.problems[0]}",
-            hint="name those that they lead to as well, or plan for all",
-        )
-    raise RuntimeError(f"the plan would not do what it says: {'; '.join(proof.problems[:_SHOWN])}")
+    if proof.problems:
+        raise RuntimeError(f"the plan would not do what it says: {'; '.join(proof.problems[:_SHOWN])}")
+    return proof

@@ -22,6 +22,7 @@ from mergeguard.integrity.plan_images import Images
 from mergeguard.integrity.plan_steps import Named, left_alone_of, refusal_of, step_of
 from mergeguard.integrity.reading import read_facts
 from mergeguard.integrity.scan import Now, utc_now
+from mergeguard.integrity.stale import reference_steps
 from mergeguard.storage.database_rows import DatabaseRows
 from mergeguard.storage.identity import identify
 from mergeguard.storage.profile import Profile
@@ -82,7 +83,7 @@ def make_plan(
     with source.snapshot() as snapshot:
         draft = _draft(source, snapshot, profile, options, progress)
     # A snapshot may learn how consistent its read was only when it closes, so it is asked afterwards.
-    notes = (*draft.notes, f"read with: {snapshot.isolation}", *snapshot.notes)
+    notes = (*draft.notes, f"read in one {snapshot.isolation}", *snapshot.notes)
     return Plan(
         plan_id=uuid.uuid4().hex,
         created=created,
@@ -113,18 +114,18 @@ def _draft(source: Source, snapshot: Snapshot, profile: Profile, options: PlanOp
     facts = read_facts(snapshot, profile, progress, needs=_NEEDS).facts
     progress("deciding", 0, None)
     damage = find_damage(facts)
-    known, read_from = gather(snapshot, profile, facts, damage.guids)
+    # More guids than the decision asks about: the rows of a plan tell names, too.
+    mentioned = {guid for unit in damage.units for row in unit.rows for guid in (row.ref.old, row.ref.new)}
+    known, read_from = gather(snapshot, profile, facts, mentioned.union(damage.guids))
     every = decide(facts, damage, known, read_from, options.policy)
     check_overrides(every, options.overrides)
     components = chosen(every, options.only)
-    proof = proved(facts, components, every)
+    proof = proved(facts, components)
     rows = source.rows(snapshot)
     rows.labels = facts.table.labels
     named = Named(known, facts.table.labels, read_from, _have_ids(snapshot, profile))
     steps = _retiring(rows, profile, components, named)
     if options.references and not options.only:
-        from mergeguard.integrity.stale import reference_steps  # noqa: PLC0415 - not there yet
-
         steps += reference_steps(snapshot, rows, profile, proof.after, progress)
     return _Draft(
         tables=_shapes(rows, steps),

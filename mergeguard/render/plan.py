@@ -11,7 +11,7 @@ from mergeguard.core.repair.plan import Plan, Step
 from mergeguard.errors import UsageError
 from mergeguard.render import words
 from mergeguard.render.paper import NARROWEST, Paper
-from mergeguard.render.plan_component import Part, refusal_lines, step_lines
+from mergeguard.render.plan_component import Part, refusal_lines, source_lines, step_lines
 from mergeguard.render.plan_references import change_lines, is_references, reference_lines
 from mergeguard.render.text import visible
 
@@ -39,6 +39,7 @@ def plan_text(
             reference_lines([step for step in plan.steps if is_references(step)], paper),
             _refused(plan, paper),
             _left_alone(plan, paper),
+            _sources(plan, paper),
             _foot(plan, paper),
         ]
     )
@@ -119,6 +120,14 @@ def _left_alone(plan: Plan, paper: Paper) -> list[str]:
         for line in paper.prose(f"{found['count']:,} x {visible(found['rule'])}: {visible(found['why'])}", "  ")
     ]
     return [paper.paint("Left alone", "bold"), *lines] if lines else []
+
+
+def _sources(plan: Plan, paper: Paper) -> list[str]:
+    for part in (*plan.steps, *plan.refused):
+        read = part.evidence.get("read_from")
+        if read is not None:  # the same for all components
+            return [paper.paint("Where the evidence was read", "bold"), *source_lines(read, paper, "  ")]
+    return []
 
 
 def _foot(plan: Plan, paper: Paper) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -16,6 +17,9 @@ from mergeguard.render.text import visible
 Json: TypeAlias = Mapping[str, Any]
 MAX_ROWS = 12
 """Rows of one component that are printed, and candidates likewise; all of them where one component is asked for."""
+_PLACES = 2
+_NAMED = 3
+_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TINTS = {
     Confidence.CERTAIN: "green",
     Confidence.STRONG: "green",
@@ -48,6 +52,17 @@ class Part:
         if called is None:
             return visible(guid)
         return f"{visible(called, 80)} ({guid})" if self.full else visible(called, 80)
+
+    def told(self, text: object) -> str:
+        """Return a sentence of the plan, the guids in it by their names."""
+        return _GUID.sub(lambda found: self.name(found[0]), visible(text))
+
+    def places(self, text: object) -> str:
+        """Return where something was read, columns that are named twice once; only the first two unless in full."""
+        columns = list(dict.fromkeys(visible(text).split(", ")))
+        room = len(columns) if self.full else _PLACES
+        more = len(columns) - room
+        return ", ".join(columns[:room]) + (f" and {words.counted(more, 'more column')}" if more > 0 else "")
 
     @property
     def rows(self) -> list[Json]:
@@ -85,7 +100,7 @@ def step_lines(number: int, part: Part, step: Step, paper: Paper) -> list[str]:
     survivor = "nothing survives it" if step.survivor is None else f"{part.name(step.survivor)} survives"
     head, *more = paper.item(mark, f"{step.component}  {_kinds(step.kinds)}: {survivor} ({step.confidence.value})")
     lines = [paper.paint(head, "bold", _TINTS[step.confidence]), *more]
-    lines += paper.prose(f"why: {visible(step.why)}", indent)
+    lines += paper.prose(f"why: {part.told(step.why)}", indent)
     lines += _rows(part, paper, indent)
     unread = len(step.guard) - len(part.rows)
     if unread > 0 and part.rows:
@@ -94,17 +109,19 @@ def step_lines(number: int, part: Part, step: Step, paper: Paper) -> list[str]:
         )
     lines += _evidence(part, paper, indent)
     for note in step.notes:
-        lines += paper.prose(f"note: {visible(note)}", indent)
+        lines += paper.prose(f"note: {part.told(note)}", indent)
     return lines
 
 
 def refusal_lines(number: int, part: Part, refused: Refused, paper: Paper) -> list[str]:
     """Print why nothing is done about a component, and how a person decides it."""
     mark, indent = f"{number:>3}. ", "     "
-    members = words.counted(len(refused.members), "guid")
+    members = ", ".join(part.name(guid) for guid in refused.members[:_NAMED])
+    left = len(refused.members) - _NAMED
+    members += f" and {words.counted(left, 'more guid')}" if left > 0 else ""
     head, *more = paper.item(mark, f"{refused.component}  {_kinds(refused.kinds)} of {members}: refused")
     lines = [paper.paint(head, "bold", "yellow"), *more]
-    lines += paper.prose(f"why: {visible(refused.reason)}", indent)
+    lines += paper.prose(f"why: {part.told(refused.reason)}", indent)
     lines += _rows(part, paper, indent)
     lines += _evidence(part, paper, indent)
     lines.append(f"{indent}to decide it, check the survivor and put this line into a file for --override:")
@@ -161,20 +178,23 @@ def _evidence(part: Part, paper: Paper, indent: str) -> list[str]:
     if left:
         lines.append(f"{indent}  ... and {words.counted(left, 'more candidate')}")
     for vote in part.votes:
-        said = f"{vote['evidence']} {vote['kind']} ({vote['strength']}): {part.name(vote['survivor'])}, {vote['why']}"
-        lines += paper.prose(f"{visible(said)}; from {visible(vote['read_from'])}", indent + "  ")
-    lines += paper.prose(_sources(part), indent + "  ")
+        kind = f"{visible(vote['evidence'])} {visible(vote['kind'])} ({visible(vote['strength'])})"
+        said = f"{kind}: {part.name(vote['survivor'])}, {part.told(vote['why'])}"
+        lines += paper.prose(f"{said}; from {part.places(vote['read_from'])}", indent + "  ")
+    if part.full:
+        lines += [f"{indent}read from:", *source_lines(part.read_from, paper, indent + "  ")]
     return lines
 
 
-def _sources(part: Part) -> str:
-    read = part.read_from
+def source_lines(read: Json, paper: Paper, indent: str) -> list[str]:
+    """Print where each kind of evidence was read, one a line."""
     places = [f"{name}: {visible(read[key])}" for key, name in _SOURCES.items() if read.get(key)]
     columns = read.get("references") or []
     if columns:
-        listed = ", ".join(map(visible, columns)) if part.full else words.counted(len(columns), "column")
-        places.append(f"references: {listed}")
-    return f"read from {'; '.join(places)}" if places else "nothing is declared that evidence could be read from"
+        places.append(f"references: {', '.join(map(visible, columns))}")
+    if not places:
+        return paper.prose("nothing is declared that evidence could be read from", indent)
+    return [line for place in places for line in paper.prose(place, indent)]
 
 
 def _table(part: Part, candidates: Sequence[Json]) -> str:
