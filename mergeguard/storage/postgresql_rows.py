@@ -51,7 +51,7 @@ _RIGHTS = "SELECT " + ", ".join(f"has_table_privilege(CAST(%s AS oid), '{verb}')
 _LOCK = "SELECT {}({:d})"
 _LOCK_KEY = "SELECT hashtextextended(%s, 0)"
 _LOCK_TABLE = "LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE"
-_TEXTS: Mapping[str, str] = {"text": "text", "character varying": "text", "character": "character"}
+_TEXTS: Mapping[str, str] = {"text": "text", "character varying": "text", "character": "bpchar"}
 _EQUAL = frozenset({*_TEXTS, "uuid", "bytea", "boolean", "smallint", "integer", "bigint", "date"})
 """Types of which the same text is always the same value to an index."""
 _TABLES = "rp"

@@ -53,7 +53,8 @@ class SqliteTable(StoredTable):
             return "?", None
         kind, text = cell[:2], cell[2:]
         if kind == "x:":
-            return "CAST(? AS TEXT)", bytes.fromhex(text)
+            # A function's result is in the encoding of the file, a bare parameter would be taken for UTF-8.
+            return "CAST(substr(?, 1) AS TEXT)", bytes.fromhex(text)
         return "?", _value(kind, text)
 
     def spoken(self, cell: str | None) -> str:
