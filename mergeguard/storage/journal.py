@@ -86,8 +86,7 @@ class Journal:
             with self._writing() as connection:
                 found = self._one(connection, run.run_id)
                 if found is None:
-                    values = journal_rows.run_values(run)
-                    connection.execute(self.tables.runs.insert().values(started=self._clock, **values))
+                    connection.execute(self._insert_run(run))
                     found = self._one(connection, run.run_id)
         except WriteFailed:
             found = self.run(run.run_id)  # another session may have been quicker
@@ -99,9 +98,8 @@ class Journal:
 
     def finish(self, run_id: str) -> None:
         """Write down that a run came to its end."""
-        runs = self.tables.runs
         with self._writing() as connection:
-            connection.execute(runs.update().where(runs.c.run_id == run_id).values(finished=self._clock))
+            connection.execute(self._finish_run(run_id))
 
     def runs(self) -> list[Run]:
         """Return all runs, newest first; none where there is no journal."""
@@ -184,6 +182,13 @@ class Journal:
 
     def _one(self, connection: sa.Connection, run_id: str) -> Run | None:
         return next(iter(journal_reading.runs(connection, self.tables, run_id)), None)
+
+    def _insert_run(self, run: Run) -> sa.Insert:
+        return self.tables.runs.insert().values(started=self._clock, **journal_rows.run_values(run))
+
+    def _finish_run(self, run_id: str) -> sa.Update:
+        runs = self.tables.runs
+        return runs.update().where(runs.c.run_id == run_id).values(finished=self._clock)
 
     # Connections.
 

@@ -127,8 +127,9 @@ def _check(snapshot: DatabaseSnapshot, name: str, table: sa.Table) -> None:
 
 
 def _plain(kind: str) -> str:
-    """Return a type without the collation that the database added."""
-    return kind.casefold().partition(" collate ")[0]
+    """Return a type without what introspection adds or leaves out: a collation, the fraction of SQL Server's times."""
+    plain = kind.casefold().partition(" collate ")[0]
+    return "datetime2" if plain.startswith("datetime2") else plain
 
 
 def _refuse(what: str) -> None:
