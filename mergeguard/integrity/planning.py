@@ -22,7 +22,7 @@ from mergeguard.integrity.plan_images import Images
 from mergeguard.integrity.plan_steps import Named, left_alone_of, refusal_of, step_of
 from mergeguard.integrity.reading import read_facts
 from mergeguard.integrity.scan import Now, utc_now
-from mergeguard.integrity.stale import reference_steps
+from mergeguard.integrity.stale import stale_references
 from mergeguard.storage.database_rows import DatabaseRows
 from mergeguard.storage.identity import identify
 from mergeguard.storage.profile import Profile
@@ -125,14 +125,17 @@ def _draft(source: Source, snapshot: Snapshot, profile: Profile, options: PlanOp
     rows.labels = facts.table.labels
     named = Named(known, facts.table.labels, read_from, _have_ids(snapshot, profile))
     steps = _retiring(rows, profile, components, named)
+    notes = _notes(every, components)
     if options.references and not options.only:
-        steps += reference_steps(snapshot, rows, profile, proof.after, progress)
+        stale = stale_references(snapshot, rows, profile, proof.after, progress)
+        steps += stale.steps
+        notes += stale.notes
     return _Draft(
         tables=_shapes(rows, steps),
         steps=tuple(steps),
         refused=tuple(refusal_of(component, named) for component in components if component.refused is not None),
         left_alone=tuple(left_alone_of(found) for found in left_alone(facts)),
-        notes=_notes(every, components),
+        notes=notes,
     )
 
 

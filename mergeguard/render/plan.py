@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from mergeguard.core.repair.evidence import Confidence
-from mergeguard.core.repair.plan import Plan, Step
+from mergeguard.core.repair.plan import Plan, Refused, Step
 from mergeguard.errors import UsageError
 from mergeguard.render import words
 from mergeguard.render.paper import NARROWEST, Paper
@@ -123,7 +123,8 @@ def _left_alone(plan: Plan, paper: Paper) -> list[str]:
 
 
 def _sources(plan: Plan, paper: Paper) -> list[str]:
-    for part in (*plan.steps, *plan.refused):
+    parts: list[Step | Refused] = [*plan.steps, *plan.refused]
+    for part in parts:
         read = part.evidence.get("read_from")
         if read is not None:  # the same for all components
             return [paper.paint("Where the evidence was read", "bold"), *source_lines(read, paper, "  ")]
