@@ -48,6 +48,7 @@ class Journal:
         self.source = source
         self.tables = JournalTables(profile.journal)
         self._clock: sa.ColumnClause[Any] = sa.literal_column(CLOCKS[source.kind])
+        self._insert_step = self.tables.steps.insert().values(happened=self._clock)
 
     # The tables.
 
@@ -117,7 +118,7 @@ class Journal:
         """Write a step down in the transaction of its changes: two statements, whatever it changed."""
         values, changes = journal_rows.step_values(step)
         with self.source.translated(writing=True):
-            rows.connection.execute(self.tables.steps.insert().values(happened=self._clock, **values))
+            rows.connection.execute(self._insert_step, values)
             if changes:
                 rows.connection.execute(self.tables.changes.insert(), changes)
 

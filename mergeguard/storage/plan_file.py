@@ -75,10 +75,16 @@ def save_plan(plan: Plan, path: str | Path, *, replace: bool = False) -> None:
         replace: whether a file that is there already may go.
 
     Raises:
-        UsageError: the file is there already, or cannot be made there.
+        UsageError: the file is there already, or cannot be made there, or the plan is larger than any may be.
         WriteFailed: any other failure; there is no new file.
     """
-    write_new(Path(path), dumps_plan(plan).encode(), "plan file", replace=replace)
+    content = dumps_plan(plan).encode()
+    if len(content) > MAX_BYTES:
+        raise UsageError(
+            f"the plan would be larger than {MAX_BYTES >> 20} MB, which no plan may be",
+            hint="plan for a part at a time",
+        )
+    write_new(Path(path), content, "plan file", replace=replace)
 
 
 def load_plan(path: str | Path, *, now: dt.datetime | None) -> Plan:

@@ -382,6 +382,16 @@ def test_a_file_too_large_is_refused_before_it_is_read(tmp_path: Path) -> None:
         load_plan(file, now=MADE)
 
 
+def test_a_plan_that_nobody_could_read_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan_file, "MAX_BYTES", len(TEXT.encode()) - 1)
+    with pytest.raises(UsageError, match="would be larger"):
+        save_plan(PLAN, tmp_path / "night.json")
+    assert not [*tmp_path.iterdir()]
+    monkeypatch.setattr(plan_file, "MAX_BYTES", len(TEXT.encode()))
+    save_plan(PLAN, tmp_path / "night.json")
+    assert load_plan(tmp_path / "night.json", now=MADE) == PLAN
+
+
 def test_a_byte_order_mark_does_no_harm_and_another_encoding_is_named(tmp_path: Path) -> None:
     file = tmp_path / "night.json"
     file.write_bytes(b"\xef\xbb\xbf" + TEXT.encode())

@@ -57,12 +57,13 @@ class Recorder:
         self.connection = self
         self.asked: list[Any] = []
 
-    def execute(self, statement: Any, *_parameters: Any, **_options: Any) -> Answer:
-        self.asked.append(statement)
+    def execute(self, statement: Any, parameters: Any = (), **_options: Any) -> Answer:
+        rows = parameters if isinstance(parameters, list) else [parameters]
+        self.asked.append((statement, [*rows[0]]))
         return Answer()
 
     def scalars(self, statement: Any) -> Answer:
-        self.asked.append(statement)
+        self.asked.append((statement, []))
         return Answer([1, 2])
 
 
@@ -74,7 +75,7 @@ def all_statements() -> list[str]:
         made.record(store, STEP)
         made.mark_undone(store, RUN_ID, [1, 2], "cd" * 16)
         run = Run(RUN_ID, "apply", "x", "1", dt.datetime(2024, 1, 1, tzinfo=dt.UTC))
-        recorder.asked += [made._insert_run(run), made._finish_run(RUN_ID)]
+        recorder.asked += [(made._insert_run(run), []), (made._finish_run(RUN_ID), [])]
     connection: Any = recorder
     journal_reading.runs(connection, tables)
     journal_reading.runs(connection, tables, RUN_ID)
@@ -83,7 +84,8 @@ def all_statements() -> list[str]:
     list(journal_reading.steps(connection, tables, RUN_ID, (1, 2)))
     dialect = dialects.dialect(paramstyle="qmark")
     compiled = [
-        str(one.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})) for one in recorder.asked
+        str(one.compile(dialect=dialect, column_keys=keys or None, compile_kwargs={"render_postcompile": True}))
+        for one, keys in recorder.asked
     ]
     sent = [journal.BEGIN, mssql_lookup.TAKE_TURN, identity.MSSQL, who.LOGIN["mssql"]]
     return [*tables.statements(dialect), *compiled, *sent]
@@ -134,7 +136,7 @@ def test_the_tables_are_made_by_one_session_at_a_time(server: Any) -> None:
 
 
 class Standing:
-    """Introspection of a journal that stands, as SQLAlchemy tells it: with collations, without the fractions of times."""
+    """Introspection of a journal that stands, as SQLAlchemy tells it: with collations, without fractions."""
 
     default_schema_name = "dbo"
     collation = "SQL_Latin1_General_CP1_CI_AS"
@@ -143,7 +145,7 @@ class Standing:
     def __init__(self) -> None:
         self.tables = {str(table.name): table for table in JournalTables(Names()).all.values()}
 
-    def get_table_names(self, schema: str | None = None) -> list[str]:
+    def get_table_names(self, **_schema: object) -> list[str]:
         return [*self.tables]
 
     def get_view_names(self, **_schema: object) -> list[str]:
