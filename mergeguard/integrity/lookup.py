@@ -60,18 +60,25 @@ def read_lookup(source: Source, profile: Profile, *, progress: Progress = silent
 def build_lookup(source: Source, profile: Profile, *, progress: Progress = silent) -> Built:
     """Write the lookup of an open database in one transaction, on a rebuild only the rows that changed.
 
+    The merge lock is held alone from before the read until all is written: no build, repair or merge gets between.
+
     Raises:
         Unsupported: the target is a file.
         CannotCheck: the target could not be read.
+        Locked: a repair, a merge or another build holds the merge lock for longer than the lock timeout.
         WriteFailed: it could not be written; nothing was changed.
     """
-    with source.snapshot() as snapshot:
-        facts = read_facts(snapshot, profile, progress, needs={Need.LOOKUP}).facts
-    progress("working out the lookup", 0, None)
-    stored = facts.declared.stored
-    change = _change(facts, stored)
-    if change.full or len(change.olds) or len(change.deletes):
-        source.write_lookup(profile.lookup, change, progress)
+    source.recover()
+    with source.building(profile.lookup) as building:
+        with building.reading() as snapshot:
+            facts = read_facts(snapshot, profile, progress, needs={Need.LOOKUP}).facts
+        progress("working out the lookup", 0, None)
+        stored = facts.declared.stored
+        change = _change(facts, stored)
+        if change.writes and not change.full and building.is_spelled_otherwise():
+            change = _change(facts, None)
+        if change.writes:
+            building.write(change, progress)
     counts = np.bincount(facts.closure.status[facts.leads], minlength=len(STATUS_TEXTS)).tolist()
     return Built(
         rows=len(facts.leads),

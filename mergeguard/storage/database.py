@@ -19,6 +19,7 @@ from mergeguard.storage.database_lookup import LookupWriter, write_lookup
 from mergeguard.storage.database_rows import DatabaseRows, KnownTables
 from mergeguard.storage.database_snapshot import DatabaseSnapshot, nearest
 from mergeguard.storage.database_writing import DatabaseWriting
+from mergeguard.storage.lookup_building import LookupBuilding, building
 from mergeguard.storage.profile import Lookup, Profile
 from mergeguard.storage.source import LookupChange, Options, Progress, Snapshot, TargetInfo, silent
 
@@ -63,8 +64,12 @@ class DatabaseSource:
                 connection.close()
 
     def write_lookup(self, lookup: Lookup, change: LookupChange, progress: Progress = silent) -> None:
-        """Create the lookup table if need be and write it, in one transaction; see ``source.Source``."""
+        """Create the lookup table if need be and write it, in one transaction, whatever it was worked out from."""
         write_lookup(self, lookup, change, progress)
+
+    def building(self, lookup: Lookup) -> AbstractContextManager[LookupBuilding]:
+        """Hold the merge lock alone while a lookup is worked out and written; see ``source.Source``."""
+        return building(self, lookup)
 
     def rows(self, snapshot: Snapshot) -> DatabaseRows:
         """Offer whole rows, exactly, inside a snapshot of this source; they can be read and not changed."""
@@ -110,6 +115,9 @@ class DatabaseSource:
     def translated(self, *, writing: bool = False) -> AbstractContextManager[None]:
         """Return a context that turns driver errors into MergeGuard's own, without a password in them."""
         return failures.translated(self.info.target, secrets=self._secrets, writing=writing)
+
+    def recover(self) -> None:
+        """Bring back in order what a writer that died left behind; for commands that write, before they look."""
 
     def connect_to_write(self) -> sa.Connection:
         """Open a connection that may write."""

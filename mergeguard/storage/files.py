@@ -16,21 +16,12 @@ from mergeguard.core import guids
 from mergeguard.errors import UnknownSchema, Unsupported, UsageError
 from mergeguard.storage import failures, file_rows
 from mergeguard.storage.profile import Lookup, Profile
-from mergeguard.storage.source import (
-    Batch,
-    Kind,
-    LookupChange,
-    Options,
-    Progress,
-    Selection,
-    Snapshot,
-    TargetInfo,
-    silent,
-)
+from mergeguard.storage.source import Batch, Kind, Options, Progress, Selection, Snapshot, TargetInfo, silent
 
 if TYPE_CHECKING:
     from mergeguard.storage.database_rows import DatabaseRows
     from mergeguard.storage.database_writing import DatabaseWriting
+    from mergeguard.storage.lookup_building import LookupBuilding
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 SUFFIXES = (*TEXT_SUFFIXES, ".parquet")
@@ -167,7 +158,10 @@ class FileSource:
         opened.columns(self._path.name)
         yield opened
 
-    def write_lookup(self, lookup: Lookup, change: LookupChange, progress: Progress = silent) -> None:  # noqa: ARG002 - the contract's parameters
+    def recover(self) -> None:
+        """Do nothing: a file is only ever read."""
+
+    def building(self, lookup: Lookup) -> AbstractContextManager[LookupBuilding]:  # noqa: ARG002 - the contract's parameter
         """Refuse: a file is only ever read.
 
         Raises:

@@ -22,6 +22,7 @@ from mergeguard.storage.profile import Lookup
 if TYPE_CHECKING:
     from mergeguard.storage.database_rows import DatabaseRows
     from mergeguard.storage.database_writing import DatabaseWriting
+    from mergeguard.storage.lookup_building import LookupBuilding
 
 BATCH_ROWS = 65_536
 Progress: TypeAlias = Callable[[str, int, int | None], None]
@@ -144,6 +145,11 @@ class LookupChange:
     full: bool
     """True where the table is written whole (it was missing or empty); then ``deletes`` is empty."""
 
+    @property
+    def writes(self) -> bool:
+        """Whether there is anything to write."""
+        return self.full or len(self.olds) > 0 or len(self.deletes) > 0
+
 
 class Source(Protocol):
     """A target that can be read, and for a database also written by the commands that say so."""
@@ -154,8 +160,12 @@ class Source(Protocol):
         """Open a consistent, read-only view; nothing is written, not even side files where avoidable."""
         ...
 
-    def write_lookup(self, lookup: Lookup, change: LookupChange, progress: Progress = silent) -> None:
-        """Create the lookup table if need be and write it, in one transaction: never half.
+    def recover(self) -> None:
+        """Bring back in order what a writer that died left behind; for commands that write, before they look."""
+        ...
+
+    def building(self, lookup: Lookup) -> AbstractContextManager[LookupBuilding]:
+        """Hold the merge lock alone while a lookup is read, worked out and written, in one transaction: never half.
 
         Raises ``Unsupported`` for files, ``PermissionDenied``, ``Locked`` or ``WriteFailed`` otherwise.
         """

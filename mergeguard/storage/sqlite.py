@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -216,7 +216,7 @@ class SqliteSource(DatabaseSource):
         opening.verify()
 
     def write_lookup(self, lookup: Lookup, change: LookupChange, progress: Progress = silent) -> None:
-        """Create the lookup table if need be and write it, in one transaction; see ``source.Source``.
+        """Create the lookup table if need be and write it, in one transaction, whatever it was worked out from.
 
         Raises:
             RuntimeError: a snapshot is open; its shared lock would keep the write waiting for ever.
@@ -263,6 +263,14 @@ class SqliteSource(DatabaseSource):
     def make_engine(self) -> sa.Engine:
         """Make the engine that reads."""
         return self._engine_for(lambda: self._connect(self.opening.uri if self.opening else self._uri("ro")))
+
+    def recover(self) -> None:
+        """Let SQLite roll back the unfinished write of a program that died, as the next writer would."""
+        self._rest()
+        if not sqlite_file.left_behind(self.path):
+            return
+        with self.translated(), closing(self._connect(self._uri("rw"))) as connection:
+            connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
 
     def connect_to_write(self) -> sa.Connection:
         """Open the file for writing; it is never created."""

@@ -100,6 +100,11 @@ def look(path: Path) -> Opening:
     return Opening(path, wal, wal and not _has_content(path, "-wal"), mark, _beside(path))
 
 
+def left_behind(path: Path) -> bool:
+    """Say whether something stands beside a file that a writer may have left unfinished; nothing is opened."""
+    return path.is_file() and any(_has_content(path, suffix) for suffix in ("-journal", "-wal"))
+
+
 def _settle(changed: float) -> None:
     """Let the clock of the file system move on, so that a change from now on has another time."""
     if 0 <= time.time() - changed < _TICK:
