@@ -123,6 +123,7 @@ class _Applying:
         self._done: list[StepDone] = []
         self._changes: Counter[str] = Counter()
         self._skipped = len(self._there)
+        shop.around.know(member for step in plan.steps for member in step.members)
 
     def changes(self) -> Iterator[RowChange]:
         """Yield all changes that are still to be made."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mergeguard.core.drift import compare
 from mergeguard.core.facts import Facts
+from mergeguard.core.repair.check import check_rows
 from mergeguard.core.repair.plan import Step
 from mergeguard.core.rule import Need
 from mergeguard.errors import ApplyFailed
-from mergeguard.integrity.component_apply import problems_of, touches_merges
+from mergeguard.integrity.component_apply import touches_merges
 from mergeguard.integrity.lookup import build_lookup
 from mergeguard.integrity.reading import read_facts
 from mergeguard.integrity.surroundings import Surroundings
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _SHOWN = 5
 
 
-def verify_run(source: DatabaseSource, profile: Profile, steps: Iterable[Step], progress: Progress) -> int:
+def verify_run(source: DatabaseSource, profile: Profile, steps: Sequence[Step], progress: Progress) -> int:
     """Read everything once more, hold the decided components against the rules, and mend what drifted in the lookup.
 
     Returns:
@@ -37,11 +38,12 @@ def verify_run(source: DatabaseSource, profile: Profile, steps: Iterable[Step], 
         facts = read_facts(snapshot, profile, progress, needs={Need.LOOKUP}).facts
     progress("checking what was done", 0, None)
     around = Surroundings(facts)
+    around.know(member for step in steps for member in step.members)
     problems = [
         f"component {step.component}: {problem}"
         for step in steps
         if touches_merges(step.changes, profile)
-        for problem in problems_of(step, around)
+        for problem in _problems(step, around)
     ]
     if problems:
         raise ApplyFailed(
@@ -49,6 +51,11 @@ def verify_run(source: DatabaseSource, profile: Profile, steps: Iterable[Step], 
             hint="somebody merged meanwhile; 'mergeguard scan' shows what is there, 'mergeguard plan' what to do",
         )
     return _mend(source, profile, facts, progress)
+
+
+def _problems(step: Step, around: Surroundings) -> tuple[str, ...]:
+    problems = check_rows(around.rows_of(step.members), step.members, survivor=step.survivor)
+    return problems or tuple(f"{old} leads in a circle" for old in around.on_circle(step.members))
 
 
 def mend_lookup(source: DatabaseSource, profile: Profile, progress: Progress) -> int:

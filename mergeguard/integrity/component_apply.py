@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mergeguard.core.facts import Facts
-from mergeguard.core.lookup import lookup_of
-from mergeguard.core.repair.check import check_rows
 from mergeguard.core.repair.journal import JournalStep
 from mergeguard.core.repair.plan import Action, RowChange, Step
 from mergeguard.errors import ApplyFailed, Stale
 from mergeguard.integrity.merges_now import MergesNow
+from mergeguard.integrity.part import Part
 from mergeguard.integrity.rows_differ import cut, differences, same
-from mergeguard.integrity.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from mergeguard.integrity.workshop import Workshop
     from mergeguard.storage.database_writing import DatabaseWriting
+    from mergeguard.storage.lookup_part import LookupPartWriter
     from mergeguard.storage.profile import Profile
 
 _SHOWN = 5
@@ -80,12 +78,12 @@ def touches_merges(changes: Sequence[RowChange], profile: Profile) -> bool:
     return any(change.table == profile.merge.table for change in changes)
 
 
-def rebuild_part(shop: Workshop, merges: MergesNow, members: Iterable[uuid.UUID]) -> int:
+def rebuild_part(shop: Workshop, merges: MergesNow, members: Collection[uuid.UUID]) -> int:
     """Bring the stored lookup after a change of some olds' rows; return how many of its rows were written."""
     if shop.lookup is None:
         return 0
     behind = shop.around.behind(members)
-    return shop.lookup.rebuild(merges.rows, behind, _facts(shop, merges, behind))
+    return _write(shop.lookup, merges, behind, Part.read(merges, shop.around, behind))
 
 
 def _settle(shop: Workshop, merges: MergesNow, step: Step) -> int:
@@ -95,30 +93,22 @@ def _settle(shop: Workshop, merges: MergesNow, step: Step) -> int:
         ApplyFailed: the rows are not as they should be now.
     """
     behind = list(step.members) if shop.lookup is None else shop.around.behind(step.members)
-    facts = _facts(shop, merges, behind)
-    problems = problems_of(step, Surroundings(facts))
-    if not same(merges.of(step.members), step.guard_after):
+    part = Part.read(merges, shop.around, behind)
+    problems = part.problems(step.members, step.survivor)
+    if not same(part.images(step.members), step.guard_after):
         problems = ("its rows are not what the step leaves (is there a trigger on the merge table?)", *problems)
     if problems:
         raise ApplyFailed(
             f"component {step.component} was rolled back: {'; '.join(problems[:_SHOWN])}",
             hint="make a new plan: 'mergeguard plan' looks at the rows as they are now",
         )
-    return 0 if shop.lookup is None else shop.lookup.rebuild(merges.rows, behind, facts)
+    return 0 if shop.lookup is None else _write(shop.lookup, merges, behind, part)
 
 
-def problems_of(step: Step, around: Surroundings) -> tuple[str, ...]:
-    """Say what is wrong with the rows of a step's members once it is applied; nothing, if all is right.
-
-    ``around`` holds all rows on all walks from them: what they lead to may have been merged back into them.
-    """
-    problems = check_rows(around.rows_of(step.members), step.members, survivor=step.survivor)
-    return problems or tuple(f"{old} leads in a circle" for old in around.on_circle(step.members))
-
-
-def _facts(shop: Workshop, merges: MergesNow, olds: Collection[uuid.UUID]) -> Facts:
-    """Read all rows on all walks from some olds, as they stand in the transaction."""
-    return shop.around.facts_of(merges.reachable(olds, shop.around.ahead(olds)))
+def _write(lookup: LookupPartWriter, merges: MergesNow, olds: Collection[uuid.UUID], part: Part) -> int:
+    answers = part.answers(olds)
+    lookup.replace(merges.rows, olds, answers)
+    return len(answers)
 
 
 def _require_unchanged(shop: Workshop, merges: MergesNow, step: Step) -> None:
@@ -142,11 +132,11 @@ def _require_current(shop: Workshop, merges: MergesNow, step: Step) -> None:
     moved = _moved(merges, step)
     if not moved:
         return
-    currents = {old: current for old, current, _, _ in lookup_of(_facts(shop, merges, moved))}
+    part = Part.read(merges, shop.around, moved)
     wrong = [
-        f"{old} leads to {currents.get(old) or 'no one guid'} now, and the plan writes {new}"
+        f"{old} leads to {part.current(old) or 'no one guid'} now, and the plan writes {new}"
         for old, new in moved.items()
-        if currents.get(old) != new
+        if part.current(old) != new
     ]
     if wrong:
         raise Stale(f"{step.component} is not as the plan saw it: {wrong[0]}", changed=cut(wrong))

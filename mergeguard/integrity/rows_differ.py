@@ -53,13 +53,12 @@ def by_old(merges: MergesNow, images: Iterable[Image]) -> Mapping[uuid.UUID | No
     """Sort rows of the merge table by their old."""
     found: dict[uuid.UUID | None, list[Image]] = {}
     for image in images:
-        found.setdefault(merges.old(image), []).append(image)
+        found.setdefault(merges.read(image).old, []).append(image)
     return found
 
 
 def _row(merges: MergesNow, image: Image) -> str:
     """Name a row by all that a person needs to find it."""
-    pair = merges.pair(image)
-    table = merges.rows.table(merges.merge.table)
+    row, table = merges.read(image), merges.rows.table(merges.table)
     cells = ", ".join(f"{name} {table.spoken(cell)}" for name, cell in image.items())
-    return f"{merges.merge.table}, {pair[0]} -> {pair[1]} ({cells})" if pair else f"{merges.merge.table} ({cells})"
+    return f"{merges.table}, {row.old} -> {row.new} ({cells})" if row.new else f"{merges.table} ({cells})"

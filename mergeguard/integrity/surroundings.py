@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -27,73 +27,73 @@ class Surroundings:
         self.facts = facts
         live = facts.declared.live
         self._live = None if live is None else GuidIndex(live)
+        self._leads: dict[uuid.UUID, int] = {}
+        self._alive: dict[uuid.UUID, bool] = {}
 
-    def live(self, asked: Sequence[uuid.UUID]) -> set[uuid.UUID] | None:
-        """Return which of some guids were live when the run began; ``None`` where no liveness is declared."""
+    def know(self, asked: Iterable[uuid.UUID]) -> None:
+        """Look many guids up at once, which costs little more than to look up one."""
+        new = [guid for guid in dict.fromkeys(asked) if guid not in self._leads]
+        if not new:
+            return
+        column = guids.from_uuids(new)
+        self._leads.update(zip(new, self.facts.join.olds.find(column).tolist(), strict=True))
+        if self._live is not None:
+            self._alive.update(zip(new, (self._live.find(column) >= 0).tolist(), strict=True))
+
+    def live(self, asked: Collection[uuid.UUID]) -> set[uuid.UUID] | None:
+        """Return which of some guids were live; ``None`` where no liveness is declared."""
         if self._live is None:
             return None
-        found = self._live.find(guids.from_uuids(asked)) >= 0
-        return {guid for guid, alive in zip(asked, found.tolist(), strict=True) if alive}
+        self.know(asked)
+        return {guid for guid in asked if self._alive[guid]}
 
     def facts_of(self, pairs: Sequence[Pair]) -> Facts:
-        """Return a few rows as facts, with the liveness of when the run began."""
-        if self._live is None:
-            return Facts(MergeTable.from_pairs(pairs))
-        named = sorted({guid for pair in pairs for guid in pair})
-        live = sorted(self.live(named) or ()) if named else []
-        return Facts(MergeTable.from_pairs(pairs), Declared(live=guids.from_uuids(live)))
+        """Return a few rows as facts, with the liveness of that moment."""
+        live = self.live({guid for pair in pairs for guid in pair})
+        declared = Declared() if live is None else Declared(live=guids.from_uuids(sorted(live)))
+        return Facts(MergeTable.from_pairs(pairs), declared)
 
-    def behind(self, members: Iterable[uuid.UUID]) -> list[uuid.UUID]:
+    def behind(self, members: Collection[uuid.UUID]) -> list[uuid.UUID]:
         """Return the members and all olds that lead to them; nothing leads through a live guid."""
-        todo, strangers = self._leads(members)
-        seen = set(todo)
-        stops = self.facts.closure.live
+        seen = dict.fromkeys(self._known(members))
+        todo = list(seen)
+        liveness = self.facts.liveness
         while todo:
             lead = todo.pop()
-            if stops is not None and stops[lead]:
+            if liveness is not None and liveness.old[lead]:
                 continue
             new = [source for source in self.facts.behind.sources(lead) if source not in seen]
-            seen.update(new)
+            seen.update(dict.fromkeys(new))
             todo += new
-        return [*strangers, *(self.facts.old(lead) for lead in sorted(seen))]
+        strangers = [guid for guid in members if self._leads[guid] < 0]
+        return [*strangers, *map(self.facts.old, seen)]
 
-    def ahead(self, olds: Iterable[uuid.UUID]) -> set[uuid.UUID]:
+    def ahead(self, olds: Collection[uuid.UUID]) -> set[uuid.UUID]:
         """Return all guids on all walks from some olds, the ends of the walks included."""
-        todo, _ = self._leads(olds)
-        seen = set(todo)
+        seen = dict.fromkeys(self._known(olds))
+        todo = list(seen)
         found: set[uuid.UUID] = set()
         while todo:
             for row in self.facts.ways(todo.pop()):
                 found.add(self.facts.new(row))
                 after = int(self.facts.join.succ[row])
                 if after >= 0 and after not in seen:
-                    seen.add(after)
+                    seen[after] = None
                     todo.append(after)
         return found - {guids.TOMBSTONE}
 
-    def _leads(self, wanted: Iterable[uuid.UUID]) -> tuple[list[int], list[uuid.UUID]]:
-        asked = list(wanted)
-        if not asked:
-            return [], []
-        places = self.facts.join.olds.find(guids.from_uuids(asked)).tolist()
-        strangers = [guid for guid, place in zip(asked, places, strict=True) if place < 0]
-        return [place for place in places if place >= 0], strangers
-
-    def on_circle(self, olds: Iterable[uuid.UUID]) -> list[uuid.UUID]:
+    def on_circle(self, olds: Collection[uuid.UUID]) -> list[uuid.UUID]:
         """Return which of some olds lie on a cycle."""
-        leads, _ = self._leads(olds)
-        return [self.facts.old(lead) for lead in leads if lead in self.facts.on_ring]
+        return [self.facts.old(lead) for lead in self._known(olds) if lead in self.facts.on_ring]
 
     def current(self, old: uuid.UUID) -> uuid.UUID | None:
         """Return what an old is now; ``None`` where nobody can say: a cycle, a split, deleted, or no old at all."""
-        leads, _ = self._leads([old])
-        found = lookup_of(self.facts, np.array(leads, np.int32))
+        found = lookup_of(self.facts, np.array(self._known([old]), np.int32))
         return next((current for _, current, _, _ in found), None)
 
-    def rows_of(self, olds: Iterable[uuid.UUID]) -> list[Pair]:
+    def rows_of(self, olds: Collection[uuid.UUID]) -> list[Pair]:
         """Return all rows of some olds."""
-        leads, _ = self._leads(olds)
-        rows = (row for lead in leads for row in (lead, *self._copies.get(lead, ())))
+        rows = (row for lead in self._known(olds) for row in (lead, *self._copies.get(lead, ())))
         return [(self.facts.old(row), self.facts.new(row)) for row in rows]
 
     @cached_property
@@ -104,3 +104,8 @@ class Surroundings:
         for row, lead in zip(repeated.tolist(), self.facts.join.lead[repeated].tolist(), strict=True):
             found.setdefault(lead, []).append(row)
         return found
+
+    def _known(self, olds: Collection[uuid.UUID]) -> list[int]:
+        """Return the leads of those of some guids that are olds."""
+        self.know(olds)
+        return [lead for lead in map(self._leads.__getitem__, olds) if lead >= 0]

@@ -70,7 +70,7 @@ def _left(merges: MergesNow, steps: Sequence[JournalStep]) -> list[tuple[str, Im
     expected: dict[tuple[str, str], tuple[Image, int]] = {}
     for step in reversed(steps):
         for change in step.changes:
-            if change.table == merges.merge.table:
+            if change.table == merges.table:
                 continue
             for image, sign in ((change.before, -1), (change.after, 1)):
                 if image is not None:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mergeguard.integrity.alive import Alive
-from mergeguard.integrity.lookup_part import LookupPart
 from mergeguard.integrity.merges_now import MergesNow
 from mergeguard.integrity.reading import read_facts
 from mergeguard.integrity.surroundings import Surroundings
 from mergeguard.storage.journal import Journal
+from mergeguard.storage.lookup_part import LookupPartWriter
 from mergeguard.storage.source import Progress
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Workshop:
     journal: Journal
     around: Surroundings
     alive: Alive
-    lookup: LookupPart | None
+    lookup: LookupPartWriter | None
     """``None`` where no lookup is stored."""
 
     def merges(self, rows: DatabaseRows) -> MergesNow:
@@ -56,7 +56,7 @@ def open_workshop(source: DatabaseSource, profile: Profile, run_id: str, progres
         Journal(source, profile),
         around,
         Alive(profile, around),
-        LookupPart(source, profile) if stored else None,
+        LookupPartWriter(source, profile.lookup) if stored else None,
     )
 
 
