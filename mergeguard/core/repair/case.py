@@ -75,7 +75,8 @@ class Case:
         empty guid is out wherever there is another.
         """
         chosen = tuple(guid for guid in self.guids if guid != EMPTY) or self.guids
-        chosen = tuple(guid for guid in chosen if guid in self.live) or chosen
+        live = set(self.live)
+        chosen = tuple(guid for guid in chosen if guid in live) or chosen
         return self.owners if self.members.intersection(self.owners) else chosen
 
 
@@ -97,13 +98,11 @@ def make_case(
     itself = unit.ring or unit.live or not outside
     candidates = sorted(outside | (set(unit.members) if itself else set()))
     order = RowOrder.declared(read_from, policy)
-    return Case(unit, ways, tuple(_known(guid, known, read_from) for guid in candidates), order, read_from, policy)
+    return Case(unit, ways, tuple(_known(guid, known) for guid in candidates), order, read_from, policy)
 
 
-def _known(guid: uuid.UUID, known: Callable[[uuid.UUID], Known], read_from: ReadFrom) -> Known:
-    if guid == TOMBSTONE:
-        return Known(guid, live=False if read_from.live else None, name="deleted")
-    return known(guid)
+def _known(guid: uuid.UUID, known: Callable[[uuid.UUID], Known]) -> Known:
+    return Known(guid, live=False, name="deleted") if guid == TOMBSTONE else known(guid)
 
 
 def _ways(rows: Iterable[DamagedRow], heads: Callable[[uuid.UUID], uuid.UUID]) -> tuple[Way, ...]:

@@ -30,24 +30,25 @@ def decide(
     settled = _Settled(damage, known)
     components = []
     for unit in damage.units:
-        case = make_case(unit, settled.end, settled.known, read_from, policy)
-        component = _decided(case, settled.refused(unit))
-        settled.note(unit, component)
+        below = settled.refused(unit)
+        component = _decided(make_case(unit, settled.end, settled.known, read_from, policy), below)
+        settled.note(unit, component, below)
         components.append(component)
     return tuple(components)
 
 
 @dataclass(slots=True)
 class _Settled:
-    """Where the olds of the units decided so far lead, or why that is open."""
+    """Where the olds of the units decided so far lead, and which of these ends are open."""
 
     damage: Damage
     evidence: Mapping[uuid.UUID, Known]
     ends: dict[uuid.UUID, uuid.UUID] = field(default_factory=dict)
     open: dict[uuid.UUID, str] = field(default_factory=dict)
+    """Members of refused components, each with the reason for what leads to it."""
 
     def end(self, new: uuid.UUID) -> uuid.UUID:
-        """Return where a new gets to: a guid without rows, a live one, or a member of the unit at hand."""
+        """Return where a new gets to: a guid without rows, live or refused, or a member of the unit at hand."""
         end = (self.damage.ends or {}).get(new, new)
         return self.ends.get(end, end)
 
@@ -59,14 +60,13 @@ class _Settled:
         ends = {self.end(row.ref.new) for row in unit.rows}
         return min((self.open[end] for end in ends if end in self.open), default=None)
 
-    def note(self, unit: Unit, component: Component) -> None:
+    def note(self, unit: Unit, component: Component, below: str | None) -> None:
         """Remember what became of a unit. A live member is where walks to it end, as in the lookup."""
-        below = self.refused(unit)
         for member in unit.members:
-            if component.survivor is None or (below and component.survivor != member):
-                self.open[member] = below or f"it leads into component {unit.id}, which is refused: {component.refused}"
-            else:
+            if component.survivor is not None:
                 self.ends[member] = member if member in unit.live else component.survivor
+            else:
+                self.open[member] = below or f"it leads into component {unit.id}, which is refused: {component.refused}"
 
 
 def _decided(case: Case, below: str | None) -> Component:

@@ -41,7 +41,7 @@ def prove(facts: Facts, components: Sequence[Component]) -> Proof:
     stay[retire[(retire >= 0) & (retire < len(stay))]] = False
     after = Facts(_without(facts.table, stay), facts.declared)
     problems += _damage_left(after, decided)
-    problems += _members(facts, after, decided)
+    problems += _members(after, decided)
     problems += _answers(facts, after, stay)
     return Proof(after, tuple(problems))
 
@@ -85,12 +85,11 @@ def _damage_left(after: Facts, decided: Sequence[Component]) -> Iterator[str]:
                 yield f"{old} of component {home[old]} {what} after the repair"
 
 
-def _members(facts: Facts, after: Facts, decided: Sequence[Component]) -> Iterator[str]:
+def _members(after: Facts, decided: Sequence[Component]) -> Iterator[str]:
     """Check where the olds of decided components lead."""
     olds = [(member, component) for component in decided for member in component.members]
     column = guids.from_uuids([member for member, _ in olds]) if olds else guids.empty()
     places = after.join.olds.find(column)
-    before = facts.join.olds.find(column)
     found = np.maximum(places, 0)
     walked = [_currents(after, found, raw=raw) for raw in (True, False)] if len(after.table) else []
     live = None if after.liveness is None else after.liveness.old
@@ -104,13 +103,13 @@ def _members(facts: Facts, after: Facts, decided: Sequence[Component]) -> Iterat
         if live is not None and live[places[at]] and not component.notes:
             yield f"{old} of component {component.id} is live and still merged away"
         ends = {currents[at] for currents in walked}
-        if component.survivor not in ends and not _was_open(facts, int(before[at]), component):
+        if component.survivor not in ends and not _had_no_choice(component):
             yield f"{old} of component {component.id} does not lead to {component.survivor} after the repair"
 
 
-def _was_open(facts: Facts, lead: int, component: Component) -> bool:
-    """Say whether an old leads into other damage that nobody decided: its own rows are right, its end is not known."""
-    return len(component.members) == 1 and facts.raw.status[lead] in (Status.CYCLE, Status.SPLIT)
+def _had_no_choice(component: Component) -> bool:
+    """Say whether there was but one new: the row that is left leads where it did, be that open or not."""
+    return len(component.members) == 1 and len({row.ref.new for row in component.rows} - {*component.members}) == 1
 
 
 def _currents(facts: Facts, rows: Rows | Places, *, raw: bool) -> list[uuid.UUID | None]:
