@@ -55,13 +55,13 @@ class Repaired:
     """What a night's repair did."""
 
     plan_file: Path | None = None
-    """``None`` where there was nothing to repair."""
+    """``None`` where there was nothing to plan."""
     run_id: str | None = None
-    """What ``undo`` takes; ``None`` where nothing was applied."""
+    """What ``undo`` takes; ``None`` where nothing can have been applied."""
     applied: int = 0
     """Steps."""
-    left: int = 0
-    """Steps of the plan that are not certain, and components that the evidence does not decide."""
+    refused: int = 0
+    """Components that the evidence does not decide."""
     failure: MergeGuardError | None = None
 
 
@@ -175,7 +175,7 @@ class _Night:
             before=first if second else None,
             trend=trend,
             repaired=repaired,
-            files=tuple(self.files),
+            files=tuple(dict.fromkeys(self.files)),
             removed=self.removed,
             forgotten=self.forgotten,
             failures=tuple(self.failures),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from mergeguard.core.facts import Facts
 from mergeguard.core.repair.component import Component
-from mergeguard.core.repair.evidence import Override
+from mergeguard.core.repair.evidence import Confidence, Override
 from mergeguard.core.repair.proof import Proof, prove
 from mergeguard.errors import UsageError
 
@@ -37,8 +37,12 @@ def check_overrides(components: Sequence[Component], overrides: Mapping[str, Ove
             )
 
 
-def chosen(components: Sequence[Component], only: Sequence[str]) -> tuple[Component, ...]:
+def chosen(
+    components: Sequence[Component], only: Sequence[str], least: Confidence = Confidence.ARBITRARY
+) -> tuple[Component, ...]:
     """Return the components that were asked for, in their order; all where none was named.
+
+    Those that are decided less surely than ``least`` are left out; those that are not decided at all stay.
 
     Raises:
         UsageError: no component has such an id.
@@ -49,7 +53,8 @@ def chosen(components: Sequence[Component], only: Sequence[str]) -> tuple[Compon
             f"there is no damaged component {min(unknown)}",
             hint="'mergeguard show' gives the ids of a plan's components",
         )
-    return tuple(component for component in components if not only or component.id in only)
+    sure = (one for one in components if one.confidence is None or one.confidence.rank >= least.rank)
+    return tuple(component for component in sure if not only or component.id in only)
 
 
 def proved(facts: Facts, components: Sequence[Component]) -> Proof:

@@ -11,7 +11,7 @@ from typing import Any
 from mergeguard.core.repair.component import Component
 from mergeguard.core.repair.damage import find_damage
 from mergeguard.core.repair.decide import decide
-from mergeguard.core.repair.evidence import Override, Policy
+from mergeguard.core.repair.evidence import Confidence, Override, Policy
 from mergeguard.core.repair.left_alone import left_alone
 from mergeguard.core.repair.plan import Plan, Refused, Step, TableShape
 from mergeguard.core.rule import Need
@@ -48,6 +48,8 @@ class PlanOptions:
     """Also re-point the declared reference columns that hold merged-away guids."""
     expires_in: dt.timedelta = dt.timedelta(hours=24)
     clock_skew: dt.timedelta = dt.timedelta(minutes=5)
+    least: Confidence = Confidence.ARBITRARY
+    """Components that are decided less surely than this are left as they are."""
     only: Sequence[str] = ()
     """Ids of the components to plan for; empty for all. References are then left as they are."""
 
@@ -119,7 +121,7 @@ def _draft(source: Source, snapshot: Snapshot, profile: Profile, options: PlanOp
     known, read_from = gather(snapshot, profile, facts, mentioned.union(damage.guids))
     every = decide(facts, damage, known, read_from, options.policy)
     check_overrides(every, options.overrides)
-    components = chosen(every, options.only)
+    components = chosen(every, options.only, options.least)
     proof = proved(facts, components)
     rows = source.rows(snapshot)
     rows.labels = facts.table.labels

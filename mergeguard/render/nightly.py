@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Final
 from mergeguard.core.findings import ScanReport
 from mergeguard.core.trend import State, Trend
 from mergeguard.errors import UsageError
-from mergeguard.render import FORMATS, render_scan, write_output
+from mergeguard.render import FORMATS, render_scan, words, write_output
 from mergeguard.render.nights import summary
 from mergeguard.render.text import visible
-from mergeguard.render.words import verdict
 from mergeguard.storage.report_folder import ReportFolder
 
 if TYPE_CHECKING:  # they pull in NumPy, which a help page does without
@@ -42,6 +41,7 @@ def ports_of(options: NightlyOptions) -> Ports:
         UsageError: there is no such format.
     """
     from mergeguard.integrity.nightly import Ports  # noqa: PLC0415 - imports NumPy
+    from mergeguard.integrity.nightly_repair import repair_safely  # noqa: PLC0415 - as above
 
     def publish(report: ScanReport) -> tuple[Path, ...]:
         return () if options.reports is None else write_reports(report, ReportFolder(options.reports), options.formats)
@@ -51,7 +51,7 @@ def ports_of(options: NightlyOptions) -> Ports:
 
     if options.reports is not None:
         require_formats(options.formats)
-    return Ports(publish, measure)
+    return Ports(publish, measure, repair_safely)
 
 
 def require_formats(formats: Sequence[str]) -> None:
@@ -105,12 +105,12 @@ def nightly_text(night: Nightly) -> str:
 def _lines(night: Nightly) -> Iterator[str]:
     yield night.report.target
     if night.before is not None:
-        yield f"before the repair: {verdict(night.before).sentence}"
-    yield verdict(night.report).sentence
+        yield f"before the repair: {words.verdict(night.before).sentence}"
+    yield words.verdict(night.report).sentence
     if night.trend is not None:
         yield from _history(night.trend)
     if night.repaired is not None:
-        yield _repair(night.repaired)
+        yield from _repair(night.repaired)
     yield from (f"written: {path}" for path in night.files)
     if night.removed:
         yield f"removed: {len(night.removed)} report files of nights long ago"
@@ -130,8 +130,12 @@ def _history(trend: Trend) -> Iterator[str]:
             yield f"  {state.value}: and {len(changes) - _NAMED} more"
 
 
-def _repair(repaired: Repaired) -> str:
-    if repaired.plan_file is None:
-        return "repair: nothing to do" if repaired.failure is None else "repair: not done"
-    done = f"repair: {repaired.applied} certain steps applied, {repaired.left} left for a person"
-    return done if repaired.run_id is None else f"{done}; 'mergeguard undo' takes back run {repaired.run_id}"
+def _repair(repaired: Repaired) -> Iterator[str]:
+    if repaired.run_id is not None:
+        steps = words.counted(repaired.applied, "certain step")
+        yield f"repair: {steps} applied; 'mergeguard undo' takes back run {repaired.run_id}"
+    else:
+        yield "repair: nothing was certain" if repaired.failure is None else "repair: not done"
+    if repaired.refused:
+        left = words.counted(repaired.refused, "component")
+        yield f"repair: {left} left for a person, and what is less than certain; 'mergeguard plan' shows it all"

@@ -87,7 +87,7 @@ class Repair:
         write(Path(source.info.target), *self.rows)
         plan = folder.dated(report.started, report.run_id, "plan.json")
         plan.touch()
-        return Repaired(plan, report.run_id if self.applied else None, self.applied, 0, self.failure)
+        return Repaired(plan, report.run_id if self.applied else None, self.applied, failure=self.failure)
 
 
 def test_a_night_leaves_reports_metrics_and_a_run_in_the_history(table: Path, tmp_path: Path) -> None:
@@ -303,8 +303,7 @@ def test_the_story_of_a_night(table: Path, tmp_path: Path) -> None:
     assert told[2].startswith("1 error in 2 rows")
     assert told[3].startswith("history: 0 new, 0 returned, 1 recurring, 1 fixed")
     assert told[4] == (
-        "repair: 1 certain steps applied, 0 left for a person; "
-        f"'mergeguard undo' takes back run {night.before and night.before.run_id}"
+        f"repair: 1 certain step applied; 'mergeguard undo' takes back run {night.before and night.before.run_id}"
     )
     assert told[5:] == [f"written: {path}" for path in night.files]
 
