@@ -164,17 +164,6 @@ def measure(database: str, url: str, asked: argparse.Namespace) -> None:
     )
 
 
-@contextlib.contextmanager
-def durable() -> Iterator[str]:
-    """Yield a PostgreSQL that waits for its disk, as one in use does."""
-    with postgresql() as url:
-        with connected(url) as connection:
-            for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-                connection.execute(f"ALTER SYSTEM SET {setting} = on")
-            connection.execute("SELECT pg_reload_conf()")
-        yield url
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the application of plans.")
     parser.add_argument("--rows", type=int, default=100_000)
@@ -193,7 +182,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as name:
             measure("sqlite", f"sqlite:///{name}/merges.db", asked)
     if asked.database != "sqlite":
-        with durable() as url:
+        with postgresql(durable=True) as url:
             measure("postgresql", url, asked)
 
 

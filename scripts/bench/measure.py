@@ -66,6 +66,13 @@ def mergeguard(*arguments: object) -> Sequence[str]:
     return [sys.executable, "-c", "from mergeguard.cli import main; main()", *map(str, arguments)]
 
 
+SERVER = """
+import pathlib, sys
+sys.path.insert(0, sys.argv[1])
+import postgres_server
+postgres_server.SETTINGS |= dict.fromkeys(("fsync", "full_page_writes", "synchronous_commit"), sys.argv[3])
+postgres_server.main(pathlib.Path(sys.argv[2]))
+"""
 PROFILE = ("--profile", HERE / "profile.toml")
 
 
@@ -148,8 +155,11 @@ def print_machine() -> None:
 
 
 @contextlib.contextmanager
-def postgresql() -> Iterator[str]:
-    """Yield the URL of a database to work in: MERGEGUARD_BENCH_POSTGRES_URL, or the tests' own server (fsync off)."""
+def postgresql(*, durable: bool = False) -> Iterator[str]:
+    """Yield the URL of a database to work in: MERGEGUARD_BENCH_POSTGRES_URL, or the tests' own server.
+
+    That one does not wait for its disk, unless it is asked to be ``durable``.
+    """
     given = os.environ.get("MERGEGUARD_BENCH_POSTGRES_URL")
     if given:
         yield given
@@ -157,7 +167,7 @@ def postgresql() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="mergeguard-bench-") as folder, (Path(folder) / "alive").open("w") as alive:
         fcntl.flock(alive, fcntl.LOCK_EX)
         keeper = subprocess.Popen(
-            [sys.executable, str(CHECKOUT / "tests" / "postgres_server.py"), folder],
+            [sys.executable, "-c", SERVER, str(CHECKOUT / "tests"), folder, "on" if durable else "off"],
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,
