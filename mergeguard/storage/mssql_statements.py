@@ -85,14 +85,11 @@ class MssqlStatements(PlanStatements):
         """Put the copies of a table back over what stands there."""
         if self.is_updated(table) and not table.shape.key:
             return [f"-- {table.name} has no key: compare it with {table.copies} by hand"]
-        same = " AND ".join(f"copied.{table.quotes[key]} = stands.{table.quotes[key]}" for key in table.shape.key)
-        over = f"DELETE stands FROM {table.name} AS stands JOIN {table.copies} AS copied ON {same};"
         put = f"INSERT INTO {table.name} ({table.listed}) SELECT {table.listed} FROM {table.copies};"  # noqa: S608 - quoted names and literals: a script has no parameters
         if any(column.identity for column in table.columns):
             put = f"SET IDENTITY_INSERT {table.name} ON;\n{put}\nSET IDENTITY_INSERT {table.name} OFF;"
         gone = f"DELETE FROM {table.copies};"  # noqa: S608 - quoted names and literals: a script has no parameters
-        over_it = [over] if self.is_updated(table) else []
-        return ["BEGIN TRANSACTION;", *over_it, put, gone, "COMMIT TRANSACTION;", "GO"]
+        return ["BEGIN TRANSACTION;", *self.over(table), put, gone, "COMMIT TRANSACTION;", "GO"]
 
     def _text(self, cell: str) -> str:
         """Write the text of a cell, which may be no well-formed one."""

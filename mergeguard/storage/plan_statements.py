@@ -157,8 +157,17 @@ class PlanStatements(ABC):
 
     def is_updated(self, table: ScriptTable) -> bool:
         """Say whether some row of a table is changed and stays."""
-        changes = [change for step in self.plan.steps for change in step.changes]
-        return any(change.after is not None and change.table == table.shape.table for change in changes)
+        return next(self.over(table), None) is not None
+
+    def over(self, table: ScriptTable) -> Iterator[str]:
+        """Yield the statements that make room for the copies of rows that were changed, where their step was made."""
+        for step in self.plan.steps:
+            changes = [change for change in step.changes if change.table == table.shape.table]
+            befores = {_text(change.before) for change in changes if change.before is not None}
+            made = f"SELECT 1 FROM {table.copies} WHERE {COMPONENT} = {self.text(step.component)}"  # noqa: S608 - quoted names and literals: a script has no parameters
+            for change in changes:
+                if change.after is not None and _text(change.after) not in befores:
+                    yield f"DELETE FROM {table.name} WHERE {self.at(table, change.after)}\n  AND EXISTS ({made});"  # noqa: S608 - quoted names and literals: a script has no parameters
 
     def _table(self, shape: TableShape, number: int) -> ScriptTable:
         schema = shape.table.rpartition(".")[0]

@@ -59,12 +59,10 @@ class PostgresqlStatements(PlanStatements):
         """Put the copies of a table back over what stands there."""
         if self.is_updated(table) and not table.shape.key:
             return [f"-- {table.name} has no key: compare it with {table.copies} by hand"]
-        same = " AND ".join(f"copied.{table.quotes[key]} = stands.{table.quotes[key]}" for key in table.shape.key)
-        over = f"DELETE FROM {table.name} AS stands USING {table.copies} AS copied WHERE {same};"  # noqa: S608 - quoted names and literals: a script has no parameters
         own = " OVERRIDING SYSTEM VALUE" if any(column.identity for column in table.columns) else ""
         put = f"INSERT INTO {table.name} ({table.listed}){own} SELECT {table.listed} FROM {table.copies};"  # noqa: S608 - quoted names and literals: a script has no parameters
         gone = f"DELETE FROM {table.copies};"  # noqa: S608 - quoted names and literals: a script has no parameters
-        return ["BEGIN;", *([over] if self.is_updated(table) else []), put, gone, "COMMIT;"]
+        return ["BEGIN;", *self.over(table), put, gone, "COMMIT;"]
 
     def _same(self, table: ScriptTable, column: Column, cell: str | None) -> str:
         name = table.quotes[column.name]

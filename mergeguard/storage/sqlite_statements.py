@@ -71,13 +71,9 @@ class SqliteStatements(PlanStatements):
 
     def back(self, table: ScriptTable) -> list[str]:
         """Put the copies of a table back over what stands there."""
-        same = " AND ".join(
-            f"copied.{table.quotes[key]} IS {table.name}.{table.quotes[key]}" for key in table.shape.key
-        )
-        over = f"DELETE FROM {table.name} WHERE EXISTS (SELECT 1 FROM {table.copies} AS copied WHERE {same});"  # noqa: S608 - quoted names and literals: a script has no parameters
         put = f"INSERT INTO {table.name} ({table.listed}) SELECT {table.listed} FROM {table.copies};"  # noqa: S608 - quoted names and literals: a script has no parameters
         gone = f"DELETE FROM {table.copies};"  # noqa: S608 - quoted names and literals: a script has no parameters
-        return ["BEGIN IMMEDIATE;", *([over] if self.is_updated(table) else []), put, gone, "COMMIT;"]
+        return ["BEGIN IMMEDIATE;", *self.over(table), put, gone, "COMMIT;"]
 
     def _copies(self, table: ScriptTable) -> str:
         columns = [f"{table.quotes[column.name]} {column.type}".rstrip() for column in table.columns]
