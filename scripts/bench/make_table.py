@@ -25,11 +25,18 @@ LONGEST = 100_000
 CHUNK = 1 << 20
 
 
-def shape(rows: int, rng: np.random.Generator) -> tuple[Column, Column]:
-    """Return the numbers of the olds and news of all rows: two ``int64`` arrays of length ``rows``."""
+def shape(rows: int, rng: np.random.Generator, damaged: int | None = None) -> tuple[Column, Column]:
+    """Return the numbers of the olds and news of all rows: two ``int64`` arrays of length ``rows``.
+
+    ``damaged`` asks for so many damaged components: half of them cycles, half olds with a second new.
+    """
     conflicts, cyclic, longest = rows // 2000, max(2, rows // 10_000), min(LONGEST, rows // 10)
+    if damaged is None:
+        rings = lengths_that_sum_to(cyclic, 2, 10, rng)
+    else:
+        conflicts, rings = damaged - damaged // 2, rng.integers(2, 11, damaged // 2)
+        cyclic = int(rings.sum())
     rest = rows - conflicts - cyclic - longest
-    rings = lengths_that_sum_to(cyclic, 2, 10, rng)
     paths = np.concatenate(
         [
             rings,
@@ -46,7 +53,8 @@ def shape(rows: int, rng: np.random.Generator) -> tuple[Column, Column]:
     new[ends[: len(rings)] - 1] = first[: len(rings)]
     # A second new for an old of depth 1 is the current of another one.
     single = np.flatnonzero(np.repeat(paths, paths) == 1)
-    again, other = rng.choice(single, (2, conflicts))
+    # Asked for a number of components, no old is taken twice, and none becomes its own new.
+    again, other = rng.choice(single, (2, conflicts), replace=damaged is None)
     old, new = np.concatenate([old, old[again]]), np.concatenate([new, new[other]])
     order = rng.permutation(rows)
     return old[order], new[order]
@@ -78,9 +86,9 @@ def guids_of(numbers: Column, seed: int) -> Column:
     return column.view(np.uint8)
 
 
-def mixed(rows: int, seed: int = 1) -> tuple[Column, Column]:
+def mixed(rows: int, seed: int = 1, damaged: int | None = None) -> tuple[Column, Column]:
     """Return two columns of 16-byte guids, shape ``(rows, 16)``."""
-    old, new = shape(rows, np.random.default_rng(seed))
+    old, new = shape(rows, np.random.default_rng(seed), damaged)
     return guids_of(old, seed), guids_of(new, seed)
 
 
@@ -145,8 +153,9 @@ def main() -> None:
     parser.add_argument("--sqlite", type=Path)
     parser.add_argument("--parquet", type=Path)
     parser.add_argument("--postgresql", help="URL; its table ResourceMerge is replaced")
+    parser.add_argument("--damaged", type=int, help="so many damaged components instead of the usual share")
     asked = parser.parse_args()
-    old, new = mixed(asked.rows, asked.seed)
+    old, new = mixed(asked.rows, asked.seed, asked.damaged)
     if asked.arrays:
         to_arrays(asked.arrays, old, new)
     if asked.sqlite:
