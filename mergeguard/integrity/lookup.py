@@ -83,7 +83,7 @@ def build_lookup(source: Source, profile: Profile, *, progress: Progress = silen
     return Built(
         rows=len(facts.leads),
         written=len(change.olds),
-        deleted=len(change.deletes),
+        deleted=_deleted(facts, stored, change),
         created=stored is None,
         statuses=dict(zip(STATUS_TEXTS, counts, strict=True)),
     )
@@ -103,6 +103,13 @@ def _change(facts: Facts, stored: StoredLookup | None) -> LookupChange:
     return LookupChange(
         new.olds, new.currents, new.has_current, new.depths, new.statuses, STATUS_TEXTS, deletes, full=full
     )
+
+
+def _deleted(facts: Facts, stored: StoredLookup | None, change: LookupChange) -> int:
+    """Count the rows that are gone for good: of a lookup that was written whole, those that no old stands for."""
+    if not change.full or stored is None:
+        return len(change.deletes)
+    return len(compare(facts, stored).extra) + stored.skipped
 
 
 def _deletes(facts: Facts, stored: StoredLookup, extra: Places) -> tuple[Guids, Rows]:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 GuidForm = Literal["bytes", "uuid", "text"]
 """How a guid column stores its guids: 16 bytes, the database's own uuid type, or text."""
 PHASE = "writing lookup"
+HYPHENATED = "-".join("_" * digits for digits in (8, 4, 4, 4, 12))
+"""The LIKE pattern of a guid's 36 characters."""
 _CHUNK = 10_000
 PLAIN_FAILURES = (
     PermissionDenied,
@@ -57,12 +59,8 @@ def write_lookup(source: DatabaseSource, lookup: Lookup, change: LookupChange, p
         PermissionDenied, Locked: nothing was changed.
         WriteFailed: any other failure; the transaction was rolled back.
     """
-    if lookup.table.casefold() == source.profile.merge.table.casefold():
-        raise ProfileError(
-            f"the lookup table and the merge table are both {lookup.table}",
-            hint="give the lookup a table of its own: [lookup] table",
-        )
-    with _failing_as_write(), source.translated(writing=True):
+    refuse_merge_table(source, lookup)
+    with failing_as_write(), source.translated(writing=True):
         connection = source.connect_to_write()
         try:
             source.begin_write(connection)
@@ -74,8 +72,22 @@ def write_lookup(source: DatabaseSource, lookup: Lookup, change: LookupChange, p
                 connection.close()
 
 
+def refuse_merge_table(source: DatabaseSource, lookup: Lookup) -> None:
+    """Refuse to write the lookup into the table of merges.
+
+    Raises:
+        ProfileError: the profile gives both the same name.
+    """
+    if lookup.table.casefold() == source.profile.merge.table.casefold():
+        raise ProfileError(
+            f"the lookup table and the merge table are both {lookup.table}",
+            hint="give the lookup a table of its own: [lookup] table",
+        )
+
+
 @contextmanager
-def _failing_as_write() -> Iterator[None]:
+def failing_as_write() -> Iterator[None]:
+    """Let a failure to read, inside a write, be a failed write: what was written is rolled back."""
     try:
         yield
     except CannotCheck as error:
@@ -110,12 +122,7 @@ class LookupWriter:
 
     def prepare(self) -> None:
         """Find the lookup table and how it stores guids, or create it in the image of the merge table."""
-        found = self.snapshot.find(self.lookup.table)
-        if found is not None:
-            self.check_shape()
-            stored = self.stored_type(self.lookup.table, self.lookup.old)
-            self.form = self.form_of(stored, self.lookup.table, self.lookup.old)
-            self.table = self.define(*found, self.guid_type(stored))
+        if self.found():
             return
         merge = self.source.profile.merge
         stored = self.stored_type(merge.table, merge.old)
@@ -123,6 +130,31 @@ class LookupWriter:
         schema, _, name = self.lookup.table.rpartition(".")
         self.table = self.define(schema or None, name, self.guid_type(stored))
         self.table.create(self.connection, checkfirst=False)
+
+    def found(self) -> bool:
+        """Find the lookup table and how it stores guids; say whether there is one.
+
+        Raises:
+            UnknownSchema: a table of this name is no lookup.
+        """
+        place = self.snapshot.find(self.lookup.table)
+        if place is None:
+            return False
+        self.check_shape()
+        stored = self.stored_type(self.lookup.table, self.lookup.old)
+        self.form = self.form_of(stored, self.lookup.table, self.lookup.old)
+        self.table = self.define(*place, self.guid_type(stored))
+        return True
+
+    def is_spelled_otherwise(self) -> bool:
+        """Say whether the table holds an old in another spelling than it is written in; see ``LookupBuilding``."""
+        if not self.found():
+            return False
+        other = self.other_spelling(self.table.c[0])
+        if other is None:
+            return False
+        asked: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(self.table).where(other).limit(1)
+        return self.connection.execute(asked).first() is not None
 
     def check_shape(self) -> None:
         """Refuse to write into a table that is not shaped like a lookup: it may be someone else's.
@@ -184,6 +216,14 @@ class LookupWriter:
     def status_type(self) -> sa.types.TypeEngine[Any]:
         """Return the type of the status column."""
         return sa.String(16)
+
+    def other_spelling(self, old: sa.ColumnElement[Any]) -> sa.ColumnElement[bool] | None:
+        """Return the condition that an old is not as ``parameters`` would send it; ``None`` where none can be so."""
+        if self.form != "text":
+            return None
+        text = sa.type_coerce(old, sa.String)
+        # Where the column's collation takes both cases for one, the second half is never true, and a key finds either.
+        return sa.or_(text.not_like(HYPHENATED), sa.func.lower(text) != text)
 
     def parameters(self, column: Guids) -> list[object]:
         """Return guids as the driver is to send them."""

@@ -48,6 +48,13 @@ class SqliteLookupWriter(LookupWriter):
         """Return BLOB or TEXT, as the guids are."""
         return sa.LargeBinary() if self.form == "bytes" else sa.Text()
 
+    def other_spelling(self, old: sa.ColumnElement[Any]) -> sa.ColumnElement[bool] | None:
+        """Ask for the storage class as well: a column may hold texts and blobs."""
+        if self.form == "bytes":
+            return sa.or_(sa.func.typeof(old) != "blob", sa.func.length(old) != 16)
+        spelled = super().other_spelling(old)
+        return None if spelled is None else sa.or_(sa.func.typeof(old) != "text", spelled)
+
     def status_type(self) -> sa.types.TypeEngine[Any]:
         """Return SQLite's one type of text."""
         return sa.Text()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import threading
+import random
+import sqlite3
 import uuid
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import pytest
 import rule_model
 import sqlalchemy as sa
 from case_targets import profile_of, write_csv, write_database
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from merge_model import guid
 from rule_model import Case
 
@@ -21,8 +23,7 @@ import mergeguard
 from mergeguard import Profile
 from mergeguard.core.guids import parse
 from mergeguard.errors import Unsupported
-from mergeguard.integrity import lookup
-from mergeguard.storage.targets import open_target
+from mergeguard.storage import guid_spelling
 
 CASE = Case.of((1, 2), (2, 3), (4, 5), (5, 4), (6, 7), (6, 8), (9, 9), live=frozenset({guid(3)}))
 Spell = Callable[[uuid.UUID], object]
@@ -50,6 +51,17 @@ class Database:
                 )
                 found = connection.execute(bound)
                 return [tuple(row) for row in found] if found.returns_rows else []
+        finally:
+            engine.dispose()
+
+    def insert(self, row: Sequence[object]) -> None:
+        """Put one row into the lookup, as it is."""
+        engine = sa.create_engine(self.url)
+        names = ("old_guid", "current_guid", "depth", "status")
+        table = sa.table("Closed", *map(sa.column, names))
+        try:
+            with engine.begin() as connection:
+                connection.execute(table.insert().values(dict(zip(names, row, strict=True))))
         finally:
             engine.dispose()
 
@@ -105,29 +117,6 @@ def drift(database: Database, profile: Profile) -> int:
     return next(outcome.count for outcome in report.outcomes if outcome.name == "lookup-drift")
 
 
-def test_two_builders_at_once_both_end_and_leave_it_right(database: Database) -> None:
-    """Both have read the rows, and found no lookup, before either begins to write."""
-    profile = database.hold(CASE)
-    both_read = threading.Barrier(2, timeout=60)
-
-    def wait(phase: str, _done: int, _total: int | None) -> None:
-        if phase == "working out the lookup":
-            both_read.wait()
-
-    def build(_number: int) -> lookup.Built:
-        source = open_target(database.url, profile)
-        try:
-            return lookup.build_lookup(source, profile, progress=wait)
-        finally:
-            source.close()
-
-    with ThreadPoolExecutor(2) as pool:
-        built = list(pool.map(build, range(2)))
-    assert [each.created for each in built] == [True, True]
-    assert database.stored() == rule_model.right_lookup(CASE)
-    assert mergeguard.verify_lookup(database.url, profile).drift == 0
-
-
 def test_a_builder_that_dies_while_it_writes_leaves_the_old_lookup(database: Database) -> None:
     profile = database.hold(CASE)
     mergeguard.build_lookup(database.url, profile)
@@ -172,3 +161,64 @@ def test_a_build_mends_any_lookup(case: Case, tmp_path_factory: pytest.TempPathF
     assert database.stored() == rule_model.right_lookup(case)
     assert (built.written + built.deleted > 0) == (before.drift > 0)
     assert mergeguard.build_lookup(database.url, profile).written == 0
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def texts(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
+    """A database whose guids are texts."""
+    server = request.param == "postgresql"
+    url = request.getfixturevalue("postgres_url") if server else f"sqlite:///{tmp_path}/t.db"
+    return Database(url, sa.String(40), str)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(case=rule_model.cases("stored"), chance=st.randoms(use_true_random=False))
+def test_a_lookup_in_any_spelling_is_mended_without_a_row_left_over(
+    texts: Database, case: Case, chance: random.Random
+) -> None:
+    """Somebody else wrote the lookup: each guid in a spelling of its own, some twice."""
+    profile = texts.hold(case)
+    spelled = [
+        (chance.choice(guid_spelling.usual(old)), now and chance.choice(guid_spelling.usual(now)), depth, status)
+        for old, now, depth, status in case.stored or ()
+        for _ in range(chance.choice([1, 1, 2]))
+    ]
+    texts.execute('DELETE FROM "Closed"')
+    for row in dict.fromkeys(spelled):
+        texts.insert(row)
+    before = mergeguard.verify_lookup(texts.url, profile)
+    built = mergeguard.build_lookup(texts.url, profile)
+    assert (built.written + built.deleted > 0) == (before.drift > 0)
+    assert texts.stored() == rule_model.right_lookup(case)
+    assert mergeguard.verify_lookup(texts.url, profile).drift == 0
+
+
+@pytest.mark.parametrize("spelling", range(8))
+def test_a_lookup_in_one_other_spelling_is_written_whole_where_it_drifted(texts: Database, spelling: int) -> None:
+    profile = texts.hold(CASE)
+    mergeguard.build_lookup(texts.url, profile)
+    for (old,) in texts.execute('SELECT old_guid FROM "Closed"'):
+        other = guid_spelling.usual(uuid.UUID(str(old)))[spelling]
+        texts.execute(f"UPDATE \"Closed\" SET old_guid = '{other}' WHERE old_guid = '{old}'")
+    assert mergeguard.build_lookup(texts.url, profile).written == 0
+    texts.execute('UPDATE "Closed" SET depth = 7 WHERE depth = 1')
+    assert mergeguard.build_lookup(texts.url, profile).written == (1 if spelling == 0 else 6)
+    assert texts.stored() == rule_model.right_lookup(CASE)
+    assert {old for (old,) in texts.execute('SELECT old_guid FROM "Closed"')} == (
+        {str(old) for old, *_ in rule_model.right_lookup(CASE)}
+    )
+
+
+@pytest.mark.parametrize(
+    "stored", [str, str.upper, lambda text: text.encode()], ids=["text", "upper", "text in a blob"]
+)
+def test_a_lookup_of_blobs_with_texts_among_them_is_written_whole(
+    tmp_path: Path, stored: Callable[[str], object]
+) -> None:
+    blobs = Database(f"sqlite:///{tmp_path}/b.db", sa.LargeBinary(), lambda guid: guid.bytes)
+    profile = blobs.hold(CASE)
+    mergeguard.build_lookup(blobs.url, profile)
+    with closing(sqlite3.connect(tmp_path / "b.db")) as connection, connection:
+        connection.execute('UPDATE "Closed" SET old_guid = ?, depth = 8 WHERE depth = 1', (stored(str(guid(2))),))
+    assert mergeguard.build_lookup(blobs.url, profile).written == 6
+    assert blobs.stored() == rule_model.right_lookup(CASE)

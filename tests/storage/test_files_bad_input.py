@@ -9,15 +9,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from mergeguard import errors
-from mergeguard.core import guids
 from mergeguard.storage import assemble, text_blocks
 from mergeguard.storage.files import FileSource
 from mergeguard.storage.profile import Live, Lookup, Merge, Profile
-from mergeguard.storage.source import LookupChange, Options
+from mergeguard.storage.source import Options
 
 A, B = "00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000000000002"
 HEADER = b"OldGuid,NewGuid,note\n"
@@ -158,11 +156,8 @@ def test_nothing_is_written(tmp_path: Path) -> None:
     path.write_bytes(HEADER + ROW)
     before = path.stat()
     source = FileSource(path, Profile(), Options())
-    none = np.zeros(0, np.int64)
-    bare = guids.empty()
-    change = LookupChange(bare, bare, none == 0, none, none.astype(np.uint8), [], deletes=bare, full=True)
     with pytest.raises(errors.Unsupported) as caught:
-        source.write_lookup(Lookup(), change)
+        source.building(Lookup())
     assert "lookup export" in (caught.value.hint or "")
     source.doctor()
     source.close()

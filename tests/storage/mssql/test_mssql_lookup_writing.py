@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from mergeguard import errors
 from mergeguard.core import guids
 from mergeguard.storage import mssql, mssql_lookup
+from mergeguard.storage.database_lookup import GuidForm
 from mergeguard.storage.profile import Lookup, Merge, Profile
 from mergeguard.storage.source import LookupChange, Options
 
@@ -146,3 +147,45 @@ def test_progress_counts_the_rows_sent(server: Any) -> None:
     asked = change([(uuid.UUID(int=number), NEW, 1) for number in range(rows)], full=True)
     assert write(server, asked) == [rows - 5, rows]
     assert sum(map(len, server.chunks)) == rows * mssql_lookup.ROW_BYTES
+
+
+def test_a_build_has_the_merge_lock_before_it_reads_and_until_it_ends(server: Any) -> None:
+    server.answer("sp_getapplock", (0,))
+    server.answer("COUNT_BIG", (1,))
+    server.answer("OBJECT_SCHEMA_NAME", ("dbo", "merges"))
+    server.answer("sys.databases", (0, 0))
+    with closing(opened()) as source, source.building(Lookup(table="lookup")) as building:
+        locked = next(at for at, given in enumerate(server.parameters) if "Transaction" in given)
+        assert server.parameters[locked][1:3] == ("Exclusive", "Transaction")
+        before = len(server.ended)
+        with building.reading() as snapshot:
+            assert "READ COMMITTED" in snapshot.isolation
+        assert len(server.connected) == 2
+        # The reader came and went; the transaction with the lock is open still.
+        assert server.ended[before:].count("close") == 1
+        assert not building.is_spelled_otherwise()
+        building.write(change([(OLD, NEW, 1)], full=True), lambda *_: None)
+    assert locked < server.order_of("CREATE TABLE #mergeguard_chunks")[0]
+    assert server.ended[-2:] == ["commit", "close"] or server.ended[-3:] == ["commit", "rollback", "close"]
+
+
+def test_a_build_beside_a_repair_is_told_so(server: Any) -> None:
+    server.answer("sp_getapplock", (-1,))
+    server.answer("OBJECT_SCHEMA_NAME", ("dbo", "merges"))
+    with closing(opened()) as source, pytest.raises(errors.Locked), source.building(Lookup(table="lookup")):
+        pytest.fail("the lock was not to be had")
+    assert server.ended[-1] == "close"
+
+
+@pytest.mark.parametrize("form", ["text", "uuid", "bytes"])
+def test_only_texts_can_be_spelled_otherwise(server: Any, form: GuidForm) -> None:
+    with closing(opened()) as source, source.connect_to_write() as connection:
+        writer = mssql_lookup.MssqlLookupWriter(source, connection, Lookup("lookup"))
+        writer.form = form
+        other = writer.other_spelling(sa.column("old", sa.CHAR(36)))
+        assert (other is None) == (form != "text")
+        if other is not None:
+            sql = str(other.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True}))
+            pattern = "________-____-____-____-____________"
+            assert sql == f"old NOT LIKE '{pattern}' OR lower(old) != old"
+    assert server.ended[-1] == "close"
