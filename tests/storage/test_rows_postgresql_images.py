@@ -63,7 +63,7 @@ TYPES: dict[str, tuple[str, st.SearchStrategy[str]]] = {
     "list": ("text[]", st.lists(NO_NUL | st.none(), max_size=4).map(quoted)),
     "grid": ("int[][]", st.sampled_from(["{{1,2},{3,4}}", "[0:1]={5,NULL}", "{}"])),
     "json": ("json", JSONS.map(lambda value: json.dumps(value, indent=1, ensure_ascii=True))),
-    "jsonb": ("jsonb", JSONS.map(lambda value: json.dumps(value))),
+    "jsonb": ("jsonb", JSONS.map(json.dumps)),
     "guid": ("uuid", st.uuids().map(str)),
     "flag": ("boolean", st.sampled_from(["true", "false"])),
     "mood": ("moods.mood", st.sampled_from(['fine, "really"', "it's", ""])),
