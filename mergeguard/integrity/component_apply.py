@@ -67,7 +67,7 @@ def journal_step(run_id: str, number: int, step: Step) -> JournalStep:
         survivor=step.survivor,
         confidence=step.confidence.value,
         why=step.why,
-        changes=step.changes,
+        changes=tuple(change for change in step.changes if change.action is not Action.KEEP),
         guard_after=step.guard_after,
         evidence=step.evidence,
     )

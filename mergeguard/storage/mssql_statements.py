@@ -70,7 +70,7 @@ class MssqlStatements(PlanStatements):
             if table.shape.key
             for some in chunks(images)
         ]
-        changes = [self._change(step, change) for change in step.changes]
+        changes = [self._change(step, change) for change in self.written(step)]
         return [
             "BEGIN TRANSACTION;",
             *self._locks(step),

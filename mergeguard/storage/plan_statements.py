@@ -10,7 +10,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 
-from mergeguard.core.repair.plan import Column, Image, Plan, RowChange, Step, TableShape
+from mergeguard.core.repair.plan import Action, Column, Image, Plan, RowChange, Step, TableShape
 from mergeguard.storage import guid_spelling
 
 BACKUP = "mergeguard_retired"
@@ -125,6 +125,8 @@ class PlanStatements(ABC):
     def checked(self, step: Step) -> Iterator[tuple[ScriptTable, Image, int]]:
         """Yield each row that must stand as it was before a step, and how many rows are equal to it."""
         touched = [(table, image) for table, images in self.touched(step) for image in images]
+        kept = (change for change in step.changes if change.action is Action.KEEP)
+        touched += [(self.tables[change.table], change.before) for change in kept if change.before is not None]
         merges = [(self.tables[self.merge], image) for image in step.guard]
         # The guard holds all rows of the merge table that the step touches, and those that stay.
         rows = merges + [(table, image) for table, image in touched if not merges or table is not merges[0][0]]
@@ -136,11 +138,15 @@ class PlanStatements(ABC):
             if number:
                 yield table, image, number
 
+    def written(self, step: Step) -> list[RowChange]:
+        """Return the changes of a step that change something."""
+        return [change for change in step.changes if change.action is not Action.KEEP]
+
     def touched(self, step: Step) -> Iterator[tuple[ScriptTable, list[Image]]]:
         """Yield by table the rows that a step changes, as they are before any of its changes."""
         made: set[str] = set()
         found: dict[str, list[Image]] = {}
-        for change in step.changes:
+        for change in self.written(step):
             if change.before is not None and _text(change.before) not in made:
                 found.setdefault(change.table, []).append(change.before)
             if change.after is not None:

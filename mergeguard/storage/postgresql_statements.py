@@ -52,7 +52,7 @@ class PostgresqlStatements(PlanStatements):
             if table.shape.key
             for some in chunks(images)
         ]
-        changes = [line for change in step.changes for line in self._change(step, change)]
+        changes = [line for change in self.written(step) for line in self._change(step, change)]
         return ["BEGIN;", *self._locks(step), self._checks(step), *copies, *changes, "COMMIT;"]
 
     def back(self, table: ScriptTable) -> list[str]:

@@ -97,7 +97,7 @@ class SqliteStatements(PlanStatements):
         )
 
     def _changes(self, step: Step, passed: str) -> Iterator[str]:
-        for change in step.changes:
+        for change in self.written(step):
             table = self.tables[change.table]
             where = f"WHERE {self.at(table, change.before or {})}\n  AND {passed};"
             if change.after is None:
