@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -165,7 +166,9 @@ def test_rights_are_asked_for_without_a_change(file: Path) -> None:
     assert file.read_bytes() != before
 
 
-def test_a_file_that_may_not_be_written_is_refused_before_any_change(file: Path) -> None:
+def test_a_file_that_may_not_be_written_is_refused_before_any_change(
+    file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """As another user: the one who runs the tests may be root, whom no mode stops."""
     program = """
 import os, sys
@@ -173,17 +176,21 @@ from mergeguard import errors
 from mergeguard.storage.targets import open_target
 from mergeguard.storage.profile import Merge, Profile
 from mergeguard.storage.source import Options
-import sqlalchemy.dialects.sqlite, sqlalchemy.dialects.sqlite.pysqlite, mergeguard.storage.sqlite
+def check(path):
+    source = open_target("sqlite:///" + path, Profile(merge=Merge("merges", "old", "new")), Options())
+    with source.writing() as writing:
+        try:
+            writing.check_rights(["merges"])
+        except errors.PermissionDenied as error:
+            print(error.message)
+check(sys.argv[2])  # all modules are loaded now: the other user may not read them
 if os.geteuid() == 0:
     os.setgid(65534), os.setuid(65534)
-source = open_target("sqlite:///" + sys.argv[1], Profile(merge=Merge("merges", "old", "new")), Options())
-with source.writing() as writing:
-    try:
-        writing.check_rights(["merges"])
-    except errors.PermissionDenied as error:
-        print(error.message)
+check(sys.argv[1])
 """
     before = file.read_bytes()
+    warm = tmp_path_factory.mktemp("warm") / "warm.db"
+    shutil.copy(file, warm)
     for parent in (file.parent, *file.parent.parents):
         if parent.stat().st_uid == file.stat().st_uid and parent not in {Path("/"), Path("/tmp")}:  # noqa: S108
             parent.chmod(parent.stat().st_mode | stat.S_IXOTH | stat.S_IROTH)
@@ -191,10 +198,13 @@ with source.writing() as writing:
         file.chmod(mode)
         file.parent.chmod(folder)
         try:
-            done = subprocess.run([sys.executable, "-c", program, file], capture_output=True, text=True, check=True)
+            done = subprocess.run(
+                [sys.executable, "-c", program, file, warm], capture_output=True, text=True, check=True
+            )
         finally:
             file.parent.chmod(0o755)
-        assert file.name in done.stdout
+        assert f"/{file.name}:" in done.stdout
+        assert "warm.db" not in done.stdout
         assert file.read_bytes() == before
 
 
@@ -319,7 +329,8 @@ def test_merges_share_the_lock_and_a_repair_waits_for_them(postgres_url: str, po
         source.writing() as writing,
         source_of(postgres_url) as other,
         writing.transaction(),
-        other.snapshot() as snapshot,pytest.raises(errors.Locked)
+        other.snapshot() as snapshot,
+        pytest.raises(errors.Locked),
     ):
         merge_lock.hold_shared(other.rows(snapshot))
 
