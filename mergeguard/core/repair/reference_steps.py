@@ -38,7 +38,7 @@ def make_steps(rewrites: Sequence[Rewrite], hashes: Hashes, *, batch: int = BATC
             confidence=Confidence.CERTAIN,
             why=_why(part),
             changes=tuple(changes),
-            evidence={"columns": account(part)},
+            evidence={"columns": account(part), "currents": _currents(part)},
         )
 
 
@@ -62,6 +62,12 @@ def _kept(part: Sequence[Rewrite], cleared: Mapping[tuple[str, str], RowChange])
             seen.add(_row(made.into))
             before = cleared.get(_row(made.into))
             yield made.into if before is None else replace(made.into, before=before.after, after=before.after)
+
+
+def _currents(part: Sequence[Rewrite]) -> dict[str, str]:
+    """Return which guid is now which, of those that the rows held."""
+    pairs = {str(old): str(current) for made in part for old, current in made.stale.values()}
+    return dict(sorted(pairs.items()))
 
 
 def _why(part: Sequence[Rewrite]) -> str:

@@ -98,7 +98,8 @@ def test_a_step_says_what_it_does_and_that_it_is_certain() -> None:
     assert step.evidence == {
         "columns": {
             "Data.guid": {"rows": 2, "changed": 1, "self-references dropped": 0, "duplicates collapsed": 1},
-        }
+        },
+        "currents": {str(OLDS[0]): str(CURRENT)},
     }
     assert (step.members, step.guard, step.survivor) == ((), (), None)
 
