@@ -162,6 +162,19 @@ class Stale(PlanRefused):
         self.changed = changed
 
 
+class MergeRefused(PlanRefused):
+    """A merge that must not be made; nothing was changed.
+
+    ``reason`` is one word for programs: ``self-merge``, ``cycle``, ``already-merged``, ``dead-target``,
+    ``unknown-guid``, ``type-mismatch``, ``never-merge``, ``in-cycle``, ``split``, ``shadowed-live``, ``lookup-drift``,
+    ``no-key``, ``request-reused``.
+    """
+
+    def __init__(self, message: str, *, reason: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
+
+
 class JournalDamaged(PlanRefused):
     """The journal's tables are missing or are not as MergeGuard made them."""
 

@@ -17,8 +17,8 @@ from mergeguard.integrity.boundary import signals_held
 from mergeguard.integrity.component_apply import StepDone, apply_step
 from mergeguard.integrity.scan import Now, utc_now
 from mergeguard.integrity.tries import tried
-from mergeguard.integrity.whoami import account
 from mergeguard.integrity.workshop import Workshop, open_workshop
+from mergeguard.resources.whoami import account
 from mergeguard.storage.source import Progress, Source, silent
 from mergeguard.version import __version__
 

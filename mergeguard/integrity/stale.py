@@ -21,8 +21,8 @@ from mergeguard.core.facts import Facts
 from mergeguard.core.repair.plan import Image, Step
 from mergeguard.core.repair.reference_steps import Hashes, make_steps
 from mergeguard.core.repair.references import Held, Rewrite, rewrite
-from mergeguard.integrity.stale_hashes import StoredHashes, no_hashes
-from mergeguard.integrity.stale_places import DeclaredTable, declared_tables, untouchable
+from mergeguard.resources.hashes import StoredHashes, no_hashes
+from mergeguard.resources.places import DeclaredTable, declared_tables, untouchable
 from mergeguard.storage import assemble, row_cells
 from mergeguard.storage.profile import Profile, Reference
 from mergeguard.storage.source import Progress, Snapshot, silent

@@ -18,8 +18,8 @@ from mergeguard.integrity.rows_differ import same
 from mergeguard.integrity.scan import Now, utc_now
 from mergeguard.integrity.tries import tried
 from mergeguard.integrity.undo_checks import guard_before, require_as_left, require_each_as_left
-from mergeguard.integrity.whoami import account
 from mergeguard.integrity.workshop import Workshop, open_workshop
+from mergeguard.resources.whoami import account
 from mergeguard.storage.journal import Journal
 from mergeguard.storage.source import Progress, Source, silent
 from mergeguard.version import __version__

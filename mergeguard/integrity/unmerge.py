@@ -21,8 +21,8 @@ from mergeguard.integrity.rows_differ import differences
 from mergeguard.integrity.scan import Now, utc_now
 from mergeguard.integrity.tries import tried
 from mergeguard.integrity.unmerge_references import references_of
-from mergeguard.integrity.whoami import account
 from mergeguard.integrity.workshop import Workshop, open_workshop
+from mergeguard.resources.whoami import account
 from mergeguard.storage.known_guids import KnownGuids
 from mergeguard.storage.source import Progress, Source, silent
 from mergeguard.version import __version__

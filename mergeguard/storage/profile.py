@@ -52,6 +52,20 @@ class Journal:
 
 
 @dataclass(frozen=True, slots=True)
+class Merging:
+    """The tables that merges need beside the journal: ours, beside the vendor's; may be qualified."""
+
+    roots: str = "mergeguard_root"
+    """One row a guid that was ever a root in a merge: a merge locks and writes both of its roots here."""
+    guard: str = "mergeguard_guard"
+    """The one row that every check of the guard writes."""
+    never: str = "mergeguard_never"
+    """Pairs of guids that must never be merged, either way round."""
+    requests: str = "mergeguard_request"
+    """Merges that were asked for by an id, with what they answered: asked again, they answer the same."""
+
+
+@dataclass(frozen=True, slots=True)
 class Live:
     """Which guids are live: a column of a table with equality filters, or a query of one column."""
 
@@ -134,6 +148,16 @@ class Association:
 
 
 @dataclass(frozen=True, slots=True)
+class AssociationTypes:
+    """Where it stands how many children of one type a parent may have."""
+
+    table: str
+    guid: str
+    maximum: str
+    """The column of the greatest number; NULL and 0 mean any number."""
+
+
+@dataclass(frozen=True, slots=True)
 class Classes:
     """A catalogue of data classes: which guid the class of a table has."""
 
@@ -156,6 +180,8 @@ class Hashes:
     hash: str
     classes: Classes | None = None
     """Where to look up the class of a reference that names none."""
+    time: str | None = None
+    """When the data behind a row were written: which of two resources has the newer, where their table does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +222,8 @@ class Profile:
     names: Names | None = None
     hashes: Hashes | None = None
     associations: tuple[Association, ...] = ()
+    association_types: AssociationTypes | None = None
+    merging: Merging = field(default_factory=Merging)
 
     def __post_init__(self) -> None:
         declared = {str(reference) for reference in self.references}

@@ -17,6 +17,7 @@ from typing import Any, NoReturn, TypeAlias, TypeVar, get_args
 from mergeguard.errors import ProfileError
 from mergeguard.storage.profile import (
     Association,
+    AssociationTypes,
     ByteOrder,
     Classes,
     Contact,
@@ -27,6 +28,7 @@ from mergeguard.storage.profile import (
     Live,
     Lookup,
     Merge,
+    Merging,
     Names,
     Owner,
     Profile,
@@ -38,6 +40,7 @@ AnySection: TypeAlias = (
     Merge
     | Lookup
     | Journal
+    | Merging
     | Live
     | Types
     | Keys
@@ -47,6 +50,7 @@ AnySection: TypeAlias = (
     | Hashes
     | Classes
     | Association
+    | AssociationTypes
     | Reference
 )
 Section = TypeVar("Section", bound=AnySection)
@@ -54,6 +58,7 @@ _SECTIONS: dict[str, type[AnySection]] = {
     "merge": Merge,
     "lookup": Lookup,
     "journal": Journal,
+    "merging": Merging,
     "live": Live,
     "types": Types,
     "keys": Keys,
@@ -61,6 +66,7 @@ _SECTIONS: dict[str, type[AnySection]] = {
     "owner": Owner,
     "names": Names,
     "hashes": Hashes,
+    "association_types": AssociationTypes,
 }
 _LISTS: dict[str, type[AnySection]] = {"associations": Association, "references": Reference}
 _EXAMPLES = {
@@ -68,7 +74,7 @@ _EXAMPLES = {
     "references": '[[references]]\ntable = "Inv_Example"\ncolumn = "_ResourceGuid"',
 }
 _ALWAYS_WRITTEN = ("table", "old", "new")
-_UNSAID = (None, Lookup(), Journal())
+_UNSAID = (None, Lookup(), Journal(), Merging())
 """Sections that say what would hold without them."""
 
 

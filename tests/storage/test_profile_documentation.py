@@ -11,6 +11,7 @@ import pytest
 from mergeguard.errors import ProfileError
 from mergeguard.storage.profile import (
     Association,
+    AssociationTypes,
     Contact,
     Hashes,
     Journal,
@@ -18,6 +19,7 @@ from mergeguard.storage.profile import (
     Live,
     Lookup,
     Merge,
+    Merging,
     Names,
     Owner,
     Profile,
@@ -32,6 +34,7 @@ SECTIONS = {
     "merge": Merge,
     "lookup": Lookup,
     "journal": Journal,
+    "merging": Merging,
     "live": Live,
     "types": Types,
     "keys": Keys,
@@ -39,6 +42,7 @@ SECTIONS = {
     "owner": Owner,
     "names": Names,
     "hashes": Hashes,
+    "association_types": AssociationTypes,
     "associations": Association,
     "references": Reference,
 }

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from mergeguard.errors import ExitCode, ProfileError
 from mergeguard.storage.profile import (
     Association,
+    AssociationTypes,
     Classes,
     Contact,
     Hashes,
@@ -23,6 +24,7 @@ from mergeguard.storage.profile import (
     Live,
     Lookup,
     Merge,
+    Merging,
     Names,
     Owner,
     Profile,
@@ -80,14 +82,20 @@ PROFILES = st.builds(
     st.none() | st.builds(Contact, NAMES, NAMES, NAMES),
     st.none() | st.builds(Owner, NAMES, NAMES, NAMES, st.none() | NAMES),
     st.none() | st.builds(Names, NAMES, NAMES, NAMES),
-    st.none() | st.builds(Hashes, NAMES, NAMES, NAMES, NAMES, st.none() | st.builds(Classes, NAMES, NAMES, NAMES)),
+    st.none()
+    | st.builds(
+        Hashes, NAMES, NAMES, NAMES, NAMES, st.none() | st.builds(Classes, NAMES, NAMES, NAMES), st.none() | NAMES
+    ),
     st.lists(st.builds(Association, NAMES, NAMES, NAMES, st.none() | NAMES, st.none() | NAMES), max_size=2).map(tuple),
+    st.none() | st.builds(AssociationTypes, NAMES, NAMES, NAMES),
+    st.builds(Merging, NAMES, NAMES, NAMES, NAMES),
 )
 
 SECTIONS = {
     "merge": Merge,
     "lookup": Lookup,
     "journal": Journal,
+    "merging": Merging,
     "live": Live,
     "types": Types,
     "keys": Keys,
@@ -95,6 +103,7 @@ SECTIONS = {
     "owner": Owner,
     "names": Names,
     "hashes": Hashes,
+    "association_types": AssociationTypes,
     "associations": Association,
     "references": Reference,
 }

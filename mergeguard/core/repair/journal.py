@@ -10,12 +10,12 @@ from typing import Any, Literal
 
 from mergeguard.core.repair.plan import Image, RowChange
 
-RunKind = Literal["apply", "undo", "unmerge"]
+RunKind = Literal["apply", "undo", "unmerge", "merge"]
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One apply, undo or unmerge. One that was killed has no ``finished``; applying its plan again goes on with it."""
+    """One apply, undo, unmerge or merge. One that was killed has no ``finished``; applying its plan again goes on."""
 
     run_id: str
     """32 hex digits. That of an apply is its plan's id, so that a second apply of a plan finds the first."""
