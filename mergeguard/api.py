@@ -45,6 +45,8 @@ def _opened(target: str | Path, profile: ProfileLike, options: Options) -> Itera
     chosen = choose_profile(str(target), profile)
     source = open_target(str(target), chosen, options)
     try:
+        if options.recover:
+            source.recover()
         yield source, chosen
     finally:
         source.close()

@@ -68,9 +68,10 @@ def nightly(chosen: Chosen) -> None:
 
     settings = chosen.settings
     terminal.require_places([settings.metrics_file], chosen.target)
+    options = chosen.options if settings.repair == "off" else chosen.to_write
     with terminal.progress(settings) as port:
         night = api.nightly(
-            chosen.target, chosen.profile, nightly_options=_options(settings), options=chosen.options, progress=port
+            chosen.target, chosen.profile, nightly_options=_options(settings), options=options, progress=port
         )
     terminal.write(nightly_text(night), terminal.STDOUT)
     for failure in night.failures:

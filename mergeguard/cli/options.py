@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
@@ -88,6 +88,11 @@ class Chosen:
     settings: Settings
     profile: Profile
     options: Options
+
+    @property
+    def to_write(self) -> Options:
+        """How to open the target where the command's name says that it writes."""
+        return replace(self.options, recover=True)
 
 
 def with_target(

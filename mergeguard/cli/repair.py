@@ -66,13 +66,13 @@ def repair(  # noqa: PLR0913 - one parameter a flag
         only=tuple(component or ()),
     )
     with terminal.progress(chosen.settings) as port:
-        made = api.plan(chosen.target, chosen.profile, plan_options=wanted, options=chosen.options, progress=port)
+        made = api.plan(chosen.target, chosen.profile, plan_options=wanted, options=chosen.to_write, progress=port)
     if out is not None:
         api.save_plan(made, out)
     text = plan_text(made, terminal.colours(chosen.settings), terminal.width(), now=utc_now())
     terminal.write(text, terminal.STDOUT)
     if made.steps:
         ask(made, yes=yes)
-        done = carry_out(made, chosen.target, pressing, chosen.options, chosen.settings)
+        done = carry_out(made, chosen.target, pressing, chosen.to_write, chosen.settings)
         terminal.write("\n" + applied_text(done, made.target.url), terminal.STDOUT)
     raise typer.Exit(ExitCode.FINDINGS if made.refused and not exit_zero else ExitCode.CLEAN)

@@ -27,8 +27,8 @@ def undo(
     from mergeguard import api
     from mergeguard.render.applied import undone_text
 
-    found, _ = api.journal_run(chosen.target, run, chosen.profile, options=chosen.options)
-    database = api.identify(chosen.target, chosen.profile, options=chosen.options).database
+    found, _ = api.journal_run(chosen.target, run, chosen.profile, options=chosen.to_write)
+    database = api.identify(chosen.target, chosen.profile, options=chosen.to_write).database
     what = f"component {component} of run {found.run_id}" if component else f"run {found.run_id}"
     doing = f"{what}, {found.kind} of {found.started:%Y-%m-%d %H:%M} UTC by {found.who}, will be taken back."
     consent(database, doing, yes=yes)
@@ -39,7 +39,7 @@ def undo(
             chosen.profile,
             component=component,
             reason=reason,
-            options=chosen.options,
+            options=chosen.to_write,
             progress=port,
         )
     terminal.write(undone_text(done), terminal.STDOUT)

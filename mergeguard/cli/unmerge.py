@@ -28,12 +28,12 @@ def unmerge(
     from mergeguard.render.applied import proposal_text, unmerged_text
 
     with terminal.progress(chosen.settings) as port:
-        found = api.propose_unmerge(chosen.target, guid, chosen.profile, options=chosen.options, progress=port)
+        found = api.propose_unmerge(chosen.target, guid, chosen.profile, options=chosen.to_write, progress=port)
     terminal.say(proposal_text(found).rstrip("\n"))
-    database = api.identify(chosen.target, chosen.profile, options=chosen.options).database
+    database = api.identify(chosen.target, chosen.profile, options=chosen.to_write).database
     consent(database, f"{found.guid} will be unmerged in {database}.", yes=yes)
     with terminal.progress(chosen.settings) as port:
-        done = api.unmerge(chosen.target, found, chosen.profile, reason=reason, options=chosen.options, progress=port)
+        done = api.unmerge(chosen.target, found, chosen.profile, reason=reason, options=chosen.to_write, progress=port)
     terminal.write(unmerged_text(done, found_target(chosen)), terminal.STDOUT)
 
 

@@ -205,3 +205,5 @@ class Options:
     fast: bool = True
     """Use the optional fast drivers where they are installed and fit."""
     batch_rows: int = BATCH_ROWS
+    recover: bool = False
+    """For commands that write: bring back in order what a writer that died left behind, before anything is read."""
