@@ -42,6 +42,8 @@ def run(command: Sequence[str | Path], *, codes: Sequence[int] = (0,)) -> Run:
     Its peak memory begins with that of this process, from which it is forked: keep NumPy and drivers out of here.
     """
     environment = {**os.environ, "PYTHONPATH": f"{CHECKOUT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    # An installed package has its byte code; a child that may not keep it would compile the checkout in every round.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         start = time.perf_counter()
         child = subprocess.Popen([str(part) for part in command], stdout=out, stderr=err, env=environment)
