@@ -30,7 +30,7 @@ def limits(pytestconfig: pytest.Config, how: How) -> tuple[int, int]:
     """At how many steps to kill, and how many recoveries: all of them in the long run."""
     if pytestconfig.getoption("--long"):
         return 100_000, 2_000
-    return (24, 4) if how == "ptrace" else (8, 2)
+    return (16, 3) if how == "ptrace" else (6, 1)
 
 
 @pytest.fixture

@@ -164,10 +164,13 @@ def spread(count: int, most: int) -> list[int]:
     """Choose at most ``most`` of the steps 1..count, evenly, the first and the last among them."""
     if count <= most:
         return list(range(1, count + 1))
-    return sorted({1 + round(at * (count - 1) / (most - 1)) for at in range(most)})
+    return sorted({1 + round(at * (count - 1) / max(1, most - 1)) for at in range(most)})
 
 
 def pairs(count: int, most: int) -> list[tuple[int, int]]:
-    """Choose at most ``most`` pairs (step of the first run, step of the recovery), evenly over all pairs."""
-    every = [(at, again) for at in range(1, count + 1) for again in range(1, count + 1)]
-    return [every[at - 1] for at in spread(len(every), most)]
+    """Choose at most ``most`` pairs (step of the first run, step of the recovery), scattered over all of them."""
+    if count * count <= most:
+        return [(at, again) for at in range(1, count + 1) for again in range(1, count + 1)]
+    # Multiples of the golden ratio leave no large gap, however many of them are taken.
+    scattered = [(at + 0.5) * 0.618034 % 1 for at in range(most)]
+    return [(1 + int((at + 0.5) * count / most), 1 + int(part * count)) for at, part in enumerate(scattered)]
