@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from mergeguard.core import guids
 from mergeguard.core.closure import STATUS_TEXTS
@@ -13,6 +14,7 @@ from mergeguard.core.facts import Facts
 from mergeguard.core.index import Places, Rows
 from mergeguard.core.walk import mark
 
+_CHUNK = 1 << 16
 _UNKNOWN = 255
 
 
@@ -59,7 +61,18 @@ def _first_of_each(leads: Rows, differs: guids.Bools) -> Places:
 
 
 def _differs(facts: Facts, stored: StoredLookup, leads: Rows, places: Places) -> guids.Bools:
+    """Say of each lead whether the row in its place is wrong; a chunk at a time, for it gathers 50 bytes a row."""
     codes = np.array([_code(name) for name in stored.status_names] or [_UNKNOWN], np.uint8)
+    different = np.zeros(len(leads), np.bool_)
+    for start in range(0, len(leads), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        different[part] = _differ(facts, stored, codes, leads[part], places[part])
+    return different
+
+
+def _differ(
+    facts: Facts, stored: StoredLookup, codes: npt.NDArray[np.uint8], leads: Rows, places: Places
+) -> guids.Bools:
     currents, has = facts.closure.current(facts.table, leads)
     expected, found = guids.keys(currents), guids.keys(np.ascontiguousarray(stored.currents[places]))
     different: guids.Bools = codes[stored.statuses[places]] != facts.closure.status[leads]
