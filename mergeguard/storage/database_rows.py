@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from mergeguard.core import guids
 from mergeguard.core.repair.plan import Image, RowChange, TableShape
@@ -22,6 +22,7 @@ from mergeguard.storage.database_snapshot import DatabaseSnapshot, nearest
 from mergeguard.storage.ids import Deleted
 from mergeguard.storage.stored_table import Address, Condition, StoredTable, distinct
 
+Fact = TypeVar("Fact")
 VERBS = ("INSERT", "UPDATE", "DELETE")
 
 
@@ -32,6 +33,22 @@ class KnownTables(dict[str, StoredTable]):
     """What tells whether tables were altered since, where the database has such a thing."""
     lock: object = None
     """How the database knows the merge lock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.facts: dict[Hashable, Any] = {}
+        """What else was found out about the tables on this connection, by whoever asked."""
+
+    def clear(self) -> None:
+        """Forget everything."""
+        super().clear()
+        self.facts.clear()
+
+    def fact(self, key: Hashable, find: Callable[[], Fact]) -> Fact:
+        """Return what is known under a key, found out at the first time."""
+        if key not in self.facts:
+            self.facts[key] = find()
+        return cast("Fact", self.facts[key])
 
 
 class DatabaseRows(ABC):
@@ -107,6 +124,11 @@ class DatabaseRows(ABC):
         if lock:
             self.lock_merges(exclusively=True)
         self.lock_merge_table()
+
+    def begin_merge(self) -> None:
+        """Begin the work of a transaction that merges: others may do so at the same time, repairs may not."""
+        self.refresh()
+        self.lock_merges(exclusively=False)
 
     @abstractmethod
     def denied(self, table: StoredTable, verbs: Collection[str]) -> Sequence[str]:

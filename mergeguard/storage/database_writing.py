@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from mergeguard.errors import CannotCheck, ConnectionLost, MergeGuardError, WriteFailed
+from mergeguard.errors import CannotCheck, ConnectionLost, MergeGuardError, PermissionDenied, WriteFailed
 from mergeguard.storage.database_lookup import PLAIN_FAILURES
 from mergeguard.storage.database_rows import VERBS, DatabaseRows, KnownTables
 
 if TYPE_CHECKING:
     from mergeguard.storage.database import DatabaseSource
+
+_GRANTS = (
+    "a repair needs SELECT, INSERT, UPDATE and DELETE on the merge table and on every table that it re-points; "
+    "nothing was changed"
+)
 
 
 class DatabaseWriting:
@@ -30,9 +35,20 @@ class DatabaseWriting:
     @contextmanager
     def transaction(self) -> Iterator[DatabaseRows]:
         """Begin a transaction that holds the merge lock alone; commit it at the end; see ``rows.Writing``."""
+        with self._in_transaction(lambda rows: rows.begin(lock=not self.holds_lock)) as rows:
+            yield rows
+
+    @contextmanager
+    def merging(self) -> Iterator[DatabaseRows]:
+        """Begin a transaction as a merge does, with the merge lock shared; commit it at the end."""
+        with self._in_transaction(lambda rows: rows.begin_merge()) as rows:
+            yield rows
+
+    @contextmanager
+    def _in_transaction(self, begin: Callable[[DatabaseRows], None]) -> Iterator[DatabaseRows]:
         with self._failing(), self.source.translated(writing=True):
             connection = self.opened()
-            rows = self._begin(connection)
+            rows = self._begin(connection, begin)
         try:
             yield rows
         except BaseException:
@@ -107,11 +123,11 @@ class DatabaseWriting:
             self._undo(connection)
             raise
 
-    def _begin(self, connection: sa.Connection) -> DatabaseRows:
+    def _begin(self, connection: sa.Connection, begin: Callable[[DatabaseRows], None]) -> DatabaseRows:
         try:
             self.source.begin_changes(connection)
             rows = self.rows(connection)
-            rows.begin(lock=not self.holds_lock)
+            begin(rows)
         except BaseException:
             self._undo(connection)
             raise
@@ -151,6 +167,8 @@ class DatabaseWriting:
     def _failing(self) -> Iterator[None]:
         try:
             yield
+        except PermissionDenied as error:  # a driver's error is hinted at as one of the lookup
+            raise PermissionDenied(error.message, hint=_GRANTS) from error
         except CannotCheck as error:
             if isinstance(error, (*PLAIN_FAILURES, ConnectionLost)):
                 raise

@@ -216,13 +216,21 @@ class PostgresqlRows(DatabaseRows):
 
     def begin(self, *, lock: bool) -> None:
         """Settle how values are written and take the locks, all on one way to the server and back."""
-        settings = {**SETTINGS, "lock_timeout": self.source.lock_timeout}
-        statements = [f"SET LOCAL {name} = '{value}'" for name, value in settings.items()]
+        statements = self._settling()
         if lock:
             statements.append(_LOCK.format("pg_advisory_xact_lock", self.merge_key))
         # Without parameters the text goes as it is: no % stands for anything.
         statements.append(_LOCK_TABLE.format(self._merges.name.replace("%%", "%")))
         self._cursor.execute("; ".join(statements))
+
+    def begin_merge(self) -> None:
+        """Settle how values are written and share the merge lock, on one way to the server and back."""
+        statements = [*self._settling(), _LOCK.format("pg_advisory_xact_lock_shared", self.merge_key)]
+        self._cursor.execute("; ".join(statements))
+
+    def _settling(self) -> list[str]:
+        settings = {**SETTINGS, "lock_timeout": self.source.lock_timeout}
+        return [f"SET LOCAL {name} = '{value}'" for name, value in settings.items()]
 
     def take(self, function: str) -> None:
         """Call one of the functions of advisory locks on the merge lock."""

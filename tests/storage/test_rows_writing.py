@@ -404,9 +404,10 @@ def test_a_reader_is_refused_before_the_first_change(
             writing.check_rights(["merges"])
         with pytest.raises(errors.PermissionDenied, match="DELETE on merges"):
             writing.check_rights(["merges"], ["DELETE"])
-        with pytest.raises(errors.PermissionDenied), writing.transaction():
+        with pytest.raises(errors.PermissionDenied) as refused, writing.transaction():
             pass
-    assert "r#ad" not in caught.value.message
+    assert "UPDATE and DELETE on the merge table" in (refused.value.hint or "")
+    assert "r#ad" not in caught.value.message + refused.value.message
     with source_of(postgres_url) as source, source.writing() as writing:
         writing.check_rights(["merges"])
 
