@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mergeguard.core.repair.journal import Run
-from mergeguard.core.repair.plan import Plan, RowChange, Step
+from mergeguard.core.repair.plan import Action, Plan, RowChange, Step
 from mergeguard.errors import ApplyFailed, JournalDamaged, Locked, MergeGuardError, PlanRefused, Stale
 from mergeguard.integrity.apply_checks import check_plan, check_rights, require_database
 from mergeguard.integrity.apply_verify import verify_run
@@ -169,12 +169,14 @@ class _Applying:
         except (ApplyFailed, Locked) as error:
             raise self._stopped(error) from None
         self._done.append(done)
-        self._changes.update(change.action.value for change in step.changes)
+        self._changes.update(change.action.value for change in step.changes if change.action is not Action.KEEP)
 
     def _stopped(self, error: MergeGuardError) -> MergeGuardError:
         """Return the error that ends the run, with what was done before it."""
         before, steps = self._skipped + len(self._done), len(self._plan.steps)
-        error.message += f"; {before} of {steps} steps are applied and stay so" if before else ""
+        if before:
+            error.message += f"; {before} of {steps} steps are applied and stay so"
+            error.args = (error.message,)
         return error
 
 
