@@ -181,6 +181,8 @@ SETTINGS: Final = (
 )
 """Every setting there is; the reference page is made from it."""
 _BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
+_FLAGS: Final = {"deleted_values": "--deleted-value", "report_formats": "--format"}
+"""The flags that are not called as their setting is: each of them gives one value of several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +249,13 @@ def _parsed(setting: Setting, given: _Given) -> object:
         return setting.parse(given.value, given.folder)
     except setting_values.Wrong as wrong:
         shown = given.value if isinstance(given.value, str | int | float) else type(given.value).__name__
-        raise UsageError(f"{setting.name} ({given.origin}) cannot be {shown!r}", hint=f"give {wrong}") from None
+        place = _flag(setting.name) if given.rank == 0 else f"{setting.name} ({given.origin})"
+        raise UsageError(f"{place} cannot be {shown!r}", hint=f"give {wrong}") from None
+
+
+def _flag(name: str) -> str:
+    """Return the flag that gives a setting."""
+    return _FLAGS.get(name) or "--" + name.replace("_", "-")
 
 
 def _keep_one_password_place(given: dict[str, _Given]) -> None:

@@ -39,7 +39,7 @@ def read_file(cwd: Path, config: Path | None, names: Collection[str]) -> dict[st
         UsageError: a file that cannot be read, or an unknown key in it.
     """
     for path in (cwd / FILE_NAME, cwd / PYPROJECT) if config is None else (cwd / config,):
-        if config is None and not path.is_file():
+        if config is None and not _stands(path):
             continue
         text = _read(path)
         table = _table(path, text)
@@ -51,6 +51,21 @@ def read_file(cwd: Path, config: Path | None, names: Collection[str]) -> dict[st
             key: FileValue(value, f"{path.name}:{_line(text, path, key)}", path.parent) for key, value in table.items()
         }
     return {}
+
+
+def _stands(path: Path) -> bool:
+    """Say whether a file of settings stands there.
+
+    Raises:
+        UsageError: the folder does not let us look.
+    """
+    try:
+        return path.is_file()
+    except OSError as failure:
+        raise UsageError(
+            f"{path.parent} cannot be searched for settings: {failure.strerror}",
+            hint="start from another folder, or name the settings file with --config",
+        ) from None
 
 
 def _read(path: Path) -> str:

@@ -52,7 +52,7 @@ def test_everything_may_stand_in_the_settings_file(
     ("arguments", "code", "words"),
     [
         (("--format", "pdf", "--reports", "out"), 2, "unknown format 'pdf'"),
-        (("--repair", "all"), 2, "repair (flag) cannot be 'all'"),
+        (("--repair", "all"), 2, "--repair cannot be 'all'"),
         (("--repair", "safe"), 2, "plan beside the reports"),
         (("--history", "none", "--fail-on", "new"), 2, "needs a history"),
         (("--keep-days", "0"), 2, "keep-days"),
