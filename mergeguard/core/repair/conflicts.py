@@ -18,6 +18,9 @@ from mergeguard.core.repair.evidence import Confidence
 
 Into: TypeAlias = Mapping[uuid.UUID, list[Way]]
 
+LARGE = 2000
+"""Members beyond which nobody works out which ways lead back to their own old: in rings of rings it takes for ever."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -74,14 +77,23 @@ def _newest(case: Case, feasible: Into) -> tuple[dict[uuid.UUID, uuid.UUID], uui
 
 
 def _feasible(case: Case, survivor: uuid.UUID) -> dict[uuid.UUID, list[Way]]:
-    """Return the ways of each old from which the survivor can be got to without coming back to that old."""
+    """Return the ways of each old from which the survivor can be got to without coming back to that old.
+
+    In a component of over ``LARGE`` members it is all that get there at all: an old may then seem to have a choice
+    where it has none, and without an order of rows the component is refused.
+    """
     own = {old: ways for old, ways in case.onward.items() if old != survivor}
     if all(len(ways) == 1 for ways in own.values()):
         return own
+    if len(own) == 1:  # an old by itself, as nearly all conflicts are: nobody else leads anywhere
+        return {old: [way for way in ways if way.head == survivor] for old, ways in own.items()}
     behind: dict[uuid.UUID, list[uuid.UUID]] = defaultdict(list)
     for old, ways in own.items():
         for way in ways:
             behind[way.head].append(old)
+    if len(case.unit.members) > LARGE:
+        inside = case.members | {survivor}
+        return {old: [way for way in ways if way.head in inside] for old, ways in own.items()}
     spans = _spans(survivor, behind)
     return {old: [way for way in ways if _clear(spans, old, way.head)] for old, ways in own.items()}
 
