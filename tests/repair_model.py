@@ -32,6 +32,7 @@ from mergeguard.core.table import MergeTable
 Guid: TypeAlias = uuid.UUID
 Row: TypeAlias = tuple[int, Guid, Guid]
 """(id, old, new)."""
+Numbers: TypeAlias = st.SearchStrategy[list[tuple[int, int]]]
 BEGIN = dt.datetime(2024, 5, 6, 7, 8, 9, tzinfo=dt.UTC)
 DECLARED = ReadFrom(
     live="vResource.Guid", types="vResource.Type", keys="ResourceKey.Guid", references=("Inv.Guid",),
@@ -375,11 +376,17 @@ def _known(draw: st.DrawFn, who: Guid) -> Known:
     )
 
 
+_MIXED = st.one_of(NUMBERED, _PARTS, st.tuples(NUMBERED, _PARTS).map(lambda both: both[0] + both[1]))
+RINGS: Numbers = st.integers(2, 3).flatmap(lambda size: st.permutations([(at, (at + 1) % size) for at in range(size)]))
+"""One simple cycle."""
+FORKS: Numbers = st.permutations([(1, 2), (1, 3), (1, 4), (2, 4), (3, 4)])
+"""One old with three news and one current."""
+
+
 @st.composite
-def sick_tables(draw: st.DrawFn, *, policies: st.SearchStrategy[Policy] = _POLICIES) -> Sick:
-    """Draw a table with rings, knots, forks and chains, and any evidence about it."""
-    numbers = draw(st.one_of(NUMBERED, _PARTS, st.tuples(NUMBERED, _PARTS).map(lambda both: both[0] + both[1])))
-    pairs = [(guid(old), guid(new)) for old, new in numbers]
+def sick_tables(draw: st.DrawFn, *, numbers: Numbers = _MIXED, policies: st.SearchStrategy[Policy] = _POLICIES) -> Sick:
+    """Draw a table with rings, knots, forks and chains, or such as asked for, and any evidence about it."""
+    pairs = [(guid(old), guid(new)) for old, new in draw(numbers)]
     if pairs and draw(st.booleans()):
         pairs[draw(st.integers(0, len(pairs) - 1))] = (pairs[0][0], TOMBSTONE)
     everyone = sorted({each for pair in pairs for each in pair} - {TOMBSTONE})

@@ -12,6 +12,7 @@ from repair_model import BEGIN, DECLARED, Run, Sick
 
 from mergeguard.core.guids import EMPTY, TOMBSTONE
 from mergeguard.core.repair.component import Component
+from mergeguard.core.repair.conflicts import LARGE
 from mergeguard.core.repair.evidence import Confidence, Evidence, Override, Policy, ReadFrom
 
 MEDIUM = Policy(accept_medium=True)
@@ -371,3 +372,25 @@ def test_copies_go_even_where_they_lead_into_a_refused_component() -> None:
     (decided,) = run.decided
     assert decided.confidence is Confidence.CERTAIN
     assert decided.retire == (3,)
+
+
+def test_a_live_member_that_stays_behind_is_an_end_of_its_own() -> None:
+    """As in the lookup, which never walks through a live guid: 3 is split between 1 and 2, though 2 leads to 1 now."""
+    first, second = Run.of(Sick.of(*PAIR, (3, 1), (3, 2), live={1, 2})).components
+    assert (first.survivor, second.survivor) == (guid(1), guid(2))
+    assert second.kinds == ("split",)
+    assert {known.guid for known in second.candidates} == {guid(1), guid(2)}
+
+
+def test_a_component_too_large_to_look_for_detours_is_repaired_all_the_same() -> None:
+    """Every guid merged into both its neighbours: each old has a choice, of which at most one leads to the survivor."""
+    size = LARGE + 2
+    onward = [(number, (number + 1) % size) for number in range(size)]
+    both = (*((new, old) for old, new in onward), *onward)
+    run = Run.of(Sick.of(*both))
+    (component,) = run.decided
+    assert component.survivor == guid(0)  # the newest rows lead around, and the newest of them to 0
+    assert not run.proof.problems
+    assert sorted(row[:2] for row in run.kept(component)) == [(size + 1 + at, guid(at)) for at in range(1, size)]
+    assert Run.of(Sick.of(*both, read_from=NOTHING)).refused
+    assert not Run.of(Sick.of(*both, read_from=NOTHING, policy=ANYTHING)).proof.problems
