@@ -16,7 +16,7 @@ from mergeguard.integrity.apply_verify import verify_run
 from mergeguard.integrity.boundary import signals_held
 from mergeguard.integrity.component_apply import StepDone, apply_step
 from mergeguard.integrity.scan import Now, utc_now
-from mergeguard.integrity.tries import tried
+from mergeguard.integrity.tries import tried, with_words
 from mergeguard.integrity.workshop import Workshop, open_workshop
 from mergeguard.resources.whoami import account
 from mergeguard.storage.source import Progress, Source, silent
@@ -174,10 +174,7 @@ class _Applying:
     def _stopped(self, error: MergeGuardError) -> MergeGuardError:
         """Return the error that ends the run, with what was done before it."""
         before, steps = self._skipped + len(self._done), len(self._plan.steps)
-        if before:
-            error.message += f"; {before} of {steps} steps are applied and stay so"
-            error.args = (error.message,)
-        return error
+        return with_words(error, f"{before} of {steps} steps are applied and stay so") if before else error
 
 
 def _journalled(shop: Workshop, plan: Plan) -> frozenset[int]:

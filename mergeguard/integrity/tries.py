@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from mergeguard.errors import Locked
+from mergeguard.errors import Locked, MergeGuardError
 
 if TYPE_CHECKING:
     from mergeguard.integrity.workshop import Workshop
@@ -31,3 +31,10 @@ def tried(shop: Workshop, step: Callable[[], Result]) -> Result:
             if not left or time.monotonic() - began >= shop.source.options.lock_timeout / 2:
                 raise
     raise AssertionError
+
+
+def with_words(error: MergeGuardError, more: str) -> MergeGuardError:
+    """Add to an error what was done before it."""
+    error.message += f"; {more}"
+    error.args = (error.message,)
+    return error

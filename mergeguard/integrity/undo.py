@@ -6,17 +6,18 @@ import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mergeguard.core.repair.journal import JournalStep, Run
-from mergeguard.errors import ApplyFailed, JournalDamaged, PlanRefused, UsageError
+from mergeguard.errors import ApplyFailed, JournalDamaged, Locked, PlanRefused, Stale, UsageError
 from mergeguard.integrity.apply_checks import check_rights, require_database
 from mergeguard.integrity.apply_verify import mend_lookup
 from mergeguard.integrity.boundary import signals_held
 from mergeguard.integrity.component_apply import rebuild_part, touches_merges
 from mergeguard.integrity.rows_differ import same
 from mergeguard.integrity.scan import Now, utc_now
-from mergeguard.integrity.tries import tried
+from mergeguard.integrity.tries import tried, with_words
 from mergeguard.integrity.undo_checks import guard_before, require_as_left, require_each_as_left
 from mergeguard.integrity.workshop import Workshop, open_workshop
 from mergeguard.resources.whoami import account
@@ -156,8 +157,13 @@ def _take_back(shop: Workshop, writing: DatabaseWriting, steps: Sequence[Journal
     """Take steps back, one after the other; return how many rows of the lookup were written."""
     written = 0
     for done, step in enumerate(steps, 1):
-        with signals_held():
-            written += tried(shop, lambda step=step: _one(shop, writing, step))  # type: ignore[misc]
+        try:
+            with signals_held():
+                written += tried(shop, partial(_one, shop, writing, step))
+        except (Stale, ApplyFailed, Locked) as error:
+            if done == 1:
+                raise
+            raise with_words(error, f"{done - 1} of {len(steps)} steps are taken back and stay so") from None
         progress(PHASE, done, len(steps))
     return written
 
