@@ -134,6 +134,10 @@ class DatabaseRows(ABC):
     def denied(self, table: StoredTable, verbs: Collection[str]) -> Sequence[str]:
         """Return which of ``verbs`` this login may not use on a table, and what else it lacks for them."""
 
+    def at_once(self, table: StoredTable, column: str, wanted: int) -> int:  # noqa: ARG002 - a hook's parameters
+        """Return for how many of ``wanted`` guids one statement is to ask; more, where each of them reads all rows."""
+        return self.guids_at_once
+
     # Reading.
 
     def shape(self, table: str) -> TableShape:
@@ -169,8 +173,9 @@ class DatabaseRows(ABC):
         name = self._column(stored, column)
         everything = distinct(guids)
         wanted = set(everything)
-        for start in range(0, len(everything), self.guids_at_once):
-            some = everything[start : start + self.guids_at_once]
+        size = self.at_once(stored, name, len(everything))
+        for start in range(0, len(everything), size):
+            some = everything[start : start + size]
             condition = None if thorough else self.asked(stored, name, some)
             scanned = condition is None
             if condition is None:

@@ -6,6 +6,7 @@ well-formed or holds NUL, ``b:`` the hex of a blob. The hidden row id is a colum
 
 from __future__ import annotations
 
+import sqlite3
 import uuid
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, ClassVar, cast
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
     from mergeguard.storage.sqlite import SqliteSnapshot
 
 _COLUMNS = "SELECT name, type, pk, hidden FROM pragma_table_xinfo(?)"
+_INDEXED = """
+    SELECT 1 FROM pragma_index_list(?) AS l JOIN pragma_index_info(l.name) AS i ON i.seqno = 0
+    WHERE i.name = ? COLLATE NOCASE AND NOT l.partial
+"""
+_PARAMETERS = 11
+"""Of one guid at most: its bytes, its spellings, and the text of a text id."""
 _GENERATED = (2, 3)
 _VIRTUAL = 1
 
@@ -109,9 +116,18 @@ class SqliteRows(DatabaseRows):
         qualified = ".".join(quote(part) for part in (schema, name) if part is not None)
         return SqliteTable(TableShape(table, tuple(columns), key), qualified, names, encoding)
 
+    def at_once(self, table: StoredTable, column: str, wanted: int) -> int:
+        """Ask for as many as fit where no index begins with the column: each statement reads the whole table."""
+        if wanted <= self.guids_at_once:
+            return self.guids_at_once
+        _, name = self.snapshot.resolve(table.shape.table)
+        if self.tuples(_INDEXED, (name, column)):
+            return self.guids_at_once
+        return max(self.guids_at_once, self.snapshot.driver.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // _PARAMETERS)
+
     def asked(self, table: StoredTable, column: str, wanted: Sequence[uuid.UUID]) -> Condition:
         """Ask for the bytes and for each spelling; repeated, so that few statements differ."""
-        size = next(size for size in (1, 4, 16, self.guids_at_once) if size >= len(wanted))
+        size = next(size for size in (1, 4, 16, self.guids_at_once, len(wanted)) if size >= len(wanted))
         padded = [*wanted, *list(wanted[-1:]) * (size - len(wanted))]
         values = [*(self.packed(guid) for guid in padded), *self.spellings(padded)]
         return f"{table.quotes[column]} IN ({', '.join('?' * len(values))})", tuple(values)
