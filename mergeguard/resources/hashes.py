@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import uuid
 from collections import defaultdict
@@ -44,7 +45,7 @@ class StoredHashes:
         self._rewritten = rewritten
         names = (profile.hashes.guid, profile.hashes.data_class, profile.hashes.hash)
         self._guid, self._class, self._hash = (rows.column(self._hashes.table, name) for name in names)
-        self._classes = _classes(rows, profile)
+        self._classes = rows.known.fact(("data classes",), lambda: _classes(rows, profile))
 
     def __call__(self, part: Sequence[Rewrite]) -> list[RowChange]:
         """Return the clearing of each hash of data that some rewrites move, in an order that no database decides."""
@@ -59,6 +60,20 @@ class StoredHashes:
             if self._class_of(image) in touched[guid]:
                 found.append(RowChange(Action.CLEAR_HASH, self._hashes.table, image, {**image, self._hash: None}))
         return sorted(found, key=lambda change: json.dumps(sorted((change.before or {}).items())))
+
+    def times(self, table: str, guids: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, dt.datetime]:
+        """Return when the data of some guids in a table were written, where the profile and its rows tell."""
+        data_class, name = self._classes.get(table), self._hashes.time
+        found: dict[uuid.UUID, dt.datetime] = {}
+        if data_class is None or name is None:
+            return found
+        column = self._rows.column(self._hashes.table, name)
+        for image in self._rows.having(self._hashes.table, self._guid, guids):
+            guid = self._rows.guid(self._hashes.table, self._guid, image[self._guid])
+            time = row_cells.time(self._rows, self._hashes.table, column, image[column])
+            if guid is not None and time is not None and self._class_of(image) == data_class:
+                found[guid] = max(found.get(guid, time), time)
+        return found
 
     def _touched(self, part: Sequence[Rewrite]) -> Mapping[uuid.UUID, set[DataClass]]:
         found: dict[uuid.UUID, set[DataClass]] = defaultdict(set)

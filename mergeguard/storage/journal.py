@@ -49,6 +49,7 @@ class Journal:
         self.tables = JournalTables(profile.journal)
         self._clock: sa.ColumnClause[Any] = sa.literal_column(CLOCKS[source.kind])
         self._insert_step = self.tables.steps.insert().values(happened=self._clock)
+        self._insert_whole_run = self.tables.runs.insert().values(started=self._clock, finished=self._clock)
 
     # The tables.
 
@@ -111,6 +112,11 @@ class Journal:
         """Return one run; ``None`` where there is none of that id."""
         with self._reading() as connection:
             return None if connection is None else self._one(connection, run_id)
+
+    def record_run(self, rows: DatabaseRows, run: Run) -> None:
+        """Write down, in the transaction of its one step, a run that begins and ends with it."""
+        with self.source.translated(writing=True):
+            rows.connection.execute(self._insert_whole_run, journal_rows.run_values(run))
 
     # Steps.
 

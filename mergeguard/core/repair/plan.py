@@ -38,6 +38,10 @@ class Action(enum.Enum):
     """Changes nothing: the row must stand as it was seen, because another one is collapsed into it."""
     RESTORE = "restore"
     """Puts a row back: an undo."""
+    MERGE = "merge"
+    """Puts a row into the merge table; in no plan."""
+    REMOVE = "remove"
+    """Takes the row of a merged-away guid out of the table of live guids; in no plan."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,15 +104,16 @@ class _Taken:
 
     def holder(self, row: _Row) -> _Row | None:
         """Return a row that says the same as this one."""
-        found = (self.rows.get(key) for key in self._keys(row))
+        found = (self.rows.get(key) for key in self.keys(row))
         return next((other for other in found if other is not None), None)
 
     def take(self, row: _Row) -> None:
         """Let a row stand for what it says, unless another one does already."""
-        for key in self._keys(row):
+        for key in self.keys(row):
             self.rows.setdefault(key, row)
 
-    def _keys(self, row: _Row) -> Iterable[tuple[int, Key]]:
+    def keys(self, row: _Row) -> Iterable[tuple[int, Key]]:
+        """Yield what a row says by each of the combinations."""
         for number, unique in enumerate(self.unique):
             key = tuple(row.guids.get(column, row.held.image[column]) for column in unique.columns)
             if unique.nulls_equal or None not in key:
@@ -149,6 +150,28 @@ def rewrite(
             kept[id(row)] = made.change
         found.append((_position(place, row, other), made))
     return tuple(made for _, made in sorted(found, key=lambda pair: pair[0]))
+
+
+def beaten(place: Place, rows: Sequence[Held], currents: Mapping[uuid.UUID, uuid.UUID]) -> frozenset[int]:
+    """Return the places of the rows that need no change and give way to a newer one that is re-pointed.
+
+    ``rewrite`` lets a row that needs no change stay whatever its time. A merge lets the newest datum win: it deletes
+    these rows first and calls ``rewrite`` with the others.
+    """
+    every = [_row(place, held, currents) for held in rows]
+    taken, gone = _Taken(place.unique), set[int]()
+    own: dict[tuple[int, Key], list[int]] = {}
+    for number, row in enumerate(every):
+        for key in () if row.stale else taken.keys(row):
+            own.setdefault(key, []).append(number)
+    for row in sorted((row for row in every if row.stale), key=lambda row: row.rank, reverse=True):
+        if _links_itself(place, row) or taken.holder(row) is not None:
+            continue
+        against = {number for key in taken.keys(row) for number in own.get(key, ())} - gone
+        if all((every[number].held.time or _NEVER) < (row.held.time or _NEVER) for number in against):
+            gone |= against
+            taken.take(row)
+    return frozenset(gone)
 
 
 def _row(place: Place, held: Held, currents: Mapping[uuid.UUID, uuid.UUID]) -> _Row:

@@ -1,0 +1,195 @@
+"""The statements of a merge on our own tables: lock and write both roots, ask for pairs and requests, move the lookup.
+
+A merge is a handful of short statements, so they go through the driver: SQLAlchemy's results would double their cost.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from mergeguard.errors import PermissionDenied
+from mergeguard.storage.guid_parameters import OwnTable
+from mergeguard.storage.merging_tables import missing, tables_of
+from mergeguard.storage.table_indexes import is_indexed
+
+if TYPE_CHECKING:
+    from mergeguard.storage.database import DatabaseSource
+    from mergeguard.storage.database_rows import DatabaseRows
+    from mergeguard.storage.lookup_part import LookupRow
+    from mergeguard.storage.profile import Profile
+
+UPSERT = (
+    "INSERT INTO {table} AS r ({guid}, {turn}) VALUES {rows} ON CONFLICT ({guid}) DO UPDATE SET {turn} = r.{turn} + 1"
+)
+UPSERT_MSSQL = (
+    "SET NOCOUNT ON; UPDATE {table} WITH (UPDLOCK, HOLDLOCK, ROWLOCK) SET {turn} = {turn} + 1 WHERE {guid} = ?; "
+    "IF @@ROWCOUNT = 0 INSERT INTO {table} ({guid}, {turn}) VALUES (?, 1)"
+)
+AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A merge that was asked for by an id."""
+
+    run_id: str
+    answer: str
+
+
+class MergingStore:
+    """Our own tables as one connection sees them; they must stand.
+
+    Args:
+        rows: of a transaction of that connection, reading or writing.
+        profile: names the tables.
+    """
+
+    def __init__(self, rows: DatabaseRows, profile: Profile) -> None:
+        source = rows.source
+        self.mark = "%s" if source.kind == "postgresql" else "?"
+        self._kind = source.kind
+        self._quote = rows.connection.dialect.identifier_preparer.quote_identifier
+        writer = source.writer_class(source, rows.connection, profile.lookup)
+        names = profile.merging
+        absent = missing(rows.snapshot, names)
+        self.roots = None if "roots" in absent else OwnTable(writer, names.roots, "guid")
+        self.never = None if "never" in absent else OwnTable(writer, names.never, "one_guid")
+        self.requests = None if "requests" in absent else OwnTable(writer, names.requests, "request_id")
+        self.lookup: OwnTable | None = None
+        if rows.snapshot.find(profile.lookup.table) is not None:
+            writer.check_shape()
+            self.lookup = OwnTable(writer, profile.lookup.table, profile.lookup.old)
+        named = (profile.lookup.old, profile.lookup.current, profile.lookup.depth, profile.lookup.status)
+        self._old, self._current, self._depth, self._status = (self._quote(name) for name in named)
+
+    def write_roots(self, rows: DatabaseRows, guids: Sequence[uuid.UUID]) -> None:
+        """Lock and write the rows of some roots, in text order: who merges one of them too waits here.
+
+        Raises:
+            Locked: another merge of them holds it for longer than the lock timeout, or for ever: a deadlock.
+        """
+        assert self.roots is not None  # noqa: S101 - for the type checker: whoever writes has made the tables
+        ordered = sorted(guids, key=str)
+        names = {"table": self.roots.name, "guid": self._quote("guid"), "turn": self._quote("turn")}
+        with rows.source.translated(writing=True):
+            if self._kind == "mssql":
+                for guid in ordered:
+                    rows.run(UPSERT_MSSQL.format(**names), (self.roots.parameter(guid),) * 2)
+                return
+            marks = ", ".join(f"({self.mark}, 1)" for _ in ordered)
+            rows.run(UPSERT.format(rows=marks, **names), [self.roots.parameter(guid) for guid in ordered])
+
+    def refused_pair(self, rows: DatabaseRows, one: Sequence[uuid.UUID], other: Sequence[uuid.UUID]) -> str | None:
+        """Return why a guid of one class must never be merged with a guid of the other; ``None`` where it may."""
+        if self.never is None:
+            return None
+        left, right = ([self.never.parameter(guid) for guid in some] for some in (one, other))
+        first, second = self._quote("one_guid"), self._quote("other_guid")
+        marks = [", ".join([self.mark] * len(some)) for some in (left, right)]
+        ways = (f"{first} IN ({one}) AND {second} IN ({other})" for one, other in (marks, marks[::-1]))
+        where = " OR ".join(ways)
+        sql = f"SELECT {self._quote('why')}, {self._quote('who')} FROM {self.never.name} WHERE {where}"  # noqa: S608 - quoted names
+        found = rows.tuples(sql, [*left, *right, *right, *left])
+        return None if not found else str(found[0][0] or found[0][1] or "no reason is written down")
+
+    def request(self, rows: DatabaseRows, request_id: str) -> Request | None:
+        """Return what an earlier merge of this request id answered."""
+        if self.requests is None:
+            return None
+        names = f"{self._quote('run_id')}, {self._quote('answer')}"
+        sql = f"SELECT {names} FROM {self.requests.name} WHERE {self._quote('request_id')} = {self.mark}"  # noqa: S608 - quoted names
+        found = rows.tuples(sql, [request_id])
+        return Request(str(found[0][0]).strip(), str(found[0][1])) if found else None
+
+    def write_request(self, rows: DatabaseRows, request_id: str, made: Request) -> None:
+        """Remember what a request was answered."""
+        assert self.requests is not None  # noqa: S101 - as above
+        names = ", ".join(self._quote(name) for name in ("request_id", "run_id", "answer"))
+        sql = f"INSERT INTO {self.requests.name} ({names}) VALUES ({self.mark}, {self.mark}, {self.mark})"  # noqa: S608 - quoted names
+        with rows.source.translated(writing=True):
+            rows.run(sql, [request_id, made.run_id, made.answer])
+
+    # The lookup.
+
+    def answers(self, rows: DatabaseRows, olds: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, LookupRow]:
+        """Return what the stored lookup says of some guids; those that it does not hold are left out."""
+        found: dict[uuid.UUID, LookupRow] = {}
+        if self.lookup is None:
+            return found
+        names = f"{self._old}, {self._current}, {self._depth}, {self._status}"
+        for start in range(0, len(olds), AT_ONCE):
+            some = [self.lookup.parameter(old) for old in olds[start : start + AT_ONCE]]
+            marks = ", ".join([self.mark] * len(some))
+            sql = f"SELECT {names} FROM {self.lookup.name} WHERE {self._old} IN ({marks})"  # noqa: S608 - quoted names
+            for old, current, depth, status in rows.tuples(sql, some):
+                guid = self.lookup.guid(old)
+                if guid is not None:
+                    found[guid] = guid, self.lookup.guid(current), depth, str(status).strip()
+        return found
+
+    def class_of(self, rows: DatabaseRows, root: uuid.UUID) -> list[uuid.UUID]:
+        """Return all olds that the stored lookup leads to a guid."""
+        if self.lookup is None:
+            return []
+        sql = f"SELECT {self._old} FROM {self.lookup.name} WHERE {self._current} = {self.mark}"  # noqa: S608 - quoted names
+        found = (self.lookup.guid(row[0]) for row in rows.tuples(sql, [self.lookup.parameter(root)]))
+        return [guid for guid in found if guid is not None]
+
+    def move_class(self, rows: DatabaseRows, old: uuid.UUID, new: uuid.UUID) -> int:
+        """Lead the whole class of a root to another root, and the root itself; return how many rows were written."""
+        if self.lookup is None:
+            return 0
+        before, after = self.lookup.parameter(old), self.lookup.parameter(new)
+        names = f"{self._old}, {self._current}, {self._depth}, {self._status}"
+        moved = (
+            f"UPDATE {self.lookup.name} SET {self._current} = {self.mark}, {self._depth} = {self._depth} + 1 "  # noqa: S608 - quoted names
+            f"WHERE {self._current} = {self.mark}"
+        )
+        added = f"INSERT INTO {self.lookup.name} ({names}) VALUES ({self.mark}, {self.mark}, 1, 'ok')"  # noqa: S608 - quoted names
+        with rows.source.translated(writing=True):
+            return rows.send([(moved, (after, before)), (added, (before, after))])
+
+
+def create(source: DatabaseSource, profile: Profile) -> None:
+    """Make what is missing of our own tables, and the index by which a class is found in the lookup.
+
+    Several may try at the same time.
+
+    Raises:
+        PermissionDenied, Locked, WriteFailed: nothing was made.
+    """
+    with source.writing() as writing, writing.transaction() as rows, source.translated(writing=True):
+        writer = source.writer_class(source, rows.connection, profile.lookup)
+        absent = missing(rows.snapshot, profile.merging)
+        tables = tables_of(writer, profile.merging)
+        for part in absent:
+            rows.connection.execute(sa.schema.CreateTable(tables.all[part]))
+    with suppress(PermissionDenied), source.writing() as writing, writing.transaction() as rows:
+        _index_lookup(rows, profile)
+
+
+def stand(rows: DatabaseRows, profile: Profile) -> bool:
+    """Say whether nothing is left to be made by ``create``."""
+    lookup = profile.lookup
+    has_lookup = rows.snapshot.find(lookup.table) is not None
+    return not missing(rows.snapshot, profile.merging) and (
+        not has_lookup or is_indexed(rows, lookup.table, lookup.current)
+    )
+
+
+def _index_lookup(rows: DatabaseRows, profile: Profile) -> None:
+    """Without it each merge reads the whole lookup."""
+    lookup = profile.lookup
+    if rows.snapshot.find(lookup.table) is None or is_indexed(rows, lookup.table, lookup.current):
+        return
+    quote = rows.connection.dialect.identifier_preparer.quote_identifier
+    table = rows.table(lookup.table)
+    index = quote(f"IX_{lookup.table.rpartition('.')[2]}_{lookup.current}"[:63])
+    with rows.source.translated(writing=True):
+        rows.run(f"CREATE INDEX {index} ON {table.name} ({quote(rows.column(lookup.table, lookup.current))})")
