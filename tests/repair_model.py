@@ -177,6 +177,25 @@ def detects_all(run: Run) -> None:
         )
 
 
+def names_the_rules(run: Run) -> None:
+    """A component bears the names of the rules that find it; several news are redundant or a split, as they end."""
+    ringed = {guid for ring in rings(run.sick.pairs) for guid in ring}
+    raw = answers(run.sick.pairs)
+    for component in run.components:
+        rows = [(old, new) for _, old, new in run.rows_of(component)]
+        news = {new for old, new in rows if old != new}
+        alone = len(component.members) == 1 and len(news) > 1
+        kinds = set(component.kinds)
+        assert ("cycle" in kinds) == bool(ringed & set(component.members))
+        assert ("self-merge" in kinds) == any(old == new for old, new in rows)
+        assert ("shadowed-live" in kinds) == any(old in (run.sick.live or ()) for old, new in rows if old != new)
+        copies = len(set(rows)) < len(rows)
+        assert bool(kinds & {"split", "redundant"}) == (copies or alone)
+        assert "redundant" in kinds or not copies
+        if alone and raw[component.members[0]][0] in ("ok", "deleted") and run.sick.live is None:
+            assert "split" not in kinds
+
+
 def comes_after_what_it_leads_to(run: Run) -> None:
     """A component leads to none that comes after it."""
     graph = nx.DiGraph(list(run.sick.pairs))
@@ -328,6 +347,7 @@ def never_joins(run: Run) -> None:
 
 INVARIANTS = [
     detects_all,
+    names_the_rules,
     comes_after_what_it_leads_to,
     fixes,
     is_idempotent,

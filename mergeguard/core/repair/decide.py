@@ -164,26 +164,22 @@ def _refused(case: Case, refusal: Refusal) -> Component:
 
 
 def _kinds(case: Case) -> tuple[str, ...]:
-    """Name the rules that find the unit, in the rules' order."""
+    """Name the rules that find the unit, in the rules' order.
+
+    On a cycle no old counts as split: it has no current at all. Elsewhere the ends count as they are settled by now.
+    """
     unit = case.unit
-    heads = [{way.head for way in ways} for ways in case.onward.values()]
-    outside = {way.head for way in case.ways} - case.members
+    said = [(row.ref.old, row.ref.new) for row in unit.rows]
+    several = not unit.ring and len(case.ways) > 1
+    ends = {way.head for way in case.ways}
     named = {
         "cycle": unit.ring,
-        "self-merge": any(row.ref.old == row.ref.new for row in unit.rows),
-        "split": any(len(each) > 1 and each & outside for each in heads),
+        "self-merge": any(old == new for old, new in said),
+        "split": several and len(ends) > 1,
         "shadowed-live": bool(unit.live),
-        "redundant": _redundant(case, outside),
+        "redundant": len(set(said)) < len(said) or (several and len(ends) == 1),
     }
     return tuple(name for name, found in named.items() if found)
-
-
-def _redundant(case: Case, outside: set[uuid.UUID]) -> bool:
-    copies = any(len(way.rows) > 1 for way in case.ways)
-    return copies or any(
-        len(ways) > 1 and (len({way.head for way in ways}) == 1 or not {way.head for way in ways} & outside)
-        for ways in case.onward.values()
-    )
 
 
 def _notes(case: Case, kept: Mapping[uuid.UUID, Way]) -> tuple[str, ...]:
