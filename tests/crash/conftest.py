@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,12 +31,26 @@ def how(request: pytest.FixtureRequest, forge: Forge, record_property: pytest.Se
 def limits(pytestconfig: pytest.Config, how: How) -> tuple[int, int]:
     """At how many steps to kill, and how many recoveries: all of them in the long run."""
     if pytestconfig.getoption("--long"):
-        return 100_000, 2_000
-    return (16, 3) if how == "ptrace" else (6, 1)
+        return 100_000, 500
+    return (14, 3) if how == "ptrace" else (5, 1)
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """The folder that commands run in."""
-    (tmp_path / "work").mkdir()
-    return tmp_path / "work"
+def fewer(limits: tuple[int, int]) -> tuple[int, int]:
+    """The same for what has few kinds of steps, or is tried in several ways."""
+    return limits[0] // 2, limits[1] // 2
+
+
+@pytest.fixture
+def beside() -> Iterator[Path]:
+    """A folder in memory where there is one: a kill loses nothing that a write has handed over, whatever the disk."""
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - a folder of its own below it
+    with tempfile.TemporaryDirectory(prefix="mergeguard-crash-", dir=memory) as made:
+        yield Path(made)
+
+
+@pytest.fixture
+def folder(beside: Path) -> Path:
+    """The folder that commands run in; what is kept of its states stands beside it."""
+    (beside / "work").mkdir()
+    return beside / "work"

@@ -16,9 +16,9 @@ from mergeguard.storage.plan_file import load_plan
 
 
 @pytest.fixture
-def place(folder: Path, tmp_path: Path) -> SqlitePlace:
-    (tmp_path / "kept").mkdir()
-    return SqlitePlace(folder, tmp_path / "kept")
+def place(folder: Path, beside: Path) -> SqlitePlace:
+    (beside / "kept").mkdir()
+    return SqlitePlace(folder, beside / "kept")
 
 
 def left_over(folder: Path) -> set[str]:
@@ -26,7 +26,7 @@ def left_over(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir() if not path.name.startswith(".")}
 
 
-def test_a_plan_file(place: SqlitePlace, forge: Forge, how: How, folder: Path, limits: tuple[int, int]) -> None:
+def test_a_plan_file(place: SqlitePlace, forge: Forge, how: How, folder: Path, fewer: tuple[int, int]) -> None:
     case = make_case(place, forge, how, folder, "text")
     out = folder / "out.json"
     others = left_over(folder)
@@ -54,16 +54,16 @@ def test_a_plan_file(place: SqlitePlace, forge: Forge, how: How, folder: Path, l
         done,
         ends=frozenset({0, 1, 2}),
     )
-    assert len(drill.all(*limits)) >= 4
+    assert len(drill.all(*fewer)) >= 4
 
 
 def test_the_files_of_a_night(
-    place: SqlitePlace, forge: Forge, how: How, folder: Path, tmp_path: Path, limits: tuple[int, int]
+    place: SqlitePlace, forge: Forge, how: How, folder: Path, beside: Path, fewer: tuple[int, int]
 ) -> None:
     place.fill(statements("text"))
     (folder / "p.toml").write_text(PROFILE)
     place.keep("damaged")
-    night = tmp_path / "night"
+    night = beside / "night"
     night.mkdir()
     reports, metrics, history = night / "reports", night / "m.prom", night / "h.db"
     merges = (folder / place.target).read_bytes()
@@ -97,4 +97,4 @@ def test_the_files_of_a_night(
     arguments = ("nightly", place.target, "--profile", "p.toml", "--history", history)
     arguments += ("--reports", reports, "--metrics-file", metrics)  # type: ignore[assignment]
     drill = Drill(forge, how, folder, arguments, reset, between, done, ends=frozenset({1}))
-    assert len(drill.all(*limits)) > 20
+    assert len(drill.all(*fewer)) > 20

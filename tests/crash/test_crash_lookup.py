@@ -62,8 +62,8 @@ def text(cell: object) -> str | None:
 
 
 @pytest.fixture
-def sqlite_drill(forge: Forge, how: How, folder: Path, tmp_path: Path, built: bool) -> Drill:
-    target, template = folder / "m.db", tmp_path / "template.db"
+def sqlite_drill(forge: Forge, how: How, folder: Path, beside: Path, built: bool) -> Drill:
+    target, template = folder / "m.db", beside / "template.db"
     write_sqlite(template, BEFORE if built else NOW)
     if built:
         assert forge.run(("lookup", "build", template, *FLAGS), folder).status == 0
@@ -79,7 +79,7 @@ def sqlite_drill(forge: Forge, how: How, folder: Path, tmp_path: Path, built: bo
 
     def between(where: str) -> None:
         # A copy is opened, with what stands beside it: to look must not do the recovery's work.
-        aside = tmp_path / "aside"
+        aside = beside / "aside"
         shutil.rmtree(aside, ignore_errors=True)
         shutil.copytree(folder, aside)
         assert stored(aside / "m.db") in (before, after), where
@@ -105,8 +105,8 @@ def merges(path: Path) -> list[Pair]:
     return [(uuid.UUID(old), uuid.UUID(new)) for old, new in rows]
 
 
-def test_sqlite(sqlite_drill: Drill, limits: tuple[int, int]) -> None:
-    steps = sqlite_drill.all(*limits)
+def test_sqlite(sqlite_drill: Drill, fewer: tuple[int, int]) -> None:
+    steps = sqlite_drill.all(*fewer)
     assert len(steps) > 5, steps
 
 
@@ -187,6 +187,6 @@ def postgres_drill(forge: Forge, how: How, folder: Path, server: Server, built: 
     return Drill(forge, how, folder, arguments, reset, between, done)
 
 
-def test_postgresql(postgres_drill: Drill, limits: tuple[int, int]) -> None:
-    steps = postgres_drill.all(*limits)
+def test_postgresql(postgres_drill: Drill, fewer: tuple[int, int]) -> None:
+    steps = postgres_drill.all(*fewer)
     assert len(steps) > 5, steps

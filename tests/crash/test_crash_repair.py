@@ -15,10 +15,10 @@ from crash.runner import Drill, Forge, How
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, folder: Path, tmp_path: Path) -> Iterator[Place]:
+def place(request: pytest.FixtureRequest, folder: Path, beside: Path) -> Iterator[Place]:
     if request.param == "sqlite":
-        (tmp_path / "kept").mkdir()
-        yield SqlitePlace(folder, tmp_path / "kept")
+        (beside / "kept").mkdir()
+        yield SqlitePlace(folder, beside / "kept")
         return
     made = PostgresPlace(request.getfixturevalue("postgres_url"))
     yield made

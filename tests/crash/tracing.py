@@ -141,7 +141,7 @@ class _Tracer:
             counts = (stat.S_ISSOCK if name in TO_SERVERS else stat.S_ISREG)(mode)
         else:
             place = _text(task, arguments[PATHS.get(name, 0)])
-            counts = not place.startswith(("/dev/", "/proc/"))
+            counts = not place.startswith("/proc/") and place not in {"/dev/null", "/dev/tty"}
         return f"{name} {os.path.basename(place)}" if counts and place not in self.unseen else None  # noqa: PTH119 - of no real file, maybe
 
 
