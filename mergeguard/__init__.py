@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from mergeguard.api import (
         apply,
         build_lookup,
+        current,
+        currents,
         discover,
         doctor,
         explain,
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
         load,
         lookup,
         make_demo,
+        merge,
         nightly,
         propose_unmerge,
         resolve,
@@ -47,6 +50,8 @@ if TYPE_CHECKING:
     from mergeguard.integrity.scan import ScanOptions
     from mergeguard.integrity.undo import Undone
     from mergeguard.integrity.unmerge import Unmerge, Unmerged
+    from mergeguard.resources.current import Answer, Currents
+    from mergeguard.resources.merged import ColumnMoves, Merged, Refusal
     from mergeguard.storage.profile import Profile
     from mergeguard.storage.profile_file import builtin_profile, load_profile
     from mergeguard.storage.source import Options
@@ -55,6 +60,8 @@ _HOMES = {
     "mergeguard.api": (
         "apply",
         "build_lookup",
+        "current",
+        "currents",
         "discover",
         "doctor",
         "explain",
@@ -64,6 +71,7 @@ _HOMES = {
         "load",
         "lookup",
         "make_demo",
+        "merge",
         "nightly",
         "propose_unmerge",
         "resolve",
@@ -88,6 +96,8 @@ _HOMES = {
     "mergeguard.integrity.apply": ("Applied", "ApplyOptions"),
     "mergeguard.integrity.undo": ("Undone",),
     "mergeguard.integrity.unmerge": ("Unmerge", "Unmerged"),
+    "mergeguard.resources.current": ("Answer", "Currents"),
+    "mergeguard.resources.merged": ("ColumnMoves", "Merged", "Refusal"),
     "mergeguard.storage.profile": ("Profile",),
     "mergeguard.storage.profile_file": ("builtin_profile", "load_profile"),
     "mergeguard.storage.source": ("Options",),
@@ -95,9 +105,12 @@ _HOMES = {
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Answer",
     "Applied",
     "ApplyOptions",
     "Built",
+    "ColumnMoves",
+    "Currents",
     "DemoResult",
     "ExitCode",
     "Explanation",
@@ -106,6 +119,7 @@ __all__ = [
     "Lookup",
     "MergeGraph",
     "MergeGuardError",
+    "Merged",
     "Nightly",
     "NightlyOptions",
     "Options",
@@ -113,6 +127,7 @@ __all__ = [
     "Overrides",
     "Profile",
     "Proposal",
+    "Refusal",
     "Resolved",
     "RowRef",
     "Run",
@@ -129,6 +144,8 @@ __all__ = [
     "build_lookup",
     "builtin_profile",
     "choose_profile",
+    "current",
+    "currents",
     "discover",
     "doctor",
     "explain",
@@ -139,6 +156,7 @@ __all__ = [
     "load_profile",
     "lookup",
     "make_demo",
+    "merge",
     "nightly",
     "propose_unmerge",
     "resolve",

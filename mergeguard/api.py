@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from mergeguard.core.findings import Explanation, ScanReport
+from mergeguard.errors import UsageError
 from mergeguard.integrity.profiles import choose_profile
 from mergeguard.storage.profile import Profile
 from mergeguard.storage.source import Options, Progress, Source, silent
@@ -22,6 +23,7 @@ from mergeguard.storage.targets import open_target
 
 if TYPE_CHECKING:  # each pulls in more than a program that does not call for it should pay
     from mergeguard.core.graph import MergeGraph
+    from mergeguard.core.guids import Guids
     from mergeguard.core.lookup import Lookup
     from mergeguard.core.repair.journal import JournalStep, Run
     from mergeguard.core.repair.plan import Plan, TargetIdentity
@@ -35,6 +37,8 @@ if TYPE_CHECKING:  # each pulls in more than a program that does not call for it
     from mergeguard.integrity.scan import ScanOptions
     from mergeguard.integrity.undo import Undone
     from mergeguard.integrity.unmerge import Unmerge, Unmerged
+    from mergeguard.resources.current import Answer, Currents
+    from mergeguard.resources.merged import Merged
 
 ProfileLike: TypeAlias = Profile | str | Path | None
 _DEFAULT = Options()
@@ -344,6 +348,81 @@ def journal_run(
         kept = Journal(source, chosen)
         found = find_run(kept, run)
         return found, kept.steps(found.run_id)
+
+
+def merge(  # noqa: PLR0913 - as the command has flags
+    target: str | Path,
+    old: uuid.UUID | str,
+    new: uuid.UUID | str,
+    profile: ProfileLike = None,
+    *,
+    request_id: str | None = None,
+    key: str | None = None,
+    preview: bool = False,
+    options: Options = _DEFAULT,
+) -> Merged:
+    """Merge one resource into another in one transaction: its row, the lookup, the references and the journal.
+
+    With ``preview`` nothing is written; ``Merged.refused`` says why it would be refused. A ``request_id`` that is given
+    again answers what it answered before. For many merges keep ``mergeguard.resources.merge.open_merges`` open.
+
+    Raises:
+        UsageError: a text is no guid.
+        MergeRefused: the merge must not be made; ``reason`` says why. Nothing was changed.
+        Locked: another session held a lock for too long; nothing was changed.
+        PermissionDenied, WriteFailed, JournalDamaged: nothing was changed.
+        CannotCheck: the target could not be read.
+    """
+    from mergeguard.resources.merge import merge as merge_guids  # noqa: PLC0415 - imports NumPy
+
+    with _opened(target, profile, options) as (source, chosen):
+        pair = _guid(old), _guid(new)
+        return merge_guids(source, chosen, *pair, request_id=request_id, key=key, preview=preview)
+
+
+def current(
+    target: str | Path, guid: uuid.UUID | str, profile: ProfileLike = None, *, options: Options = _DEFAULT
+) -> Answer:
+    """Say what one guid is now: walked to its end in the tables themselves, whatever any lookup says.
+
+    Raises:
+        UsageError: the text is no guid.
+        CannotCheck: the target could not be read.
+    """
+    from mergeguard.resources.current import current as current_of  # noqa: PLC0415 - imports NumPy
+
+    with _opened(target, profile, options) as (source, chosen):
+        return current_of(source, chosen, _guid(guid))
+
+
+def currents(
+    target: str | Path,
+    guids: Guids,
+    profile: ProfileLike = None,
+    *,
+    options: Options = _DEFAULT,
+    progress: Progress = silent,
+) -> Currents:
+    """Say what many guids are now, as columns: looked up in the stored lookup, or worked out where there is none.
+
+    ``guids`` is a column of the shape ``(n, 16)``, see ``mergeguard.core.guids``.
+
+    Raises:
+        CannotCheck: the target could not be read.
+    """
+    from mergeguard.resources.current import currents as currents_of  # noqa: PLC0415 - imports NumPy
+
+    with _opened(target, profile, options) as (source, chosen):
+        return currents_of(source, chosen, guids, progress=progress)
+
+
+def _guid(asked: uuid.UUID | str) -> uuid.UUID:
+    from mergeguard.core.guids import parse  # noqa: PLC0415 - imports NumPy
+
+    found = parse(str(asked))
+    if found is None:
+        raise UsageError(f"{str(asked)[:80]!r} is not a guid", hint="a guid has 32 hex digits, in any usual spelling")
+    return found
 
 
 def propose_unmerge(

@@ -21,6 +21,7 @@ from mergeguard.cli import (
     history,
     journal,
     lookup,
+    merge,
     nightly,
     plan,
     process,
@@ -78,6 +79,7 @@ app.command("show", cls=help.Command)(show.show)
 app.command("apply", cls=help.Command)(apply.apply)
 app.command("repair", cls=help.Command)(repair.repair)
 app.command("undo", cls=help.Command)(undo.undo)
+app.command("merge", cls=help.Command)(merge.merge)
 app.command("unmerge", cls=help.Command)(unmerge.unmerge)
 app.command("journal", cls=help.Command)(journal.journal)
 app.command("discover", cls=help.Command)(discover.discover)

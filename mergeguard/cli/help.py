@@ -23,6 +23,7 @@ ORDER = (
     "apply",
     "repair",
     "undo",
+    "merge",
     "unmerge",
     "journal",
     "lookup",

@@ -75,7 +75,7 @@ def merge(
         Locked: another session held a lock for too long; nothing was changed.
         PermissionDenied, WriteFailed: nothing was changed.
         JournalDamaged: the journal was altered; nothing was changed.
-        UsageError: a request id that is too long.
+        UsageError: a request id that is too long, or a key and no column for it.
         Unsupported: the target is a file, or its ids are no guids.
     """
     if preview:
@@ -149,6 +149,8 @@ class Merges:
         """Merge the class of ``old`` into that of ``new``; see ``merge``."""
         if request_id is not None and not 0 < len(request_id) <= LONGEST_REQUEST:
             raise UsageError(f"a request id has 1 to {LONGEST_REQUEST} characters, and this has {len(request_id)}")
+        if key is not None and self._profile.merge.merge_key is None:
+            raise UsageError("the profile names no column for the key", hint="name it: [merge] merge_key")
         asked = _Asked(old, new, request_id, key)
         for left in reversed(range(TRIES)):
             began = time.monotonic()
