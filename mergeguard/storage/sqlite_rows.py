@@ -123,7 +123,8 @@ class SqliteRows(DatabaseRows):
         _, name = self.snapshot.resolve(table.shape.table)
         if self.tuples(_INDEXED, (name, column)):
             return self.guids_at_once
-        return max(self.guids_at_once, self.snapshot.driver.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // _PARAMETERS)
+        room = self.snapshot.driver.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
+        return max(self.guids_at_once, room // _PARAMETERS)
 
     def asked(self, table: StoredTable, column: str, wanted: Sequence[uuid.UUID]) -> Condition:
         """Ask for the bytes and for each spelling; repeated, so that few statements differ."""

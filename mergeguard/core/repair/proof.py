@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import compress
+from dataclasses import dataclass
 
 import numpy as np
 
 from mergeguard.core import guids
-from mergeguard.core.closure import Liveness, Status
+from mergeguard.core.closure import Status
 from mergeguard.core.facts import Facts
 from mergeguard.core.findings import MAX_WITNESS
-from mergeguard.core.guids import Bools, Guids
+from mergeguard.core.guids import Bools
 from mergeguard.core.index import Places, Rows
 from mergeguard.core.repair.component import Component
-from mergeguard.core.table import MergeTable
+from mergeguard.core.repair.remaining import remaining
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,37 +38,11 @@ def prove(facts: Facts, components: Sequence[Component]) -> Proof:
     retire = np.array(sorted({row for each in decided for row in each.retire}), np.intp)
     stay = np.ones(len(facts.table), np.bool_)
     stay[retire[(retire >= 0) & (retire < len(stay))]] = False
-    after = _after(facts, stay)
+    after = remaining(facts, stay)
     problems += _damage_left(after, decided)
     problems += _members(after, decided)
     problems += _answers(facts, after, stay)
     return Proof(after, tuple(problems))
-
-
-def _after(facts: Facts, stay: Bools) -> Facts:
-    """Return what is left without the rows that go. Who is live was looked up before and does not change."""
-    after = Facts(_without(facts.table, stay), facts.declared)
-    if facts.liveness is not None:
-        after.__dict__["liveness"] = Liveness(facts.liveness.old[stay], facts.liveness.new[stay])
-    return after
-
-
-def _without(table: MergeTable, stay: Bools) -> MergeTable:
-    """Return the table of the rows that stay, each with the id that it was read with."""
-    ids = np.arange(1, len(table) + 1, dtype=np.int64) if table.row_ids is None else table.row_ids
-    return replace(
-        table,
-        old=_kept(table.old, stay),
-        new=_kept(table.new, stay),
-        row_ids=ids[stay] if isinstance(ids, np.ndarray) else list(compress(ids, stay.tolist())),
-        times=None if table.times is None else table.times[stay],
-        merge_keys=None if table.merge_keys is None else list(compress(table.merge_keys, stay.tolist())),
-    )
-
-
-def _kept(column: Guids, stay: Bools) -> Guids:
-    """Return the guids of the rows that stay; taken as one value each, which is several times as fast as 16."""
-    return np.ascontiguousarray(column).view("V16").reshape(-1)[stay].view(np.uint8).reshape(-1, 16)
 
 
 def _retired(facts: Facts, components: Sequence[Component]) -> Iterator[str]:
