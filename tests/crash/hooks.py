@@ -61,7 +61,7 @@ def _opening(steps: Steps, function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def opening(path: Any, flags: int, *given: Any, **more: Any) -> Any:
         if flags & OPEN_TO_WRITE:
-            steps.step(f"open {path}")
+            steps.step(f"open {os.path.basename(str(path))}")  # noqa: PTH119 - or a descriptor
         return function(path, flags, *given, **more)
 
     return opening
@@ -71,7 +71,7 @@ def _opening_text(steps: Steps, function: Callable[..., Any]) -> Callable[..., A
     @wraps(function)
     def opening(file: Any, mode: str = "r", *given: Any, **more: Any) -> Any:
         if set(mode) & set("wax+"):
-            steps.step(f"open {file}")
+            steps.step(f"open {os.path.basename(str(file))}")  # noqa: PTH119 - or a descriptor
         return function(file, mode, *given, **more)
 
     return opening
@@ -82,6 +82,7 @@ def _wrap_sqlite(steps: Steps) -> None:
 
     @wraps(connect)
     def connecting(*given: Any, **more: Any) -> sqlite3.Connection:
+        steps.step("connect")  # which makes the file
         connection = connect(*given, **more)
         connection.set_trace_callback(steps.step)
         return connection

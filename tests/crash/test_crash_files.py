@@ -14,6 +14,8 @@ from crash.runner import Drill, Forge, How
 
 from mergeguard.storage.plan_file import load_plan
 
+pytestmark = pytest.mark.timeout(3600)  # the long run kills at every step
+
 
 @pytest.fixture
 def place(folder: Path, beside: Path) -> SqlitePlace:

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from crash.runner import Drill, Forge, How
 from merge_model import answers
 
+pytestmark = pytest.mark.timeout(3600)  # the long run kills at every step
 Row: TypeAlias = tuple[str, str | None, int | None, str]
 Pair: TypeAlias = tuple[uuid.UUID, uuid.UUID]
 FLAGS = ("--table", "merges", "--old-column", "old", "--new-column", "new", "--id-column", "id")

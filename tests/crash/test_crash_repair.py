@@ -13,6 +13,8 @@ from crash.places import Place, PostgresPlace, SqlitePlace
 from crash.repair_case import Case, make_case
 from crash.runner import Drill, Forge, How
 
+pytestmark = pytest.mark.timeout(3600)  # the long run kills at every step
+
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def place(request: pytest.FixtureRequest, folder: Path, beside: Path) -> Iterator[Place]:
