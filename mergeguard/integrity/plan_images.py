@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -50,7 +49,7 @@ class Images:
 
     def guard(self, component: Component) -> tuple[Image, ...]:
         """Return the images of all rows of a component's members, in an order that no database decides."""
-        return tuple(sorted((image for old in component.members for image in self._by_old[old]), key=_text))
+        return tuple(sorted((image for old in component.members for image in self._by_old[old]), key=_place))
 
     def retired(self, component: Component) -> dict[int, Image]:
         """Return the image of each row that a component retires, by the row's number."""
@@ -76,7 +75,7 @@ class Images:
 
     def _matched(self, group: Sequence[DamagedRow], images: Sequence[Image]) -> Mapping[int, Image]:
         """Pair rows that say the same merge with their images; what cannot be told apart is interchangeable."""
-        left = sorted(images, key=_text)
+        left = sorted(images, key=_place)
         pairs: dict[int, Image] = {}
         for row in group:
             best = left[0] if len(left) == 1 else max(left, key=lambda image: self._likeness(row.ref, image))
@@ -110,5 +109,6 @@ def _by_pair(component: Component) -> dict[_Pair, list[DamagedRow]]:
     return groups
 
 
-def _text(image: Image) -> str:
-    return json.dumps(dict(image), sort_keys=True)
+def _place(image: Image) -> list[tuple[bool, str]]:
+    """Return a key to sort the images of one table by."""
+    return [(cell is not None, cell or "") for cell in image.values()]

@@ -97,7 +97,7 @@ def _vote(vote: Vote) -> Json:
 
 
 def _candidate(known: Known, named: Named) -> Json:
-    return {
+    facts = {
         "guid": str(known.guid),
         "name": named.name(known.guid),
         "live": known.live,
@@ -107,10 +107,11 @@ def _candidate(known: Known, named: Named) -> Json:
         "last_contact": _time(known.last_contact),
         "owner": known.owner,
     }
+    return _known(facts)
 
 
 def _read_from(read: ReadFrom) -> Json:
-    return {
+    places = {
         "live": read.live,
         "types": read.types,
         "keys": read.keys,
@@ -121,16 +122,23 @@ def _read_from(read: ReadFrom) -> Json:
         "owner": read.owner,
         "here": read.here,
     }
+    return _known(places)
 
 
 def _row(row: DamagedRow, *, gone: bool, named: Named) -> Json:
-    return {
+    facts = {
         "row_id": row.ref.row_id if named.row_ids else None,
         "old": str(row.ref.old),
         "new": str(row.ref.new),
         "time": _time(row.ref.time),
         "retired": gone,
     }
+    return _known(facts)
+
+
+def _known(facts: Json) -> Json:
+    """Leave out what nobody knows."""
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def _time(value: dt.datetime | None) -> str | None:
