@@ -78,7 +78,8 @@ def _joined(sections: Sequence[Sequence[str]]) -> str:
 
 def _head(plan: Plan, paper: Paper, now: dt.datetime | None) -> list[str]:
     target = plan.target
-    lines = paper.prose(f"Plan {visible(plan.plan_id)} for {visible(target.url)}", "")
+    # A target is one word to copy, however long.
+    lines = [f"Plan {visible(plan.plan_id)}", f"for {visible(target.url)}"]
     made = f"made {_time(plan.created)} by MergeGuard {visible(plan.tool_version)} for {visible(target.server)}"
     lines += paper.prose(f"{made}, database {visible(target.database)}", "")
     if now is not None and now >= plan.expires:
@@ -134,8 +135,8 @@ def _sources(plan: Plan, paper: Paper) -> list[str]:
 def _foot(plan: Plan, paper: Paper) -> list[str]:
     lines = [paper.paint("About this plan", "bold")]
     if plan.steps:
-        back = f"the way back, once it is applied: mergeguard undo {visible(plan.target.url)} {visible(plan.plan_id)}"
-        lines += paper.prose(back, "  ")
+        lines.append("  the way back, once it is applied:")
+        lines.append(f"    mergeguard undo {visible(plan.target.url)} {visible(plan.plan_id)}")
     made = [f"{shape.table}.{column.name}" for shape in plan.tables for column in shape.columns if column.generated]
     if made:
         told = f"an undo cannot restore what the server makes by itself: {', '.join(map(visible, made))}"
