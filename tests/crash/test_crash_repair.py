@@ -16,11 +16,13 @@ from crash.runner import Drill, Forge, How
 pytestmark = pytest.mark.timeout(3600)  # the long run kills at every step
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("sqlite-wal", marks=pytest.mark.long), "postgresql"])
 def place(request: pytest.FixtureRequest, folder: Path, beside: Path) -> Iterator[Place]:
-    if request.param == "sqlite":
+    if request.param != "postgresql":
         (beside / "kept").mkdir()
-        yield SqlitePlace(folder, beside / "kept")
+        made_here = SqlitePlace(folder, beside / "kept")
+        made_here.fill([f"PRAGMA journal_mode = {'WAL' if request.param == 'sqlite-wal' else 'DELETE'}"])
+        yield made_here
         return
     made = PostgresPlace(request.getfixturevalue("postgres_url"))
     yield made
