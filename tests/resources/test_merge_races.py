@@ -142,9 +142,14 @@ def test_a_merge_waits_for_another_of_the_same_root_and_then_decides_anew(
 
 def test_a_repair_and_a_merge_exclude_each_other(world: World) -> None:
     pairs = prepared(world, "two")
-    with world.opened() as source, source.writing() as writing, world.opened(Options(lock_timeout=0.2)) as other:
-        with writing.transaction(), pytest.raises(Locked):
-            merge(other, PROFILE, *pairs[0])
+    with (
+        world.opened() as source,
+        source.writing() as writing,
+        world.opened(Options(lock_timeout=0.2)) as other,
+        writing.transaction(),
+        pytest.raises(Locked),
+    ):
+        merge(other, PROFILE, *pairs[0])
     assert world.model().merges == []
 
 
