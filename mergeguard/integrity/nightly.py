@@ -67,7 +67,7 @@ class Repaired:
 
 @dataclass(frozen=True, slots=True)
 class Nightly:
-    """How a night went."""
+    """How a night went: its scans, its repair, what it wrote, and the one exit code."""
 
     report: ScanReport
     """The scan that decides: the second one where something was repaired."""
