@@ -93,6 +93,7 @@ app.add_typer(config.app, name="config")
 
 def main() -> NoReturn:
     """Run the program and end the process with one of ``ExitCode``; a user never sees a traceback."""
+    terminal.replace_closed_streams()
     signal.signal(signal.SIGTERM, _terminated)
     try:
         with process.tuned():

@@ -111,6 +111,7 @@ def with_target(
     shared = (_profile_flags, _reading_flags) if profile else (_reading_flags,)
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        """Return the command as typer is to call it: all flags in, one ``Chosen`` out."""
         own_names = [] if settings is None else [*inspect.signature(settings).parameters]
         shared_names = [name for function in shared for name in inspect.signature(function).parameters]
 

@@ -88,6 +88,18 @@ def _by_suffix(path: Path, known: Sequence[str]) -> str:
     return name
 
 
+def replace_closed_streams() -> None:
+    """Let a stream that was closed before the start (``>&-``) lead nowhere.
+
+    Python has no object for it, and its number would go to the first file that is opened: what a library prints would
+    land in a database.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: its own
+            setattr(sys, name, open(nowhere, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115 - stays open
+
+
 def write(text: str, path: Path) -> None:
     """Write a payload to stdout (``-``) or, at once, to a file.
 

@@ -120,7 +120,9 @@ class _Discovery:
             self.notes.append(f"{table.name} was only sampled: {error.message}")
             return sampled
         most = max(map(len, read))
-        self.notes.append(f"read {most:,} guids of {table.name} to compare with" + " (not all)" * (most >= MEMBER_ROWS))
+        noun = "guid" if most == 1 else "guids"
+        part = " (not all)" if most >= MEMBER_ROWS else ""
+        self.notes.append(f"read {most:,} {noun} of {table.name} to compare with{part}")
         return read
 
     def merges(self, known: Sequence[Identity]) -> Weighed | None:

@@ -155,19 +155,18 @@ def behind(finding: Finding) -> str:
 
 
 def details(finding: Finding, labels: Mapping[uuid.UUID, str]) -> list[str]:
-    """Return a finding's details for people: the single values on one line, then each list and mapping on its own."""
+    """Return a finding's details for people: single values on one line, then each list and mapping that holds any."""
     single: list[str] = []
     lines: list[str] = []
     for name, value in finding.details.items():
         title = visible(name, 40).replace("_", " ")
-        if isinstance(value, Mapping):
-            lines.append(
-                f"{title}: {_listed([f'{_value(key, labels)} = {_value(value[key], labels)}' for key in value])}"
-            )
-        elif isinstance(value, list | tuple):
-            lines.append(f"{title}: {_listed([_entry(each, labels) for each in value])}")
-        else:
+        if not isinstance(value, Mapping | list | tuple):
             single.append(f"{title} {_value(value, labels)}")
+        elif isinstance(value, Mapping) and value:
+            parts = [f"{_value(key, labels)} = {_value(each, labels)}" for key, each in value.items()]
+            lines.append(f"{title}: {_listed(parts)}")
+        elif value:
+            lines.append(f"{title}: {_listed([_entry(each, labels) for each in value])}")
     return [", ".join(single), *lines] if single else lines
 
 

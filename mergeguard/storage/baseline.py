@@ -123,6 +123,11 @@ class _Reader:
         self.origin = origin
 
     def baseline(self, document: Mapping[str, Any]) -> Baseline:
+        """Read the whole document.
+
+        Raises:
+            UsageError: the entry and the key that are wrong.
+        """
         self._known(document, ("accepted",), "the top level")
         entries = document.get("accepted", [])
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):

@@ -7,7 +7,7 @@ to the target's folder. A row without a row id of its own is named by its number
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -76,8 +76,9 @@ class FileSnapshot:
         path = self._resolved(selection.table)
         file = self._opened(path)
         kinds = [column.kind for column in selection.columns]
-        wanted = [(_place(path, file.names, column.name), column.kind) for column in selection.columns]
-        wanted += [(_place(path, file.names, name), Kind.TEXT) for name, _ in selection.where]
+        flags = self._flags() if path == self._path else {}
+        wanted = [(_place(path, file.names, column.name, flags), column.kind) for column in selection.columns]
+        wanted += [(_place(path, file.names, name, flags), Kind.TEXT) for name, _ in selection.where]
         batches = file_rows.filtered(file.batches(wanted), len(kinds), [value for _, value in selection.where])
         if selection.counted:
             batches = file_rows.counted(batches, kinds)
@@ -103,6 +104,12 @@ class FileSnapshot:
         with failures.translated(str(self._path)):
             others = sorted(entry.name for entry in os.scandir(self._path.parent) if _is_data(entry.name))
         return [self._path.name, *(name for name in others if name != self._path.name)]
+
+    def _flags(self) -> Mapping[str, str]:
+        """Return by which flag each column of the merges could be named."""
+        merge = self._profile.merge
+        named = {merge.old: "old", merge.new: "new", merge.row_id: "id", merge.time: "time", merge.merge_key: "key"}
+        return {column: f"--{flag}-column" for column, flag in named.items() if column is not None}
 
     def _is_target(self, table: str | None) -> bool:
         return table is None or table in {self._profile.merge.table, self._path.name}
@@ -242,19 +249,22 @@ def _state(path: Path) -> _State:
     return found.st_size, found.st_mtime_ns
 
 
-def _place(path: Path, names: Sequence[str], asked: str) -> int:
+def _place(path: Path, names: Sequence[str], asked: str, flags: Mapping[str, str]) -> int:
     """Return a column's place; raise ``UnknownSchema`` where there is none or more than one."""
     places = [place for place, name in enumerate(names) if name == asked]
     if len(places) > 1:
         raise UnknownSchema(f"{path} names the column {asked} {len(places)} times", hint="rename one of them")
     if not places:
-        raise UnknownSchema(f"{path} has no column {asked}", hint=_hint(asked, names, "columns"))
+        raise UnknownSchema(f"{path} has no column {asked}", hint=_hint(asked, names, "columns", flags.get(asked)))
     return places[0]
 
 
-def _hint(asked: str, known: Sequence[str], what: str) -> str:
+def _hint(asked: str, known: Sequence[str], what: str, flag: str | None = None) -> str:
     from mergeguard.storage.database import nearest  # noqa: PLC0415 - brings SQLAlchemy, needed for this hint alone
 
     if all(guids.parse(name) is not None for name in known):
         return "the first line must name the columns, and here it holds guids"
-    return nearest(asked, known, what)
+    near = nearest(asked, known, what)
+    if flag is None:
+        return near
+    return f"{near} Name it with {flag}" if near.endswith("?") else f"{near}; name one with {flag}"

@@ -174,7 +174,7 @@ class HistoryStore:
     def _require(self) -> None:
         if not self.path.exists():
             raise TargetNotFound(
-                f"there is no history at {self.path}", hint="a scan that keeps a history makes it; see --history"
+                f"there is no history at {self.path}", hint="'mergeguard scan TARGET --remember' begins one"
             )
 
     @contextmanager

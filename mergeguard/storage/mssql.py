@@ -107,8 +107,18 @@ class MssqlSnapshot(DatabaseSnapshot):
         return one.casefold() == other.casefold()
 
     def find(self, table: str) -> tuple[str | None, str] | None:
-        """Find a table; its schema is marked as one name, for SQLAlchemy would look for a database in ``a.b``."""
+        """Find a table; its schema is marked as one name, for SQLAlchemy would look for a database in ``a.b``.
+
+        Raises:
+            UnknownSchema: the name has three parts, as that of a table of another database has.
+        """
         found = super().find(table)
+        if found is None and table.count(".") > 1:
+            *_, schema, name = table.split(".")
+            raise UnknownSchema(
+                f"{table} would lie in another database: MergeGuard reads the tables of one",
+                hint=f"put the database into the URL, and name the table as {schema or 'dbo'}.{name}",
+            )
         return found and (_one_name(found[0]), found[1])
 
     def close(self) -> None:

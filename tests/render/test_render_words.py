@@ -94,3 +94,9 @@ def test_details_name_guids_by_their_labels_and_read_like_words() -> None:
         "row count 1,200, simple yes, stored none, kind x\\ny",
         "worst: Pacific/Yap (rows 3, depth 2); 00000000-0000-0000-0000-000000000008; {}",
     ]
+
+
+def test_details_that_hold_nothing_are_not_told() -> None:
+    told = {"rows": 2, "histogram": {}, "worst": [], "pairs": (), "kinds": {"a": 1}}
+    assert words.details(Finding("MG003", Severity.INFO, "m", "f", details=told), {}) == ["rows 2", "kinds: a = 1"]
+    assert words.details(Finding("MG003", Severity.INFO, "m", "f", details={"worst": []}), {}) == []

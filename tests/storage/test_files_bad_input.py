@@ -102,10 +102,11 @@ def _refused(*_args: object, **_options: object) -> None:
 @pytest.mark.parametrize(
     ("header", "words", "hint"),
     [
-        ("oldguid,NewGuid", "has no column OldGuid", "did you mean oldguid"),
+        ("oldguid,NewGuid", "has no column OldGuid", "did you mean oldguid or NewGuid? Name it with --old-column"),
         ("Old_Guid,NewGuid", "has no column OldGuid", "did you mean"),
-        ("a,b,c", "has no column OldGuid", "the columns are a, b, c"),
+        ("a,b,c", "has no column OldGuid", "the columns are a, b, c; name one with --old-column"),
         ("OldGuid,OldGuid,NewGuid", "names the column OldGuid 2 times", "rename"),
+        ("OldGuid,to", "has no column NewGuid", "Name it with --new-column"),
         (f"{A},{B}", "has no column OldGuid", "the first line must name the columns, and here it holds guids"),
     ],
 )
@@ -202,3 +203,31 @@ def test_progress_tells_the_rows_and_can_stop_the_read(tmp_path: Path) -> None:
 
         with pytest.raises(TimeoutError):
             assemble.merge_table(snapshot, Profile(), enough)
+
+
+@pytest.mark.parametrize(
+    ("merge", "flag"),
+    [
+        (Merge(row_id="Nr"), "--id-column"),
+        (Merge(time="When"), "--time-column"),
+        (Merge(merge_key="Key"), "--key-column"),
+    ],
+)
+def test_a_column_of_the_merges_is_named_by_its_own_flag(merge: Merge, flag: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_bytes(HEADER + ROW)
+    profile = Profile(merge=merge)
+    with FileSource(path, profile, Options()).snapshot() as snapshot:
+        with pytest.raises(errors.UnknownSchema) as caught:
+            assemble.merge_table(snapshot, profile)
+        assert (caught.value.hint or "").endswith(f" with {flag}")
+
+
+def test_a_column_of_another_file_has_no_flag(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_bytes(HEADER)
+    (tmp_path / "items.csv").write_bytes(b"OldGuid\n")
+    profile = Profile(live=Live("items.csv", "OldGuids"))
+    with FileSource(tmp_path / "m.csv", profile, Options()).snapshot() as snapshot:
+        with pytest.raises(errors.UnknownSchema) as caught:
+            assemble.live_guids(snapshot, profile)
+        assert caught.value.hint == "did you mean OldGuid?"

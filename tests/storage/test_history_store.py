@@ -132,8 +132,9 @@ def test_a_run_is_kept_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ask", [use_case.trend, use_case.nights])
 def test_reading_makes_no_file(tmp_path: Path, ask: Any) -> None:
-    with pytest.raises(TargetNotFound, match="no history at"):
+    with pytest.raises(TargetNotFound, match="no history at") as caught:
         ask(tmp_path / "history.db", "db")
+    assert "scan TARGET --remember" in str(caught.value.hint)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -148,12 +148,20 @@ def test_a_failure_in_the_middle_is_translated(server: Any, text: str, expected:
         list(snapshot.read(MERGES))
 
 
+@pytest.mark.parametrize("name", ["cmdb.dbo.merges", "far.cmdb.dbo.merges", "other..merges"])
+def test_a_table_of_another_database_is_refused_with_the_way_there(server: Any, name: str) -> None:
+    with closing(opened()) as source, source.snapshot() as snapshot:
+        with pytest.raises(errors.UnknownSchema, match="would lie in another database") as caught:
+            snapshot.has_table(name)
+        assert caught.value.hint == "put the database into the URL, and name the table as dbo.merges"
+        assert snapshot.find("dbo.merges") == ("dbo", "merges")
+
+
 def test_names_that_are_not_there(server: Any) -> None:
     with closing(opened()) as source, source.snapshot() as snapshot:
         assert snapshot.has_table("Merges")
         assert snapshot.has_table("DBO.merges")
         assert not snapshot.has_table("other.merges")
-        assert not snapshot.has_table("cmdb.dbo.merges")
         assert snapshot.tables() == ["merges", "plain", "raw"]
         with pytest.raises(errors.UnknownSchema) as caught:
             list(snapshot.read(Selection((Column("odl", Kind.GUID),), "merges")))
