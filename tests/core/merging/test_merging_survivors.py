@@ -1,0 +1,119 @@
+"""Survivorship in the core: rows in add up, the newest stays, and of links no more than may."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+from merge_model import guid
+
+from mergeguard.core.merging.survivors import Links, Survived, survive
+from mergeguard.core.repair.plan import Action
+from mergeguard.core.repair.references import Fate, Held, Place, Unique
+
+OLD, NEW, OTHER = guid(1), guid(2), guid(3)
+KIND = guid(9)
+NUMBERS = st.integers(0, 3)
+
+
+def when(day: int | None) -> dt.datetime | None:
+    return None if day is None else dt.datetime(2026, 1, 1 + day, tzinfo=dt.UTC)
+
+
+def datum(number: int, held: uuid.UUID, day: int | None) -> Held:
+    return Held({"Id": str(number), "Guid": str(held)}, {"Guid": held}, when(day))
+
+
+def spelled(_column: str, value: uuid.UUID, _cell: str | None) -> str:
+    return str(value)
+
+
+SINGLE = Place("One", ("Guid",), unique=(Unique(("Guid",)),), names=frozenset({"Id"}))
+DATA = st.lists(st.tuples(st.sampled_from([OLD, NEW, OTHER]), st.none() | NUMBERS), max_size=6)
+
+
+def kept(rows: Sequence[Held], found: Survived) -> list[Held]:
+    """The rows once the changes are made, each as it was before."""
+    gone = [change.before for change in found.changes if change.after is None]
+    return [held for held in rows if held.image not in gone]
+
+
+@given(DATA)
+def test_of_single_rows_the_newest_stays(drawn: Sequence[tuple[uuid.UUID, int | None]]) -> None:
+    # One row at most of the survivor, as its table demands.
+    seen = [each for at, each in enumerate(drawn) if each[0] == OLD or each[0] not in [one for one, _ in drawn[:at]]]
+    rows = [datum(number, held, day) for number, (held, day) in enumerate(seen) if held != OTHER]
+    found = survive(SINGLE, rows, OLD, NEW, spelled)
+    left = kept(rows, found)
+    assert len(left) == bool(rows)
+    never = dt.datetime.min.replace(tzinfo=dt.UTC)
+    newest = max((held.time or never for held in rows), default=never)
+    if rows:
+        assert (left[0].time or never) == newest
+        own = [held for held in rows if held.guids["Guid"] == NEW and (held.time or never) == newest]
+        assert not own or left == own
+
+
+@given(DATA)
+def test_each_row_of_the_old_root_has_one_fate(drawn: Sequence[tuple[uuid.UUID, int | None]]) -> None:
+    rows = [datum(number, held, day) for number, (held, day) in enumerate(drawn) if held != OTHER]
+    found = survive(SINGLE, rows, OLD, NEW, spelled)
+    olds = [held for held in rows if held.guids["Guid"] == OLD]
+    assert len(found.moved) + len(found.outnumbered) == len(olds)
+    changed = [change for change in found.changes if change.action is not Action.KEEP]
+    images = [str(change.before) for change in changed]
+    assert len(images) == len(set(images))
+
+
+def link(number: int, parent: uuid.UUID, child: uuid.UUID, day: int) -> Held:
+    image = {"Id": str(number), "Kind": str(KIND), "Parent": str(parent), "Child": str(child)}
+    return Held(image, {"Kind": KIND, "Parent": parent, "Child": child}, when(day))
+
+
+LINKED = Place(
+    "Links",
+    ("Parent", "Child"),
+    ends=(("Parent", "Child"),),
+    unique=(Unique(("Kind", "Parent", "Child")),),
+    names=frozenset({"Id"}),
+)
+ENDS = st.sampled_from([OLD, NEW, OTHER, guid(4)])
+
+
+@given(st.lists(st.tuples(ENDS, ENDS, NUMBERS), max_size=8), st.none() | st.integers(1, 2))
+def test_links_are_no_artifacts(drawn: Sequence[tuple[uuid.UUID, uuid.UUID, int]], most: int | None) -> None:
+    distinct = {(parent, child): day for parent, child, day in drawn if parent != child}
+    rows = [
+        link(number, parent, child, day)
+        for number, ((parent, child), day) in enumerate(distinct.items())
+        if {OLD, NEW} & {parent, child}
+    ]
+    found = survive(LINKED, rows, OLD, NEW, spelled, Links("Parent", "Kind", lambda _: most))
+    left = kept(rows, found)
+    ends = [tuple(NEW if held.guids[end] == OLD else held.guids[end] for end in ("Parent", "Child")) for held in left]
+    assert all(parent != child for parent, child in ends)
+    assert len(ends) == len(set(ends))
+    expected = {tuple(NEW if end == OLD else end for end in pair) for pair in distinct if {OLD, NEW} & set(pair)}
+    expected = {pair for pair in expected if pair[0] != pair[1]}
+    own = sum(held.guids["Parent"] == NEW for held in rows)
+    arrived = [made for made in (*found.moved, *found.outnumbered) if "Parent" in made.stale]
+    if most is None:
+        assert set(ends) == expected
+    elif any(made.fate is not Fate.DROPPED for made in arrived):
+        assert sum(parent == NEW for parent, _ in ends) <= max(most, own)
+
+
+def test_of_links_beyond_the_most_the_oldest_go() -> None:
+    rows = [link(0, NEW, OTHER, 1), link(1, OLD, guid(4), 2), link(2, OLD, guid(5), 0)]
+    found = survive(LINKED, rows, OLD, NEW, spelled, Links("Parent", "Kind", lambda _: 1))
+    assert kept(rows, found) == [rows[1]]
+    assert [made.change.before for made in found.outnumbered] == [rows[2].image]
+    assert [made.change.before for made in found.replaced] == [rows[0].image]
+
+
+def test_rows_go_before_others_take_their_place() -> None:
+    found = survive(SINGLE, [datum(0, NEW, 1), datum(1, OLD, 2)], OLD, NEW, spelled)
+    assert [change.after is None for change in found.changes] == [True, False]
