@@ -90,15 +90,15 @@ def stale_cases(draw: st.DrawFn) -> StaleCase:
     olds = sorted({old for old, _ in pairs})
     held = st.none() | st.integers(0, 12).map(guid) | (st.sampled_from(olds) if olds else st.nothing())
     links = st.tuples(st.sampled_from(KINDS), held, held, st.sampled_from([None, "2024-01-01", "2024-01-02 03:04:05"]))
-    holder = held.filter(lambda one: one is not None)
-    return StaleCase(
-        pairs,
-        draw(st.none() | st.frozensets(st.integers(0, 12).map(guid))),
-        draw(st.lists(links, max_size=8)),
-        draw(st.lists(st.tuples(held, held, st.sampled_from(["x", None])), max_size=8)),
-        draw(st.lists(st.tuples(held, st.just("e")), max_size=5)),
-        draw(st.dictionaries(st.tuples(CLASS, holder), st.sampled_from(["0123", None]), max_size=8)),
-    )
+    live = draw(st.none() | st.frozensets(st.integers(0, 12).map(guid)))
+    inventory = draw(st.lists(st.tuples(held, held, st.sampled_from(["x", None])), max_size=8))
+    events = draw(st.lists(st.tuples(held, st.just("e")), max_size=5))
+    mentioned = {cell for row in (*inventory, *events) for cell in row if isinstance(cell, uuid.UUID)}
+    # What a hash speaks of is what the other tables hold, and what that becomes.
+    spoken = sorted({*mentioned, *(new for old, new in pairs if old in mentioned), guid(0)})
+    holders = st.tuples(CLASS, st.sampled_from(spoken))
+    hashes = st.dictionaries(holders, st.sampled_from(["0123", "4567", None]), min_size=min(4, len(spoken)), max_size=9)
+    return StaleCase(pairs, live, draw(st.lists(links, max_size=8)), inventory, events, draw(hashes))
 
 
 @dataclass(frozen=True)
