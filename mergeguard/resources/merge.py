@@ -208,7 +208,7 @@ class Merges:
 
     def _write(self, rows: DatabaseRows, store: MergingStore, roots: Roots, asked: _Asked) -> Merged:
         profile, (old, new) = self._profile, roots.both
-        found = moves(rows, profile, old, new)
+        found = self._planned(rows, store, old, new)
         live = [
             RowChange(Action.REMOVE, str(profile.live and profile.live.table), image, None) for image in _live(roots)
         ]
@@ -225,6 +225,15 @@ class Merges:
         self._journal.record_run(rows, _run(run_id, self._who, asked))
         self._journal.record(rows, _step(run_id, roots, merged, (row, *found.changes, *live), image))
         return self._noted(rows, store, merged, asked)
+
+    def _planned(self, rows: DatabaseRows, store: MergingStore, old: uuid.UUID, new: uuid.UUID) -> Moves:
+        """Work out what moves, and once more where others might be merging what the same rows refer to."""
+        found, held = moves(rows, self._profile, old, new), frozenset[uuid.UUID]()
+        while self._source.kind != "sqlite" and not found.neighbours <= held:
+            held |= found.neighbours
+            store.share_roots(rows, held)
+            found = moves(rows, self._profile, old, new)
+        return found
 
     def _noted(self, rows: DatabaseRows, store: MergingStore, merged: Merged, asked: _Asked) -> Merged:
         """Remember what the request is answered."""

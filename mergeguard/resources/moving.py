@@ -40,6 +40,9 @@ class Moves:
     columns: Mapping[str, ColumnMoves] = field(default_factory=dict)
     hashes_cleared: int = 0
     notes: tuple[str, ...] = ()
+    neighbours: frozenset[uuid.UUID] = frozenset()
+    """Other guids beside the old root in rows of which no two may be equal: were one of them merged at the same time,
+    two rows might come to be equal that neither merge sees."""
 
 
 def moves(rows: DatabaseRows, profile: Profile, old: uuid.UUID, new: uuid.UUID) -> Moves:
@@ -53,6 +56,7 @@ def moves(rows: DatabaseRows, profile: Profile, old: uuid.UUID, new: uuid.UUID) 
     changes: list[RowChange] = []
     every: list[Rewrite] = []
     counts: dict[str, ColumnMoves] = {}
+    neighbours: set[uuid.UUID] = set()
     for table in places.tables:
         held = _read(rows, profile, table, old, new)
         if not any(old in each.guids.values() for each in held):
@@ -61,8 +65,10 @@ def moves(rows: DatabaseRows, profile: Profile, old: uuid.UUID, new: uuid.UUID) 
         changes += survived.changes
         every += survived.every
         counts |= _account(table, survived, new)
+        neighbours |= _neighbours(table, survived)
     cleared = _cleared(rows, profile, places, every, changes, old)
-    return Moves((*changes, *cleared), counts, len(cleared), _notes(rows, places, old))
+    around = frozenset(neighbours - {old, new})
+    return Moves((*changes, *cleared), counts, len(cleared), _notes(rows, places, old), around)
 
 
 def keyed(profile: Profile) -> Profile:
@@ -167,6 +173,12 @@ def _account(table: DeclaredTable, survived: Survived, new: uuid.UUID) -> dict[s
                 replaced=sum(_in_column(made, column, survived, new) for made in survived.replaced),
             )
     return found
+
+
+def _neighbours(table: DeclaredTable, survived: Survived) -> set[uuid.UUID]:
+    columns = set(table.place.columns)
+    compared = [unique for unique in table.place.unique if len(columns.intersection(unique.columns)) > 1]
+    return {guid for made in survived.moved for guid in made.guids} if compared else set()
 
 
 def _in_column(made: Rewrite, column: str, survived: Survived, new: uuid.UUID) -> bool:

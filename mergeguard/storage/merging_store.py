@@ -6,7 +6,7 @@ A merge is a handful of short statements, so they go through the driver: SQLAlch
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -27,10 +27,17 @@ if TYPE_CHECKING:
 UPSERT = (
     "INSERT INTO {table} AS r ({guid}, {turn}) VALUES {rows} ON CONFLICT ({guid}) DO UPDATE SET {turn} = r.{turn} + 1"
 )
+PRESENT = "INSERT INTO {table} ({guid}, {turn}) VALUES {rows} ON CONFLICT DO NOTHING"
+SHARE = "SELECT 1 FROM {table} WHERE {guid} IN ({marks}) ORDER BY {guid} FOR SHARE"
 UPSERT_MSSQL = (
     "SET NOCOUNT ON; UPDATE {table} WITH (UPDLOCK, HOLDLOCK, ROWLOCK) SET {turn} = {turn} + 1 WHERE {guid} = ?; "
     "IF @@ROWCOUNT = 0 INSERT INTO {table} ({guid}, {turn}) VALUES (?, 1)"
 )
+PRESENT_MSSQL = (
+    "SET NOCOUNT ON; INSERT INTO {table} ({guid}, {turn}) "
+    "SELECT ?, 1 WHERE NOT EXISTS (SELECT 1 FROM {table} WITH (UPDLOCK, HOLDLOCK) WHERE {guid} = ?)"
+)
+SHARE_MSSQL = "SELECT COUNT(*) FROM {table} WITH (REPEATABLEREAD, ROWLOCK) WHERE {guid} IN ({marks})"
 AT_ONCE = 200
 
 
@@ -84,6 +91,35 @@ class MergingStore:
                 return
             marks = ", ".join(f"({self.mark}, 1)" for _ in ordered)
             rows.run(UPSERT.format(rows=marks, **names), [self.roots.parameter(guid) for guid in ordered])
+
+    def share_roots(self, rows: DatabaseRows, guids: Collection[uuid.UUID]) -> None:
+        """Keep others from merging some guids until this transaction ends; several may keep them so at a time.
+
+        On SQLite nobody else merges anyway.
+
+        Raises:
+            Locked: a merge of one of them holds it for longer than the lock timeout, or for ever: a deadlock.
+        """
+        assert self.roots is not None  # noqa: S101 - as above
+        if self._kind == "sqlite":
+            return
+        ordered = [self.roots.parameter(guid) for guid in sorted(guids, key=str)]
+        names = {"table": self.roots.name, "guid": self._quote("guid"), "turn": self._quote("turn")}
+        with rows.source.translated(writing=True):
+            for start in range(0, len(ordered), AT_ONCE):
+                some = ordered[start : start + AT_ONCE]
+                self._present(rows, some, names)
+                marks = ", ".join([self.mark] * len(some))
+                share = SHARE_MSSQL if self._kind == "mssql" else SHARE
+                rows.tuples(share.format(marks=marks, **names), some)
+
+    def _present(self, rows: DatabaseRows, some: Sequence[object], names: Mapping[str, str]) -> None:
+        if self._kind == "mssql":
+            for value in some:
+                rows.run(PRESENT_MSSQL.format(**names), (value, value))
+            return
+        marks = ", ".join([f"({self.mark}, 1)"] * len(some))
+        rows.run(PRESENT.format(rows=marks, **names), some)
 
     def refused_pair(self, rows: DatabaseRows, one: Sequence[uuid.UUID], other: Sequence[uuid.UUID]) -> str | None:
         """Return why a guid of one class must never be merged with a guid of the other; ``None`` where it may."""

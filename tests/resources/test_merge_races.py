@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from merge_model import guid
-from merging_world import PROFILE, World, is_forest, merge_in_turn
+from merging_world import ANY, PROFILE, World, is_forest, merge_in_turn
 
 from mergeguard.errors import Locked, MergeRefused
 from mergeguard.resources import merge as merging
@@ -167,6 +167,23 @@ def test_the_same_request_from_two_sessions_is_made_once(world: World, monkeypat
     assert len({run for run, _ in answers}) == 1
     assert sorted(repeated for _, repeated in answers) == [False, True]
     assert len(world.model().merges) == 1
+
+
+def test_two_merges_never_make_two_links_equal(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared(world, "two")
+    world.insert("Links", [(ANY, guid(0), guid(3), 1), (ANY, guid(1), guid(2), 2)])
+    barrier, seen, plan = threading.Barrier(2, timeout=60), threading.local(), merging.moves
+
+    def planned_by_both(*given: Any) -> Any:
+        found = plan(*given)
+        if not hasattr(seen, "once"):
+            seen.once = True
+            barrier.wait()
+        return found
+
+    monkeypatch.setattr(merging, "moves", planned_by_both)
+    assert raced(world, [(guid(0), guid(1)), (guid(2), guid(3))]) == ["merged", "merged"]
+    assert world.model().links == [(ANY, guid(1), guid(3), 2)]
 
 
 @pytest.mark.parametrize("ring", ["two", "four, half merged"])
