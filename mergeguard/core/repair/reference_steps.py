@@ -28,8 +28,12 @@ def make_steps(rewrites: Sequence[Rewrite], hashes: Hashes, *, batch: int = BATC
     cleared: dict[tuple[str, str], RowChange] = {}
     for number, start in enumerate(range(0, len(rewrites), batch), 1):
         part = rewrites[start : start + batch]
-        changes = [*_kept(part, cleared), *(made.change for made in part)]
-        changes += [change for change in hashes(part) if cleared.setdefault(_row(change), change) is change]
+        kept = _kept(part, cleared)
+        clearing = [change for change in hashes(part) if cleared.setdefault(_row(change), change) is change]
+        # A row whose hash is cleared is looked at by that.
+        looked_at = {_row(change) for change in clearing}
+        changes = [change for change in kept if _row(change) not in looked_at]
+        changes += [*(made.change for made in part), *clearing]
         yield Step(
             component=f"references:{number:04d}",
             kinds=(KIND,),
@@ -54,14 +58,15 @@ def account(rewrites: Iterable[Rewrite]) -> dict[str, dict[str, int]]:
     return {column: {fate: counted[fate] for fate in fates} for column, counted in sorted(counts.items())}
 
 
-def _kept(part: Sequence[Rewrite], cleared: Mapping[tuple[str, str], RowChange]) -> Iterator[RowChange]:
-    """Yield each row that is to stay once, as the steps before leave it: they may have cleared its hash."""
-    seen = set()
+def _kept(part: Sequence[Rewrite], cleared: Mapping[tuple[str, str], RowChange]) -> list[RowChange]:
+    """Return each row that is to stay once, as the steps before leave it: they may have cleared its hash."""
+    found: dict[tuple[str, str], RowChange] = {}
     for made in part:
-        if made.into is not None and made.into.action is Action.KEEP and _row(made.into) not in seen:
-            seen.add(_row(made.into))
+        if made.into is not None and made.into.action is Action.KEEP:
             before = cleared.get(_row(made.into))
-            yield made.into if before is None else replace(made.into, before=before.after, after=before.after)
+            now = made.into if before is None else replace(made.into, before=before.after, after=before.after)
+            found.setdefault(_row(made.into), now)
+    return list(found.values())
 
 
 def _currents(part: Sequence[Rewrite]) -> dict[str, str]:

@@ -91,6 +91,13 @@ def test_a_kept_row_whose_hash_an_earlier_step_cleared_is_kept_as_that_leaves_it
     assert second.changes[0] == RowChange(Action.KEEP, "Summary", bare, bare)
 
 
+def test_a_row_whose_hash_is_cleared_is_not_kept_besides() -> None:
+    place = Place("Summary", ("guid",), unique=(Unique(("guid",)),), cleared=("hash",))
+    held = [Held({"guid": str(guid), "hash": "0123"}, {"guid": guid}) for guid in (OLDS[0], CURRENT)]
+    (step,) = make_steps(rewrite(place, held, CURRENTS, lambda _column, guid, _like: str(guid)), hash_of_everything)
+    assert [change.action for change in step.changes] == [Action.COLLAPSE, Action.CLEAR_HASH]
+
+
 def test_a_step_says_what_it_does_and_that_it_is_certain() -> None:
     (step,) = make_steps(rewrites([(OLDS[0], "a"), (OLDS[0], "b"), (CURRENT, "b")]), nothing)
     assert step.confidence is Confidence.CERTAIN
