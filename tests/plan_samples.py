@@ -29,7 +29,12 @@ def guid(number: int) -> uuid.UUID:
 
 
 def merge(number: int, old: int, new: int) -> Image:
-    return {"Id": str(number), "OldGuid": str(guid(old)), "NewGuid": str(guid(new)), "MergedAt": f"2024-01-0{number}"}
+    return {
+        "Id": f"i:{number}",
+        "OldGuid": f"t:{guid(old)}",
+        "NewGuid": f"t:{guid(new)}",
+        "MergedAt": f"t:2024-01-0{number}",
+    }
 
 
 def evidence(rows: list[tuple[int, int, int, bool]], **more: Any) -> dict[str, Any]:
@@ -113,14 +118,14 @@ def _self_merge() -> Step:
         confidence=Confidence.ARBITRARY,
         why="a row that says nothing",
         changes=tuple(RowChange(Action.RETIRE, "ResourceMerge", merge(n, 3, 3), None) for n in (3, 4)),
-        guard=(merge(3, 3, 3), merge(4, 3, 3), merge(5, 3, 3) | {"NewGuid": "nonsense"}),
+        guard=(merge(3, 3, 3), merge(4, 3, 3), merge(5, 3, 3) | {"NewGuid": "t:nonsense"}),
         evidence=evidence([(3, 3, 3, True), (4, 3, 3, True)]),
     )
 
 
 def _references() -> Step:
     def held(by: int) -> Image:
-        return {"Id": "9", "_ResourceGuid": str(guid(by)), "Name": "PC"}
+        return {"Id": "i:9", "_ResourceGuid": f"t:{guid(by)}", "Name": "t:PC"}
 
     return Step(
         component="references:1",
@@ -131,7 +136,7 @@ def _references() -> Step:
         why="2 rows hold guids that were merged away",
         changes=(
             RowChange(Action.REPOINT, "Inv_Identification", held(2), held(1)),
-            RowChange(Action.COLLAPSE, "Inv_Identification", held(2) | {"Id": "10"}, None),
+            RowChange(Action.COLLAPSE, "Inv_Identification", held(2) | {"Id": "i:10"}, None),
         ),
         notes=("a note about references",),
     )

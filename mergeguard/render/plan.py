@@ -152,7 +152,7 @@ def _one(plan: Plan, component: str, paper: Paper) -> list[str]:
             return step_lines(number, Part(step, full=True), step, paper)
     for step in plan.steps:
         if step.component == component:
-            return _batch(step, paper)
+            return _batch(step, plan.target.kind, paper)
     for number, refused in enumerate(plan.refused, 1):
         if refused.component == component:
             return refusal_lines(number, Part(refused, full=True), refused, paper)
@@ -161,10 +161,10 @@ def _one(plan: Plan, component: str, paper: Paper) -> list[str]:
     )
 
 
-def _batch(step: Step, paper: Paper) -> list[str]:
+def _batch(step: Step, kind: str, paper: Paper) -> list[str]:
     head = f"{visible(step.component)}: {words.counted(len(step.changes), 'row')} ({step.confidence.value})"
     lines = [paper.paint(head, "bold"), *paper.prose(f"why: {visible(step.why)}", "  ")]
-    lines += change_lines(step.changes, "  ")
+    lines += change_lines(step.changes, "  ", kind)
     for note in step.notes:
         lines += paper.prose(f"note: {visible(note)}", "  ")
     return lines

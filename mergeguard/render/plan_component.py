@@ -98,7 +98,9 @@ def step_lines(number: int, part: Part, step: Step, paper: Paper) -> list[str]:
     """Print what is done about a component."""
     mark, indent = f"{number:>3}. ", "     "
     survivor = "nothing survives it" if step.survivor is None else f"{part.name(step.survivor)} survives"
-    head, *more = paper.item(mark, f"{step.component}  {_kinds(step.kinds)}: {survivor} ({step.confidence.value})")
+    head, *more = paper.item(
+        mark, f"{visible(step.component)}  {_kinds(step.kinds)}: {survivor} ({step.confidence.value})"
+    )
     lines = [paper.paint(head, "bold", _TINTS[step.confidence]), *more]
     lines += paper.prose(f"why: {part.told(step.why)}", indent)
     lines += _rows(part, paper, indent)
@@ -119,7 +121,7 @@ def refusal_lines(number: int, part: Part, refused: Refused, paper: Paper) -> li
     members = ", ".join(part.name(guid) for guid in refused.members[:_NAMED])
     left = len(refused.members) - _NAMED
     members += f" and {words.counted(left, 'more guid')}" if left > 0 else ""
-    head, *more = paper.item(mark, f"{refused.component}  {_kinds(refused.kinds)} of {members}: refused")
+    head, *more = paper.item(mark, f"{visible(refused.component)}  {_kinds(refused.kinds)} of {members}: refused")
     lines = [paper.paint(head, "bold", "yellow"), *more]
     lines += paper.prose(f"why: {part.told(refused.reason)}", indent)
     lines += _rows(part, paper, indent)

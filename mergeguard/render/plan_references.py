@@ -19,6 +19,7 @@ _HEADS = {
     Action.COLLAPSE: "duplicates collapsed",
     Action.CLEAR_HASH: "hashes cleared",
 }
+"""As the steps call them in their evidence, but for ``changed``."""
 
 
 def is_references(step: Step) -> bool:
@@ -27,29 +28,43 @@ def is_references(step: Step) -> bool:
 
 
 def reference_lines(steps: Sequence[Step], paper: Paper) -> list[str]:
-    """Print how many rows of each column are changed, and how."""
+    """Print how many rows of each column are changed, and how: every row that holds a stale guid is in one of them."""
     changes = [change for step in steps for change in step.changes]
     if not changes:
         return []
-    counts = Counter((place(change), change.action) for change in changes)
-    columns = list(dict.fromkeys(map(place, changes)))
-    used = [action for action in _HEADS if any(counts[column, action] for column in columns)]
+    counts = _counts(steps)
+    used = [head for head in _HEADS.values() if any(column[head] for column in counts.values())]
     rows = [
-        (visible(column, 80), *(f"{counts[column, action]:,}" if counts[column, action] else "-" for action in used))
-        for column in columns
+        (visible(column, 80), *(f"{counted[head]:,}" if counted[head] else "-" for head in used))
+        for column, counted in counts.items()
     ]
-    heads = ("column", *(_HEADS[action] for action in used))
     title = f"Stale references: {words.counted(len(changes), 'row')} in {words.counted(len(steps), 'transaction')}"
-    lines = [paper.paint(title, "bold"), *(f"  {line}" for line in aligned(rows, heads).splitlines())]
+    table = aligned(rows, ("column", *used))
+    lines = [paper.paint(title, "bold"), *(f"  {line}" for line in table.splitlines())]
     for note in dict.fromkeys(note for step in steps for note in step.notes):
         lines += paper.prose(f"note: {visible(note)}", "  ")
     return lines
 
 
-def change_lines(changes: Iterable[RowChange], indent: str) -> Iterator[str]:
-    """Print changes one by one: the row as it is known, then what changes in it."""
+def _counts(steps: Sequence[Step]) -> dict[str, Counter[str]]:
+    """Count by column; what the steps themselves say of their columns goes before what their changes show."""
+    counts: dict[str, Counter[str]] = {}
+    for step in steps:
+        told = step.evidence.get("columns") or {}
+        for column, numbers in told.items():
+            said = {_HEADS[Action.REPOINT] if name == "changed" else name: count for name, count in numbers.items()}
+            counts.setdefault(column, Counter()).update(said)
+        for change in step.changes:
+            if change.action in _HEADS and (not told or change.action is Action.CLEAR_HASH):
+                counts.setdefault(place(change), Counter())[_HEADS[change.action]] += 1
+    return counts
+
+
+def change_lines(changes: Iterable[RowChange], indent: str, kind: str = "") -> Iterator[str]:
+    """Print changes one by one: the row as it is known, then what changes in it; ``kind`` is that of the database."""
     for change in changes:
-        yield f"{indent}{_HEADS.get(change.action, change.action.value)}: {visible(change.table)} {_told(change)}"
+        said = _HEADS.get(change.action, change.action.value)
+        yield f"{indent}{said}: {visible(change.table)} {_told(change, kind)}"
 
 
 def place(change: RowChange) -> str:
@@ -60,13 +75,15 @@ def place(change: RowChange) -> str:
     return f"{change.table}.{written[0]}" if len(written) == 1 else f"{change.table} ({', '.join(written)})"
 
 
-def _told(change: RowChange) -> str:
+def _told(change: RowChange, kind: str) -> str:
     before = change.before or {}
     if change.after is None:
-        return ", ".join(f"{visible(name)} {_cell(value)}" for name, value in before.items())
+        return ", ".join(f"{visible(name)} {_cell(value, kind)}" for name, value in before.items())
     changed = {name for name, *_ in _differences(change)}
-    same = ", ".join(f"{visible(name)} {_cell(value)}" for name, value in before.items() if name not in changed)
-    told = "; ".join(f"{visible(name)} {_cell(old)} -> {_cell(new)}" for name, old, new in _differences(change))
+    same = ", ".join(f"{visible(name)} {_cell(value, kind)}" for name, value in before.items() if name not in changed)
+    told = "; ".join(
+        f"{visible(name)} {_cell(old, kind)} -> {_cell(new, kind)}" for name, old, new in _differences(change)
+    )
     return f"{told} (where {same})" if same else told
 
 
@@ -75,5 +92,8 @@ def _differences(change: RowChange) -> list[tuple[str, str | None, str | None]]:
     return [(name, before[name], after.get(name)) for name in before if name in after and before[name] != after[name]]
 
 
-def _cell(value: str | None) -> str:
-    return "NULL" if value is None else visible(value, 80)
+def _cell(value: str | None, kind: str) -> str:
+    if value is None:
+        return "NULL"
+    # Before a value of SQLite stands of which kind it is.
+    return visible(value[2:] if kind == "sqlite" and value[1:2] == ":" else value, 80)

@@ -6,12 +6,13 @@ import datetime as dt
 from dataclasses import replace
 
 import pytest
+import repair_strategies
 from hypothesis import given
 from hypothesis import strategies as st
 from plan_samples import NOON, evidence, guid, sample_plan
 from syrupy.assertion import SnapshotAssertion
 
-from mergeguard.core.repair.plan import Plan, Step
+from mergeguard.core.repair.plan import Action, Plan, RowChange, Step
 from mergeguard.errors import UsageError
 from mergeguard.render.plan import MAX_COMPONENTS, plan_summary, plan_text
 from mergeguard.render.plan_component import MAX_ROWS
@@ -130,3 +131,21 @@ def test_a_step_whose_evidence_is_bare_is_shown_too() -> None:
     bare = replace(sample_plan().steps[0], evidence={}, notes=())
     text = plan_text(sample_plan(steps=(bare,)))
     assert f"{guid(1)} survives (certain)" in text
+
+
+def test_what_a_step_says_of_its_columns_is_printed_and_hashes_beside_it() -> None:
+    step = sample_plan().steps[2]
+    numbers = {"rows": 5, "changed": 2, "self-references dropped": 3, "duplicates collapsed": 0}
+    hashes = RowChange(Action.CLEAR_HASH, "Summary", {"Id": "i:1", "Hash": "t:x"}, {"Id": "i:1", "Hash": None})
+    told = replace(step, evidence={"columns": {"Inv.Guid": numbers}}, changes=(*step.changes, hashes))
+    text = plan_text(sample_plan(steps=(told, replace(told, component="references:2"))))
+    lines = [line.split() for line in text.splitlines()]
+    assert ["Inv.Guid", "4", "6", "-"] in lines
+    assert ["Summary.Hash", "-", "-", "2"] in lines
+    assert "Stale references: 6 rows in 2 transactions" in text
+
+
+@given(repair_strategies.PLANS)
+def test_any_plan_can_be_printed(plan: Plan) -> None:
+    assert plan_text(plan, now=NOON).encode()
+    assert plan_summary(plan).encode()
