@@ -100,7 +100,8 @@ def main() -> NoReturn:
             code = _run()
         sys.exit(code)
     except MergeGuardError as error:
-        _say(f"error: {error.message}", error.hint or HINTS[error.exit_code])
+        more = getattr(error, "changed", ())[1:]  # the message tells the first
+        _say("\n".join([f"error: {error.message}", *(f"  also {line}" for line in more)]), _hint(error))
         sys.exit(error.exit_code)
     except _Terminated:
         _say("terminated")
@@ -124,6 +125,10 @@ def _run() -> int:
     if code == ExitCode.INTERRUPTED:
         raise KeyboardInterrupt
     return code if isinstance(code, int) else ExitCode.CLEAN
+
+
+def _hint(error: MergeGuardError) -> str:
+    return error.hint or HINTS[error.exit_code]
 
 
 def _say(message: str, hint: str | None = None) -> None:

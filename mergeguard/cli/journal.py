@@ -34,5 +34,7 @@ def journal(
     if run is None:
         text = runs_text(api.journal(chosen.target, chosen.profile, options=chosen.options), format)
     else:
-        text = run_text(*api.journal_run(chosen.target, run, chosen.profile, options=chosen.options), format)
+        found, steps = api.journal_run(chosen.target, run, chosen.profile, options=chosen.options)
+        kind = api.identify(chosen.target, chosen.profile, options=chosen.options).kind
+        text = run_text(found, steps, kind, format)
     terminal.write(text, terminal.STDOUT)

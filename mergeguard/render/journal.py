@@ -28,13 +28,13 @@ def runs_text(runs: Sequence[Run], form: str = "table") -> str:
     return aligned([_row(run) for run in runs], heads)
 
 
-def run_text(run: Run, steps: Iterable[JournalStep], form: str = "table") -> str:
-    """Tell one run step by step: rule, evidence, rows before and after."""
+def run_text(run: Run, steps: Iterable[JournalStep], kind: str, form: str = "table") -> str:
+    """Tell one run step by step: rule, evidence, rows before and after; ``kind`` is that of the database."""
     if form == "jsonl":
         return _machine([written(run), *map(written, steps)], form)
     if form == "json":
         return _machine({"run": written(run), "steps": [written(step) for step in steps]}, form)
-    return "".join(f"{line}\n" for line in (*_head(run), *(line for step in steps for line in _step(step))))
+    return "".join(f"{line}\n" for line in (*_head(run), *(line for step in steps for line in _step(step, kind))))
 
 
 def _machine(found: Any, form: str) -> str:  # noqa: ANN401 - JSON values
@@ -61,7 +61,7 @@ def _head(run: Run) -> Iterator[str]:
     yield f"{words.counted(run.steps, 'step')}{back}"
 
 
-def _step(step: JournalStep) -> Iterator[str]:
+def _step(step: JournalStep, kind: str) -> Iterator[str]:
     yield ""
     when = "" if step.at is None else f" at {step.at:%Y-%m-%d %H:%M:%S} UTC"
     yield f"{step.number}. {visible(step.component)} ({', '.join(map(visible, step.kinds))}, {step.confidence}){when}"
@@ -72,6 +72,6 @@ def _step(step: JournalStep) -> Iterator[str]:
         yield f"   survivor: {step.survivor}"
     for vote in step.evidence.get("votes", ()):
         yield f"   evidence {visible(vote['evidence'])}: {visible(vote['why'])} ({visible(vote['read_from'])})"
-    yield from change_lines(step.changes[:MAX_CHANGES], "   ")
+    yield from change_lines(step.changes[:MAX_CHANGES], kind, "   ")
     if len(step.changes) > MAX_CHANGES:
         yield f"   and {len(step.changes) - MAX_CHANGES:,} more rows; --format json has them all"
