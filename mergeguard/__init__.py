@@ -23,12 +23,15 @@ if TYPE_CHECKING:
         journal,
         journal_run,
         load,
+        load_plan,
         lookup,
         make_demo,
         merge,
         nightly,
+        plan,
         propose_unmerge,
         resolve,
+        save_plan,
         scan,
         undo,
         unmerge,
@@ -37,14 +40,16 @@ if TYPE_CHECKING:
     from mergeguard.core.findings import Explanation, Finding, Outcome, RowRef, ScanReport, Severity
     from mergeguard.core.graph import MergeGraph
     from mergeguard.core.lookup import Lookup
+    from mergeguard.core.repair.evidence import Confidence, Override
     from mergeguard.core.repair.journal import JournalStep, Run
-    from mergeguard.core.repair.plan import TargetIdentity
+    from mergeguard.core.repair.plan import Action, Plan, Refused, RowChange, Step, TableShape, TargetIdentity
     from mergeguard.errors import ExitCode, MergeGuardError
     from mergeguard.integrity.apply import Applied, ApplyOptions
     from mergeguard.integrity.demo import DemoResult
     from mergeguard.integrity.discover import Proposal
     from mergeguard.integrity.lookup import Built, Verified
     from mergeguard.integrity.nightly import Nightly, NightlyOptions
+    from mergeguard.integrity.planning import PlanOptions
     from mergeguard.integrity.profiles import Overrides, choose_profile
     from mergeguard.integrity.resolve import Resolved
     from mergeguard.integrity.scan import ScanOptions
@@ -69,12 +74,15 @@ _HOMES = {
         "journal",
         "journal_run",
         "load",
+        "load_plan",
         "lookup",
         "make_demo",
         "merge",
         "nightly",
+        "plan",
         "propose_unmerge",
         "resolve",
+        "save_plan",
         "scan",
         "undo",
         "unmerge",
@@ -88,11 +96,21 @@ _HOMES = {
     "mergeguard.integrity.discover": ("Proposal",),
     "mergeguard.integrity.lookup": ("Built", "Verified"),
     "mergeguard.integrity.nightly": ("Nightly", "NightlyOptions"),
+    "mergeguard.integrity.planning": ("PlanOptions",),
     "mergeguard.integrity.profiles": ("Overrides", "choose_profile"),
     "mergeguard.integrity.resolve": ("Resolved",),
     "mergeguard.integrity.scan": ("ScanOptions",),
     "mergeguard.core.repair.journal": ("JournalStep", "Run"),
-    "mergeguard.core.repair.plan": ("TargetIdentity",),
+    "mergeguard.core.repair.evidence": ("Confidence", "Override"),
+    "mergeguard.core.repair.plan": (
+        "Action",
+        "Plan",
+        "Refused",
+        "RowChange",
+        "Step",
+        "TableShape",
+        "TargetIdentity",
+    ),
     "mergeguard.integrity.apply": ("Applied", "ApplyOptions"),
     "mergeguard.integrity.undo": ("Undone",),
     "mergeguard.integrity.unmerge": ("Unmerge", "Unmerged"),
@@ -105,11 +123,13 @@ _HOMES = {
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Action",
     "Answer",
     "Applied",
     "ApplyOptions",
     "Built",
     "ColumnMoves",
+    "Confidence",
     "Currents",
     "DemoResult",
     "ExitCode",
@@ -124,16 +144,23 @@ __all__ = [
     "NightlyOptions",
     "Options",
     "Outcome",
+    "Override",
     "Overrides",
+    "Plan",
+    "PlanOptions",
     "Profile",
     "Proposal",
     "Refusal",
+    "Refused",
     "Resolved",
+    "RowChange",
     "RowRef",
     "Run",
     "ScanOptions",
     "ScanReport",
     "Severity",
+    "Step",
+    "TableShape",
     "TargetIdentity",
     "Undone",
     "Unmerge",
@@ -153,13 +180,16 @@ __all__ = [
     "journal",
     "journal_run",
     "load",
+    "load_plan",
     "load_profile",
     "lookup",
     "make_demo",
     "merge",
     "nightly",
+    "plan",
     "propose_unmerge",
     "resolve",
+    "save_plan",
     "scan",
     "undo",
     "unmerge",

@@ -22,7 +22,7 @@ NULL. Columns that the server makes by itself (rowversion, computed ones) are le
 
 
 class Action(enum.Enum):
-    """What a change does."""
+    """What a change does to a row."""
 
     RETIRE = "retire"
     """Takes a merge row out of the table; the journal keeps it."""
