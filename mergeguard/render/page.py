@@ -143,8 +143,8 @@ def _card(finding: Finding, outcome: Outcome, report: ScanReport, *, with_pictur
         ("Fix", "" if words.shared_fix(outcome) else finding.fix),
     ]
     parts.append(_facts(facts))
-    if finding.details:
-        lines = (element("li", None, line) for line in words.details(finding, report.labels))
+    lines = [element("li", None, line) for line in words.details(finding, report.labels)]
+    if lines:
         parts.append(element("ul", {"class": "details"}, *lines))
     framed = frame(finding, outcome.name) if with_picture else None
     if framed is not None:
