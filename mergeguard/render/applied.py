@@ -75,7 +75,7 @@ def _undone(done: Undone) -> Iterator[str]:
     if done.lookup_rows:
         yield f"{words.counted(done.lookup_rows, 'row')} of the lookup rewritten"
     if done.left:
-        yield f"{words.counted(done.left, 'step')} of the run stay applied"
+        yield f"{words.counted(done.left, 'step')} of the run stay{'s' if done.left == 1 else ''} applied"
 
 
 def _proposed(found: Unmerge) -> Iterator[str]:

@@ -72,6 +72,6 @@ def _step(step: JournalStep, kind: str) -> Iterator[str]:
         yield f"   survivor: {step.survivor}"
     for vote in step.evidence.get("votes", ()):
         yield f"   evidence {visible(vote['evidence'])}: {visible(vote['why'])} ({visible(vote['read_from'])})"
-    yield from change_lines(step.changes[:MAX_CHANGES], kind, "   ")
+    yield from change_lines(step.changes[:MAX_CHANGES], "   ", kind)
     if len(step.changes) > MAX_CHANGES:
         yield f"   and {len(step.changes) - MAX_CHANGES:,} more rows; --format json has them all"
