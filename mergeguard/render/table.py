@@ -93,12 +93,15 @@ def _depths(report: ScanReport, page: Paper) -> list[str]:
     bars = words.bars(report)
     if not bars and not report.statuses:
         return []
-    lines = [page.paint(f"Olds by depth (merges to the current guid; deepest {report.max_depth:,})", "bold")]
+    title = f"Olds by depth (merges to the current guid; deepest {report.max_depth:,})"
+    lines = [page.paint(line, "bold") for line in page.prose(title, "")]
     most = max((olds for _, olds in bars), default=1)
+    # Beside a bar stand its depth and its number, each with a gap.
+    longest = min(_BAR, page.width - 10 - len(f"{most:,}"))
     for depth, olds in bars:
         # One '#' at least, so that a single old beside a million is still seen.
-        bar = "#" * max(olds * _BAR // most, 1 if olds else 0)
-        lines.append(f"  {depth:>4}  {bar:<{_BAR}}  {olds:,}")
+        bar = "#" * max(olds * longest // most, 1 if olds else 0)
+        lines.append(f"  {depth:>4}  {bar:<{longest}}  {olds:,}")
     statuses = ", ".join(f"{visible(status)} {olds:,}" for status, olds in report.statuses.items())
     return lines + (page.prose(f"status: {statuses}", "  ") if statuses else [])
 
@@ -107,7 +110,7 @@ def _foot(report: ScanReport, page: Paper) -> list[str]:
     lines = [page.paint("About this scan", "bold")]
     accepted = words.suppressed(report)
     if accepted:
-        lines.append(f"  {words.counted(accepted, 'finding')} accepted by the baseline")
+        lines += page.prose(f"{words.counted(accepted, 'finding')} accepted by the baseline", "  ")
     for note in report.notes:
         lines += page.prose(f"note: {visible(note)}", "  ")
     lines += page.prose(f"read with: {visible(report.isolation)}", "  ")
