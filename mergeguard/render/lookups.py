@@ -11,6 +11,7 @@ from mergeguard.core import guids
 from mergeguard.core.closure import STATUS_TEXTS
 from mergeguard.core.lookup import Lookup
 from mergeguard.integrity.lookup import Built, Verified
+from mergeguard.render.text import visible
 
 HEADS = ("old", "current", "depth", "status")
 _CHUNK = 65_536
@@ -20,13 +21,14 @@ def built(done: Built, table: str) -> str:
     """Say what a build wrote."""
     verb = "created" if done.created else "unchanged" if not done.written and not done.deleted else "updated"
     return (
-        f"{table} {verb}: {done.rows:,} rows ({_statuses(done.statuses)}); "
+        f"{visible(table)} {verb}: {done.rows:,} rows ({_statuses(done.statuses)}); "
         f"{done.written:,} written, {done.deleted:,} deleted\n"
     )
 
 
 def verified(found: Verified, table: str) -> str:
     """Say how the stored lookup compares with the rows."""
+    table = visible(table)
     if not found.exists:
         return f"{table} is not there; 'mergeguard lookup build' makes it from {found.rows:,} olds\n"
     if not found.drift:

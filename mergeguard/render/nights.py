@@ -39,7 +39,7 @@ def nights_text(target: str, nights: Sequence[Night], trend: Trend) -> str:
     heads = ("night (UTC)", "rows", "errors", "warnings", "infos", "complete")
     sections = [visible(target), "", aligned(rows, heads).rstrip("\n"), "", summary(trend), *_changes(trend)]
     sections += [f"mean time to repair, {line}" for line in _repairs(trend)]
-    sections += [f"note: {note}" for note in trend.notes]
+    sections += [f"note: {visible(note)}" for note in trend.notes]
     return "\n".join(sections) + "\n"
 
 
@@ -53,10 +53,10 @@ def _changes(trend: Trend) -> Iterator[str]:
 
 def _line(name: str, change: Change) -> str:
     subject = f" {change.mark.subject}" if change.mark.subject else ""
-    return f"  {name}: {change.mark.rule}{subject} [{change.mark.fingerprint}]"
+    return f"  {name}: {visible(change.mark.rule)}{subject} [{visible(change.mark.fingerprint)}]"
 
 
 def _repairs(trend: Trend) -> Iterator[str]:
     for rule in trend.rules:
         if rule.mean_time_to_repair is not None:
-            yield f"{rule.rule}: {rule.mean_time_to_repair}"
+            yield f"{visible(rule.rule)}: {rule.mean_time_to_repair}"
