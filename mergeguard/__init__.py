@@ -19,6 +19,10 @@ if TYPE_CHECKING:
         discover,
         doctor,
         explain,
+        guard_install,
+        guard_prove,
+        guard_remove,
+        guard_status,
         identify,
         journal,
         journal_run,
@@ -47,6 +51,8 @@ if TYPE_CHECKING:
     from mergeguard.integrity.apply import Applied, ApplyOptions
     from mergeguard.integrity.demo import DemoResult
     from mergeguard.integrity.discover import Proposal
+    from mergeguard.integrity.guard import GuardChange, GuardStatus
+    from mergeguard.integrity.guard_proof import GuardProof
     from mergeguard.integrity.lookup import Built, Verified
     from mergeguard.integrity.nightly import Nightly, NightlyOptions
     from mergeguard.integrity.planning import PlanOptions
@@ -70,6 +76,10 @@ _HOMES = {
         "discover",
         "doctor",
         "explain",
+        "guard_install",
+        "guard_prove",
+        "guard_remove",
+        "guard_status",
         "identify",
         "journal",
         "journal_run",
@@ -94,6 +104,8 @@ _HOMES = {
     "mergeguard.core.lookup": ("Lookup",),
     "mergeguard.integrity.demo": ("DemoResult",),
     "mergeguard.integrity.discover": ("Proposal",),
+    "mergeguard.integrity.guard": ("GuardChange", "GuardStatus"),
+    "mergeguard.integrity.guard_proof": ("GuardProof",),
     "mergeguard.integrity.lookup": ("Built", "Verified"),
     "mergeguard.integrity.nightly": ("Nightly", "NightlyOptions"),
     "mergeguard.integrity.planning": ("PlanOptions",),
@@ -135,6 +147,9 @@ __all__ = [
     "ExitCode",
     "Explanation",
     "Finding",
+    "GuardChange",
+    "GuardProof",
+    "GuardStatus",
     "JournalStep",
     "Lookup",
     "MergeGraph",
@@ -176,6 +191,10 @@ __all__ = [
     "discover",
     "doctor",
     "explain",
+    "guard_install",
+    "guard_prove",
+    "guard_remove",
+    "guard_status",
     "identify",
     "journal",
     "journal_run",

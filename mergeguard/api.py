@@ -30,6 +30,8 @@ if TYPE_CHECKING:  # each pulls in more than a program that does not call for it
     from mergeguard.integrity.apply import Applied, ApplyOptions
     from mergeguard.integrity.demo import DemoResult
     from mergeguard.integrity.discover import Proposal
+    from mergeguard.integrity.guard import GuardChange, GuardStatus
+    from mergeguard.integrity.guard_proof import GuardProof
     from mergeguard.integrity.lookup import Built, Verified
     from mergeguard.integrity.nightly import Nightly, NightlyOptions
     from mergeguard.integrity.planning import PlanOptions
@@ -482,6 +484,87 @@ def identify(target: str | Path, profile: ProfileLike = None, *, options: Option
 
     with _opened(target, profile, options) as (source, _):
         return look(source)
+
+
+def guard_status(target: str | Path, profile: ProfileLike = None, *, options: Options = _DEFAULT) -> GuardStatus:
+    """Say how the guard of the merge table stands, from the catalogue; nothing is written.
+
+    Raises:
+        Unsupported: the target is a file, or its merge table cannot be guarded.
+        CannotCheck: the target could not be read.
+    """
+    from mergeguard.integrity.guard import guard_status as look  # noqa: PLC0415 - imports SQLAlchemy
+
+    with _opened(target, profile, options) as (source, chosen):
+        return look(source, chosen)
+
+
+def propose_guard_install(
+    target: str | Path, profile: ProfileLike = None, *, options: Options = _DEFAULT
+) -> GuardChange:
+    """Work out the statements of ``guard_install``. Nothing is written.
+
+    Raises:
+        as ``guard_status``; ProfileError: a guard of that name guards another table.
+    """
+    from mergeguard.integrity.guard import propose_install  # noqa: PLC0415 - imports SQLAlchemy
+
+    with _opened(target, profile, options) as (source, chosen):
+        return propose_install(source, chosen)
+
+
+def guard_install(target: str | Path, profile: ProfileLike = None, *, options: Options = _DEFAULT) -> GuardChange:
+    """Put a trigger on the merge table that refuses cycles, self-merges and second merges; in one transaction.
+
+    Raises:
+        as ``propose_guard_install``.
+        PermissionDenied: this login may not; nothing was changed.
+        Locked: another session held a lock for too long; nothing was changed.
+        WriteFailed: any other reason; nothing was changed.
+    """
+    from mergeguard.integrity.guard import install_guard  # noqa: PLC0415 - imports SQLAlchemy
+
+    with _opened(target, profile, options) as (source, chosen):
+        return install_guard(source, chosen)
+
+
+def propose_guard_removal(
+    target: str | Path, profile: ProfileLike = None, *, options: Options = _DEFAULT
+) -> GuardChange:
+    """Work out the statements of ``guard_remove``. Nothing is written.
+
+    Raises:
+        as ``propose_guard_install``.
+    """
+    from mergeguard.integrity.guard import propose_removal  # noqa: PLC0415 - imports SQLAlchemy
+
+    with _opened(target, profile, options) as (source, chosen):
+        return propose_removal(source, chosen)
+
+
+def guard_remove(target: str | Path, profile: ProfileLike = None, *, options: Options = _DEFAULT) -> GuardChange:
+    """Take the guard down, and exactly what is its, in one transaction.
+
+    Raises:
+        as ``guard_install``.
+    """
+    from mergeguard.integrity.guard import remove_guard  # noqa: PLC0415 - imports SQLAlchemy
+
+    with _opened(target, profile, options) as (source, chosen):
+        return remove_guard(source, chosen)
+
+
+def guard_prove(target: str | Path, profile: ProfileLike = None, *, options: Options = _DEFAULT) -> GuardProof:
+    """Try to write cycles, each with one statement in a transaction that is rolled back, and say what was refused.
+
+    Raises:
+        as ``guard_status``.
+        PermissionDenied, Locked: it could not be tried.
+    """
+    from mergeguard.integrity.guard_proof import prove_guard  # noqa: PLC0415 - imports SQLAlchemy
+
+    with _opened(target, profile, options) as (source, chosen):
+        return prove_guard(source, chosen)
 
 
 def discover(target: str | Path, *, options: Options = _DEFAULT) -> Proposal:

@@ -17,6 +17,7 @@ from mergeguard.cli import (
     discover,
     doctor,
     explain,
+    guard,
     help,  # noqa: A004 - the module of the help pages
     history,
     journal,
@@ -88,6 +89,7 @@ app.command("history", cls=help.Command)(history.history)
 app.command("nightly", cls=help.Command)(nightly.nightly)
 app.command("demo", cls=help.Command)(demo.demo)
 app.add_typer(lookup.app, name="lookup")
+app.add_typer(guard.app, name="guard")
 app.add_typer(config.app, name="config")
 
 

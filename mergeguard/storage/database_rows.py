@@ -119,11 +119,17 @@ class DatabaseRows(ABC):
         """Make the transaction fit to be read, and forget tables that are known to have been altered since."""
 
     def begin(self, *, lock: bool) -> None:
-        """Begin the work of a transaction that changes rows; ``lock`` takes the merge lock alone."""
+        """Begin the work of a transaction that changes rows; ``lock`` takes the merge lock alone.
+
+        A guard on the merge table is told to let it put rows back that it would refuse.
+        """
         self.refresh()
         if lock:
             self.lock_merges(exclusively=True)
         self.lock_merge_table()
+
+    def end(self) -> None:  # noqa: B027 - a hook
+        """End the work that ``begin`` began; the caller commits."""
 
     def begin_merge(self) -> None:
         """Begin the work of a transaction that merges: others may do so at the same time, repairs may not."""

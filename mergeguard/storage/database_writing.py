@@ -37,6 +37,8 @@ class DatabaseWriting:
         """Begin a transaction that holds the merge lock alone; commit it at the end; see ``rows.Writing``."""
         with self._in_transaction(lambda rows: rows.begin(lock=not self.holds_lock)) as rows:
             yield rows
+            with self._failing(), self.source.translated(writing=True):
+                rows.end()
 
     @contextmanager
     def merging(self) -> Iterator[DatabaseRows]:

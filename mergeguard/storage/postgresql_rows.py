@@ -16,6 +16,7 @@ from mergeguard.core.repair.plan import Column, Image, TableShape
 from mergeguard.errors import Unsupported
 from mergeguard.storage import guid_spelling, merge_lock
 from mergeguard.storage.database_rows import VERBS, DatabaseRows
+from mergeguard.storage.guard_parts import RESTORING
 from mergeguard.storage.stored_table import Address, Condition, StoredTable
 
 if TYPE_CHECKING:
@@ -216,7 +217,7 @@ class PostgresqlRows(DatabaseRows):
 
     def begin(self, *, lock: bool) -> None:
         """Settle how values are written and take the locks, all on one way to the server and back."""
-        statements = self._settling()
+        statements = [*self._settling(), f"SET LOCAL {RESTORING} = 'on'"]
         if lock:
             statements.append(_LOCK.format("pg_advisory_xact_lock", self.merge_key))
         # Without parameters the text goes as it is: no % stands for anything.

@@ -15,6 +15,7 @@ from mergeguard.core.repair.plan import Column, TableShape
 from mergeguard.errors import PermissionDenied
 from mergeguard.storage import guid_spelling
 from mergeguard.storage.database_rows import DatabaseRows
+from mergeguard.storage.guard_parts import RESTORING_ID
 from mergeguard.storage.stored_table import Condition, StoredTable
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ _INDEXED = """
     SELECT 1 FROM pragma_index_list(?) AS l JOIN pragma_index_info(l.name) AS i ON i.seqno = 0
     WHERE i.name = ? COLLATE NOCASE AND NOT l.partial
 """
+_GUARDED = "SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND name IN (?, ?)"
 _PARAMETERS = 11
 """Of one guid at most: its bytes, its spellings, and the text of a text id."""
 _GENERATED = (2, 3)
@@ -171,6 +173,21 @@ class SqliteRows(DatabaseRows):
 
     def lock_merges(self, *, exclusively: bool) -> None:
         """Do nothing: the transaction began by locking the file."""
+
+    def begin(self, *, lock: bool) -> None:
+        """Begin the work, and tell a guard of it: its row stands until ``end``, and nobody else ever sees it."""
+        super().begin(lock=lock)
+        self._tell_guard("INSERT OR IGNORE INTO {} (id, turn) VALUES (?, 0)")
+
+    def end(self) -> None:
+        """Let a guard look at merges again."""
+        self._tell_guard("DELETE FROM {} WHERE id = ?")
+
+    def _tell_guard(self, statement: str) -> None:
+        name = self.source.profile.merging.guard
+        if self.tuples(_GUARDED, (f"{name}_insert", f"{name}_update")):
+            quote = self.connection.dialect.identifier_preparer.quote_identifier
+            self.run(statement.format(quote(name)), (RESTORING_ID,))
 
     def denied(self, table: StoredTable, verbs: Collection[str]) -> Sequence[str]:  # noqa: ARG002 - a dialect's parameters
         """Try to begin a change of nothing: only the file and its folder have rights."""

@@ -1,0 +1,215 @@
+"""The guard of a database: put up, looked at, tried, taken down. All of it in one transaction each, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mergeguard.errors import PermissionDenied, ProfileError, Unsupported
+from mergeguard.storage import guard
+from mergeguard.storage.guard import Standing
+
+if TYPE_CHECKING:
+    from mergeguard.storage.database import DatabaseSource
+    from mergeguard.storage.database_rows import DatabaseRows
+    from mergeguard.storage.guard_parts import GuardScript
+    from mergeguard.storage.profile import Profile
+    from mergeguard.storage.source import Source
+
+_GRANT = (
+    "to make a trigger takes the owner of the merge table (SQL Server: ALTER on it), and the guard's table takes "
+    "CREATE TABLE; nothing was changed"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GuardStatus:
+    """How the guard of a merge table stands."""
+
+    table: str
+    installed: bool
+    """Whether all its parts are there."""
+    version: int | None = None
+    """Of the text that is there; ``None`` where there is none."""
+    spelling: str = ""
+    """How guids are compared: ``plain``, ``usual`` (eight spellings, by an index) or ``any`` (by reading all)."""
+    problems: tuple[str, ...] = ()
+    """What is wrong with it, in words; empty where the guard does its work."""
+    constraints: tuple[str, ...] = ()
+    """What the database itself forbids beside the trigger."""
+    notes: tuple[str, ...] = ()
+    """What is worth knowing and wrong with nothing."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the guard stands and does its work."""
+        return self.installed and not self.problems
+
+
+@dataclass(frozen=True, slots=True)
+class GuardChange:
+    """What an install or a removal would do, or did."""
+
+    table: str
+    statements: tuple[str, ...]
+    """In their order; they are sent in one transaction."""
+    needed: bool = True
+    """Whether anything would be other than it is."""
+    notes: tuple[str, ...] = ()
+
+
+def guard_status(source: Source, profile: Profile) -> GuardStatus:
+    """Look the guard up in the catalogue; nothing is written.
+
+    Raises:
+        Unsupported: the target is a file, or its merge table cannot be guarded.
+        CannotCheck: it could not be read.
+    """
+    database = require_database(source)
+    with database.snapshot() as snapshot:
+        return _status(guard.look(database.rows(snapshot), profile))
+
+
+def propose_install(source: Source, profile: Profile) -> GuardChange:
+    """Work out what an install would send; nothing is written.
+
+    Raises:
+        as ``install_guard``.
+    """
+    database = require_database(source)
+    with database.snapshot() as snapshot:
+        return _install(database.rows(snapshot), profile)
+
+
+def install_guard(source: Source, profile: Profile) -> GuardChange:
+    """Put the guard up, or bring one that stands to this version; return what was sent.
+
+    Raises:
+        PermissionDenied, Locked, WriteFailed: nothing was changed.
+        ProfileError: a guard of that name guards another table.
+        Unsupported: the target is a file, or its merge table cannot be guarded.
+    """
+    with _changing(require_database(source)) as rows:
+        change = _install(rows, profile)
+        if change.needed:
+            guard.send(rows, change.statements)
+        return change
+
+
+def propose_removal(source: Source, profile: Profile) -> GuardChange:
+    """Work out what a removal would send; nothing is written.
+
+    Raises:
+        as ``remove_guard``.
+    """
+    database = require_database(source)
+    with database.snapshot() as snapshot:
+        return _removal(database.rows(snapshot), profile)
+
+
+def remove_guard(source: Source, profile: Profile) -> GuardChange:
+    """Take the guard down, and exactly what is its; return what was sent.
+
+    Raises:
+        PermissionDenied, Locked, WriteFailed: nothing was changed.
+        ProfileError: a guard of that name guards another table.
+        Unsupported: the target is a file.
+    """
+    with _changing(require_database(source)) as rows:
+        change = _removal(rows, profile)
+        guard.send(rows, change.statements)
+        return change
+
+
+def require_database(source: Source) -> DatabaseSource:
+    """Return an open target as the database that it must be.
+
+    Raises:
+        Unsupported: it is a file.
+    """
+    from mergeguard.storage.database import DatabaseSource  # noqa: PLC0415 - SQLAlchemy; a file target does without
+
+    if not isinstance(source, DatabaseSource):
+        raise Unsupported(f"{source.info.target} is a file: there is nothing in it that could refuse a merge")
+    return source
+
+
+@contextmanager
+def _changing(database: DatabaseSource) -> Iterator[DatabaseRows]:
+    """Offer a transaction that holds the merge lock alone."""
+    database.recover()
+    try:
+        with database.writing() as writing, writing.transaction() as rows:
+            yield rows
+    except PermissionDenied as error:
+        raise PermissionDenied(error.message, hint=_GRANT) from error
+
+
+def _install(rows: DatabaseRows, profile: Profile) -> GuardChange:
+    script = guard.script_of(rows, profile)
+    standing = guard.look(rows, profile)
+    _require_own(standing)
+    same_spelling = standing.script.keys.spelling == script.keys.spelling
+    needed = bool(_problems(standing)) or not same_spelling
+    statements = (*script.create_table(), *script.create_triggers())
+    return GuardChange(script.place.table, statements, needed, _notes(script))
+
+
+def _removal(rows: DatabaseRows, profile: Profile) -> GuardChange:
+    standing = guard.look(rows, profile)
+    _require_own(standing)
+    script = standing.script
+    statements = tuple(script.drop_triggers()) if standing.found.triggers else ()
+    if standing.table:
+        statements = (*statements, f"DROP TABLE {script.place.guard}")
+    return GuardChange(script.place.table, statements, bool(statements))
+
+
+def _require_own(standing: Standing) -> None:
+    if standing.found.elsewhere:
+        place = standing.script.place
+        raise ProfileError(
+            f"the guard {place.stem} guards {', '.join(standing.found.elsewhere)}, and the profile's merge table is "
+            f"{place.table}",
+            hint="name another one in the profile: [merging] guard",
+        )
+
+
+def _status(standing: Standing) -> GuardStatus:
+    script = standing.script
+    return GuardStatus(
+        table=script.place.table,
+        installed=not standing.missing and standing.table,
+        version=standing.version,
+        spelling=script.keys.spelling if standing.found.triggers else "",
+        problems=_problems(standing),
+        notes=_notes(script),
+    )
+
+
+def _problems(standing: Standing) -> tuple[str, ...]:
+    """Say what keeps the guard from its work."""
+    found = standing.found
+    if not found.triggers and not found.elsewhere:
+        return ("there is no guard",)
+    words = [f"a guard of this name stands on {table}" for table in found.elsewhere]
+    words += [f"{name} is missing" for name in standing.missing]
+    words += [f"{name} is disabled" for name in found.disabled]
+    words += [f"{name} is not as this version would make it" for name in standing.altered]
+    if not standing.table:
+        words.append(f"its table {standing.script.place.guard} is missing")
+    elif standing.row is False:
+        words.append(f"its table {standing.script.place.guard} has lost its row")
+    return tuple(words)
+
+
+def _notes(script: GuardScript) -> tuple[str, ...]:
+    place = script.place
+    words = []
+    if not place.indexed:
+        words.append(f"no index of {place.table} begins with {place.old}: each check reads the whole table")
+    elif script.keys.spelling == "any":
+        words.append(f"the guids of {place.table} are spelled in so many ways that each check reads the whole table")
+    return tuple(words)
