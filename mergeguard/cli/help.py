@@ -85,7 +85,7 @@ class Group(TyperGroup):
         _write_parameters(self.get_params(ctx), formatter)
         commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
         with formatter.section("Commands"):
-            formatter.write_dl([(name, (command and command.help) or "") for name, command in commands])
+            formatter.write_dl([(name, _first(command)) for name, command in commands])
 
     def format_epilog(self, ctx: Context, formatter: Formatter) -> None:  # noqa: ARG002 - typer's signature
         """Write the exit status."""
@@ -104,6 +104,11 @@ def write_exit_status(formatter: Formatter) -> None:
     """Write what each exit status means."""
     with formatter.section("Exit status"):
         formatter.write_dl([(str(code.value), code.meaning) for code in ExitCode])
+
+
+def _first(command: Any) -> str:  # noqa: ANN401 - click's class
+    """Return the first paragraph of what a command does."""
+    return ((command and command.help) or "").partition("\n\n")[0]
 
 
 def _usage(parameters: list[Parameter]) -> Iterator[str]:

@@ -80,7 +80,9 @@ def error_classes(_words: str, _shell: Session) -> str:
         if isinstance(kind, type) and issubclass(kind, errors.MergeGuardError) and kind is not errors.MergeGuardError:
             parent = kind.__base__.__name__ if kind.__base__ else ""
             code, again = str(int(kind.exit_code)), "yes" if kind.retryable else "no"
-            when, hint = (kind.__doc__ or "").strip(), kind.default_hint or "as the case is"
+            # The first paragraph: the rest of a docstring is for programmers.
+            when = (kind.__doc__ or "").strip().partition("\n\n")[0]
+            hint = kind.default_hint or "as the case is"
             rows.append((f"`{kind.__name__}`", f"`{parent}`", code, again, when, hint))
     return table(("id", "kind of", "exit code", "retryable", "when", "hint"), rows)
 
