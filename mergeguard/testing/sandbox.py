@@ -1,0 +1,205 @@
+"""A scratch schema with the kit's own small tables, in a PostgreSQL database that says it may be used for tests."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Any, Final, Self
+
+import psycopg
+import sqlalchemy as sa
+from psycopg import sql
+
+from mergeguard.errors import UsageError
+from mergeguard.storage.profile import Association, Live, Merge, Profile, Reference, Types
+from mergeguard.testing.postgresql import PostgresqlWatcher, StepConnection
+from mergeguard.testing.tables import Datum, Guid, Link, Tables
+
+MAY_BE_USED: Final = r"(^|[_-])(test|tests|testing|scratch|sandbox)([_-]|$)"
+"""Names of databases in which the kit may make and drop its schema."""
+SENTINEL: Final = "mergeguard_testkit_ok"
+"""A table of this name says so of a database of any other name."""
+_SETTINGS = {"synchronous_commit": "off", "jit": "off", "lock_timeout": "20s"}
+_QUICK_DEADLOCK = "deadlock_timeout"
+_SCHEMA = """
+    CREATE TABLE item (guid uuid PRIMARY KEY, kind text NOT NULL);
+    CREATE TABLE live (guid uuid PRIMARY KEY);
+    CREATE TABLE merge (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, old uuid NOT NULL, new uuid NOT NULL);
+    CREATE INDEX ON merge (old);
+    CREATE INDEX ON merge (new);
+    CREATE TABLE mergeguard_lookup (
+        old_guid uuid PRIMARY KEY, current_guid uuid, depth integer, status varchar(8) NOT NULL);
+    CREATE INDEX ON mergeguard_lookup (current_guid);
+    CREATE TABLE data (guid uuid NOT NULL, value text NOT NULL, at integer NOT NULL, id bigint GENERATED ALWAYS AS
+        IDENTITY PRIMARY KEY);
+    CREATE TABLE association (id integer PRIMARY KEY, parent uuid NOT NULL, child uuid NOT NULL, at integer NOT NULL);
+    CREATE TABLE ticket (id integer PRIMARY KEY, owner uuid NOT NULL REFERENCES item);
+    CREATE TABLE root (guid uuid PRIMARY KEY, turn bigint NOT NULL);
+"""
+_ROWS = """
+    SELECT 'item', guid::text, kind, NULL, NULL FROM item
+    UNION ALL SELECT 'live', guid::text, NULL, NULL, NULL FROM live
+    UNION ALL SELECT 'merge', old::text, new::text, id::text, NULL FROM merge
+    UNION ALL SELECT 'lookup', old_guid::text, current_guid::text, depth::text, status FROM mergeguard_lookup
+    UNION ALL SELECT 'data', guid::text, value, at::text, NULL FROM data
+    UNION ALL SELECT 'link', parent::text, child::text, at::text, id::text FROM association
+    UNION ALL SELECT 'ticket', owner::text, id::text, NULL, NULL FROM ticket
+"""
+_EMPTIED = ("item", "live", "merge", "mergeguard_lookup", "data", "association", "ticket", "root")
+_MERGES_OWN = ("mergeguard_root", "mergeguard_request")
+
+
+class Sandbox:
+    """A context manager: makes the schema, and drops it at the end.
+
+    Args:
+        url: of the database, as SQLAlchemy or libpq write it; of a login that may create schemas. Of a superuser, if
+            deadlocks are to be found at once and with the same victim each time.
+        may_be_used: what the name of the database must match, if it holds no table ``mergeguard_testkit_ok``.
+
+    Raises:
+        UsageError: on entry, where the database does not say that it may be used for tests.
+    """
+
+    def __init__(self, url: str, *, may_be_used: str = MAY_BE_USED) -> None:
+        self._url = sa.make_url(url).set(drivername="postgresql+psycopg")
+        self._may_be_used = may_be_used
+        self.schema = f"mergeguard_kit_{secrets.token_hex(4)}"
+        self._settings = dict(_SETTINGS)
+        self._connections: list[StepConnection] = []
+
+    def __enter__(self) -> Self:
+        with psycopg.connect(self._conninfo()) as connection:
+            self._require_permission(connection)
+            connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(self.schema)))
+            connection.commit()
+            self._settings["search_path"] = self.schema
+            if _may_set(connection, _QUICK_DEADLOCK):
+                self._settings[_QUICK_DEADLOCK] = "1ms"
+        self.observer.execute(_SCHEMA)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for connection in self._connections:
+            connection.close()
+        self.observer.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(self.schema)))
+        self.observer.close()
+
+    @property
+    def url(self) -> str:
+        """The URL by which other programs see the sandbox, password included."""
+        options = " ".join(f"-c{name}={value}" for name, value in self._settings.items())
+        return self._url.update_query_dict({"options": options}).render_as_string(hide_password=False)
+
+    @property
+    def profile(self) -> Profile:
+        """The profile of the kit's tables."""
+        return Profile(
+            name="test kit",
+            merge=Merge("merge", "old", "new", row_id="id"),
+            live=Live("live", "guid"),
+            types=Types("item", "guid", "kind"),
+            references=(Reference("data", "guid", ("guid",), "at"), Reference("ticket", "owner")),
+            associations=(Association("association", "parent", "child", time="at"),),
+        )
+
+    @cached_property
+    def observer(self) -> psycopg.Connection[Any]:
+        """A connection in autocommit that sees what is committed, and belongs to no actor."""
+        return psycopg.connect(self._conninfo(), autocommit=True)
+
+    @cached_property
+    def watcher(self) -> PostgresqlWatcher:
+        """Tells the scheduler who waits."""
+        return PostgresqlWatcher(self.observer)
+
+    def connect(self) -> StepConnection:
+        """Open a connection for an actor; it is closed with the sandbox."""
+        connection = StepConnection.connect(self._conninfo())
+        self._connections.append(connection)
+        return connection
+
+    def reset(self, tables: Tables) -> None:
+        """Empty the kit's tables and put rows into them; connections of actors must not be in a transaction."""
+        known = {name for (name,) in self.observer.execute(_TABLES, [self.schema]).fetchall()}
+        # No TRUNCATE: it makes new files and costs ten times as much.
+        names = [*_EMPTIED[::-1], *(one for one in _MERGES_OWN if one in known)]
+        emptied = [f"DELETE FROM {name}" for name in names]  # noqa: S608 - names of our own
+        self.observer.execute("; ".join(["BEGIN", *emptied, *_inserts(tables), "COMMIT"]))
+
+    def tables(self) -> Tables:
+        """Read what is committed, as of one moment."""
+        rows: dict[str, list[tuple[Any, ...]]] = {}
+        for part, *row in self.observer.execute(_ROWS).fetchall():
+            rows.setdefault(part, []).append(tuple(row))
+        return Tables(
+            kinds={Guid(guid): kind for guid, kind, *_ in rows.get("item", ())},
+            live=frozenset(Guid(guid) for guid, *_ in rows.get("live", ())),
+            merges=tuple(
+                (Guid(old), Guid(new)) for old, new, _, _ in sorted(rows.get("merge", ()), key=lambda row: int(row[2]))
+            ),
+            lookup={Guid(old): (_guid(at), _int(depth), status) for old, at, depth, status in rows.get("lookup", ())},
+            data=tuple(Datum(Guid(guid), value, int(at)) for guid, value, at, _ in rows.get("data", ())),
+            links=tuple(Link(int(id_), Guid(one), Guid(two), int(at)) for one, two, at, id_ in rows.get("link", ())),
+            tickets={int(number): Guid(owner) for owner, number, *_ in rows.get("ticket", ())},
+        )
+
+    def _conninfo(self) -> str:
+        plain = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
+        options = " ".join(f"-c{name}={value}" for name, value in self._settings.items())
+        return psycopg.conninfo.make_conninfo(plain, options=options, application_name="mergeguard.testing")
+
+    def _require_permission(self, connection: psycopg.Connection[Any]) -> None:
+        name = self._url.database or ""
+        found = connection.execute("SELECT to_regclass(%s)", [SENTINEL]).fetchone()
+        if found == (None,) and not re.search(self._may_be_used, name, re.IGNORECASE):
+            raise UsageError(
+                f"database {name!r} does not say that it may be used for tests: nothing was made in it",
+                hint=f"use one with 'test' in its name, or CREATE TABLE {SENTINEL} () in this one",
+            )
+
+
+_TABLES = "SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = %s"
+
+
+def _may_set(connection: psycopg.Connection[Any], name: str) -> bool:
+    try:
+        with connection.transaction():
+            connection.execute(sql.SQL("SET LOCAL {} = DEFAULT").format(sql.Identifier(name)))
+    except psycopg.errors.InsufficientPrivilege:
+        return False
+    return True
+
+
+def _inserts(tables: Tables) -> Iterable[str]:
+    """Write rows as statements; they hold guids, numbers and texts of the kit's own making."""
+    at = ((old, *answer) for old, answer in tables.lookup.items())
+    yield from _insert("item", tables.kinds.items())
+    yield from _insert("live", ((guid,) for guid in tables.live))
+    yield from _insert("merge (old, new)", tables.merges)
+    yield from _insert("mergeguard_lookup", at)
+    yield from _insert("data (guid, value, at)", ((one.guid, one.value, one.at) for one in tables.data))
+    yield from _insert("association", ((one.id, one.parent, one.child, one.at) for one in tables.links))
+    yield from _insert("ticket", tables.tickets.items())
+
+
+def _insert(table: str, rows: Iterable[Sequence[object]]) -> Iterable[str]:
+    values = ", ".join("(" + ", ".join(map(_literal, row)) + ")" for row in rows)
+    if values:
+        yield f"INSERT INTO {table} VALUES {values}"  # noqa: S608 - see _inserts
+
+
+def _literal(value: object) -> str:
+    if value is None or isinstance(value, int):
+        return "NULL" if value is None else str(value)
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def _guid(text: str | None) -> Guid | None:
+    return None if text is None else Guid(text)
+
+
+def _int(text: str | None) -> int | None:
+    return None if text is None else int(text)

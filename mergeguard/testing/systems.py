@@ -1,0 +1,159 @@
+"""The two kinds of merges that can be scheduled: any function of a connection, and MergeGuard's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any, Protocol
+
+import psycopg
+import sqlalchemy as sa
+
+from mergeguard.errors import MergeRefused
+from mergeguard.storage.source import Options
+from mergeguard.storage.targets import open_target
+from mergeguard.testing.history import Outcome
+from mergeguard.testing.rings import Case
+from mergeguard.testing.sandbox import Sandbox
+from mergeguard.testing.scheduler import Programs, Watcher
+from mergeguard.testing.tables import Tables
+
+
+class Refused(Exception):
+    """What a merge under test raises for what it must not make, a cycle for one."""
+
+
+class System(Protocol):
+    """What is tested."""
+
+    watcher: Watcher
+
+    def begin(self, case: Case) -> Programs:
+        """Put the tables back to the beginning of a case, and return one program for each of its merges."""
+        ...
+
+    def tables(self) -> Tables:
+        """Read what is committed."""
+        ...
+
+    def is_refusal(self, outcome: Outcome) -> bool:
+        """Say whether a merge was refused on purpose."""
+        ...
+
+    def is_failure(self, outcome: Outcome) -> bool:
+        """Say whether the database or the connection failed a merge; any other error is a bug of the program."""
+        ...
+
+
+class PlainMerge:
+    """A merge as a function of (connection, old, new) on the kit's tables.
+
+    Args:
+        sandbox: where they are.
+        merge: gets a psycopg connection outside a transaction, at the isolation level of the case, and two guids as
+            texts in either case; commits what it does.
+        refusals: what it raises to refuse, beside ``Refused``.
+    """
+
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        merge: Callable[[Any, str, str], object],
+        refusals: tuple[type[Exception], ...] = (),
+    ) -> None:
+        self.sandbox = sandbox
+        self.watcher = sandbox.watcher
+        self._merge = merge
+        self._refusals: tuple[type[Exception], ...] = (Refused, *refusals)
+        self._sessions: list[psycopg.Connection[Any]] = []
+
+    def begin(self, case: Case) -> Programs:
+        """Roll all sessions back, open those that were lost, and set their level."""
+        for at, session in enumerate(self._sessions):
+            session.close() if session.broken else session.rollback()
+            if session.closed:
+                self._sessions[at] = self.sandbox.connect()
+        while len(self._sessions) < len(case.edges):
+            self._sessions.append(self.sandbox.connect())
+        for session in self._sessions:
+            session.isolation_level = psycopg.IsolationLevel[case.level.replace(" ", "_")]
+        self.sandbox.reset(case.start)
+        return [
+            (case.call(edge), lambda session=session, edge=edge: self._merge(session, edge.old, edge.new))  # type: ignore[misc]
+            for session, edge in zip(self._sessions, case.edges, strict=False)
+        ]
+
+    def tables(self) -> Tables:
+        """Read the kit's tables."""
+        return self.sandbox.tables()
+
+    def is_refusal(self, outcome: Outcome) -> bool:
+        """Say whether it raised one of its refusals."""
+        return isinstance(outcome.error, self._refusals)
+
+    def is_failure(self, outcome: Outcome) -> bool:
+        """Say whether the driver raised."""
+        return isinstance(outcome.error, psycopg.Error)
+
+
+class OwnMerge:
+    """MergeGuard's own ``merge`` on the kit's tables, unchanged: its engine's connections are those of the kit."""
+
+    def __init__(self, sandbox: Sandbox, options: Options | None = None) -> None:
+        self.sandbox = sandbox
+        self.watcher = sandbox.watcher
+        self._options = options or Options()
+        self._stack = ExitStack()
+        self._sessions: list[Any] = []
+
+    def begin(self, case: Case) -> Programs:
+        """Open as many sessions as there are merges."""
+        self.sandbox.reset(case.start)
+        while len(self._sessions) < len(case.edges):
+            self._sessions.append(self._opened())
+        return [
+            (case.call(edge), lambda session=session, edge=edge: session.merge(*edge.pair))  # type: ignore[misc]
+            for session, edge in zip(self._sessions, case.edges, strict=False)
+        ]
+
+    def close(self) -> None:
+        """Close all sessions."""
+        self._stack.close()
+        self._sessions.clear()
+
+    def tables(self) -> Tables:
+        """Read the kit's tables."""
+        return self.sandbox.tables()
+
+    def is_refusal(self, outcome: Outcome) -> bool:
+        """Say whether the merge was refused."""
+        return isinstance(outcome.error, MergeRefused)
+
+    def is_failure(self, outcome: Outcome) -> bool:
+        """Say whether it failed with an error that a caller may try again after."""
+        return bool(getattr(outcome.error, "retryable", False))
+
+    def _opened(self) -> object:
+        from mergeguard.resources.merge import open_merges  # noqa: PLC0415 - heavy, and not needed for plain merges
+
+        source = open_target(self.sandbox.url, self.sandbox.profile, self._options)
+        self._stack.callback(source.close)
+        schedulable(source)
+        return self._stack.enter_context(open_merges(source, self.sandbox.profile))
+
+
+def schedulable(target: Any) -> None:  # noqa: ANN401 - a Source of a database, or an engine
+    """Make the connections of a SQLAlchemy engine, or of a source, such that their statements are steps.
+
+    Only connections opened from now on; and only in the threads of a schedule's actors.
+    """
+    engine: sa.Engine = getattr(target, "engine", target)
+    sa.event.listen(engine, "do_connect", _connect)
+
+
+def _connect(dialect: sa.Dialect, _record: object, arguments: Any, options: dict[str, Any]) -> object:  # noqa: ANN401 - as SQLAlchemy gives them
+    if dialect.name == "postgresql":
+        from mergeguard.testing.postgresql import StepConnection  # noqa: PLC0415 - the driver of one dialect
+
+        return StepConnection.connect(*arguments, **options)
+    raise NotImplementedError(dialect.name)
