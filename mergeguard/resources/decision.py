@@ -109,6 +109,7 @@ def require_allowed(rows: DatabaseRows, profile: Profile, store: MergingStore, r
     Raises:
         MergeRefused: one of them does.
     """
+    _ask(rows, profile, store, roots)
     _require_one_type(rows, profile, roots)
     never = store.refused_pair(rows, roots.old_end.on_way, roots.new_end.on_way)
     if never is not None:
@@ -119,6 +120,18 @@ def require_allowed(rows: DatabaseRows, profile: Profile, store: MergingStore, r
         )
     if store.lookup is not None:
         _require_true_lookup(rows, profile, store, roots)
+
+
+def _ask(rows: DatabaseRows, profile: Profile, store: MergingStore, roots: Roots) -> None:
+    """Send all questions of ``require_allowed`` on one way to the server."""
+    types = () if profile.types is None else rows.asking(profile.types.table, profile.types.guid, roots.both)
+    pair = store.pair_question(roots.old_end.on_way, roots.new_end.on_way)
+    before = () if store.lookup is None else merge_neighbours.question(rows, profile, roots.both[0])
+    rows.ahead((*types, *pair, *before, *store.lookup_questions(_ways(roots))))
+
+
+def _ways(roots: Roots) -> list[uuid.UUID]:
+    return list(dict.fromkeys((*roots.old_end.on_way, *roots.new_end.on_way)))
 
 
 def _require_one_type(rows: DatabaseRows, profile: Profile, roots: Roots) -> None:
@@ -147,9 +160,10 @@ def _require_true_lookup(rows: DatabaseRows, profile: Profile, store: MergingSto
     Raises:
         MergeRefused: it says something else; moving its class would make that worse.
     """
-    asked = list(dict.fromkeys((*roots.old_end.on_way, *roots.new_end.on_way)))
+    asked = _ways(roots)
     before = merge_neighbours.before(rows, profile, roots.both[0])
-    stored = store.answers(rows, list(dict.fromkeys((*asked, *before))))
+    stored = dict(store.answers(rows, asked))
+    stored |= store.answers(rows, [old for old in before if old not in stored])
     for wrong in _drifts(roots, asked, stored):
         _drifted(profile, wrong)
     strange = [old for old in before if old not in stored]

@@ -222,8 +222,9 @@ class Merges:
             lookup_rows=store.move_class(rows, old, new),
         )
         row = RowChange(Action.MERGE, profile.merge.table, None, image)
-        self._journal.record_run(rows, _run(run_id, self._who, asked))
-        self._journal.record(rows, _step(run_id, roots, merged, (row, *found.changes, *live), image))
+        with rows.source.translated(writing=True), rows.together():
+            self._journal.record_run(rows, _run(run_id, self._who, asked))
+            self._journal.record(rows, _step(run_id, roots, merged, (row, *found.changes, *live), image))
         return self._noted(rows, store, merged, asked)
 
     def _planned(self, rows: DatabaseRows, store: MergingStore, old: uuid.UUID, new: uuid.UUID) -> Moves:

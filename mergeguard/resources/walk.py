@@ -74,6 +74,7 @@ class Walker:
                 seen.update(frontier)
             if not frontier:
                 break
+            self._ask(frontier)
             self._note_live(found, frontier)
             self._note_rows(found, frontier)
             live = found.live or ()
@@ -89,6 +90,16 @@ class Walker:
     def guid_of(self, image: Image, column: str) -> uuid.UUID | None:
         """Return the guid in a column of a row of the merge table."""
         return self.rows.guid(self._merge.table, column, image[column])
+
+    def _ask(self, asked: Sequence[uuid.UUID]) -> None:
+        """Send both questions of a hop on one way to the server."""
+        live = self._profile.live
+        if live is not None and live.table is not None and live.guid is not None:
+            both = (
+                *self.rows.asking(live.table, live.guid, asked),
+                *self.rows.asking(self._merge.table, self.old, asked),
+            )
+            self.rows.ahead(both)
 
     def _note_rows(self, found: Standing, asked: Sequence[uuid.UUID]) -> None:
         for image in self.rows_of(asked):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, ClassVar, TypeVar, cast
@@ -130,6 +131,24 @@ class DatabaseRows(ABC):
 
     def end(self) -> None:  # noqa: B027 - a hook
         """End the work that ``begin`` began; the caller commits."""
+
+    def together(self) -> AbstractContextManager[object]:
+        """Let statements inside, of which no answer is read, travel together where the driver can do that."""
+        return nullcontext()
+
+    def ahead(self, asked: Sequence[Condition]) -> None:  # noqa: B027 - a hook
+        """Send questions that ``tuples`` is about to ask, all on one way to the server where the driver can do that.
+
+        Each answer is given out once, to the next question of the same text and values.
+        """
+
+    def asking(self, table: str, column: str, guids: Sequence[uuid.UUID]) -> Sequence[Condition]:
+        """Return the question that ``having`` would ask; none where it would ask several, or scan."""
+        stored = self.table(table)
+        condition = self.asked(stored, self._column(stored, column), guids) if guids else None
+        if condition is None or len(guids) > self.guids_at_once:
+            return ()
+        return ((stored.select(condition[0]), condition[1]),)
 
     def begin_merge(self) -> None:
         """Begin the work of a transaction that merges: others may do so at the same time, repairs may not."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mergeguard.core.repair.plan import Image
@@ -54,13 +55,16 @@ def insert(
             marks.append(mark)
             values.append(value)
         sql = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join(marks)})"  # noqa: S608 - quoted identifiers
-        rows.send([(sql, tuple(values))])
-    return _stored(rows, profile, pair, cells)
+        if rows.source.kind == "postgresql":  # which says at once what it stored
+            found: Sequence[Image] = rows.fetch(table, f"{sql} RETURNING {', '.join(table.selected())}", values)
+        else:
+            rows.send([(sql, tuple(values))])
+            found = list(rows.having(merge.table, rows.column(merge.table, merge.old), [pair[0]]))
+    return _as_told(profile, found, cells)
 
 
-def _stored(rows: DatabaseRows, profile: Profile, pair: tuple[uuid.UUID, uuid.UUID], cells: Image) -> Image:
+def _as_told(profile: Profile, found: Sequence[Image], cells: Image) -> Image:
     merge = profile.merge
-    found = list(rows.having(merge.table, rows.column(merge.table, merge.old), [pair[0]]))
     if len(found) != 1 or any(found[0][column] != cell for column, cell in cells.items()):
         raise WriteFailed(
             f"table {merge.table}: the database stored something else than the merge that it was told",

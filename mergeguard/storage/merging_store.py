@@ -6,7 +6,7 @@ A merge is a handful of short statements, so they go through the driver: SQLAlch
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from mergeguard.errors import PermissionDenied
 from mergeguard.storage.guid_parameters import OwnTable
 from mergeguard.storage.merging_tables import missing, tables_of
+from mergeguard.storage.stored_table import Condition
 from mergeguard.storage.table_indexes import is_indexed
 
 if TYPE_CHECKING:
@@ -121,18 +122,22 @@ class MergingStore:
         marks = ", ".join([f"({self.mark}, 1)"] * len(some))
         rows.run(PRESENT.format(rows=marks, **names), some)
 
-    def refused_pair(self, rows: DatabaseRows, one: Sequence[uuid.UUID], other: Sequence[uuid.UUID]) -> str | None:
-        """Return why a guid of one class must never be merged with a guid of the other; ``None`` where it may."""
+    def pair_question(self, one: Sequence[uuid.UUID], other: Sequence[uuid.UUID]) -> tuple[Condition, ...]:
+        """Return what ``refused_pair`` asks."""
         if self.never is None:
-            return None
+            return ()
         left, right = ([self.never.parameter(guid) for guid in some] for some in (one, other))
         first, second = self._quote("one_guid"), self._quote("other_guid")
         marks = [", ".join([self.mark] * len(some)) for some in (left, right)]
         ways = (f"{first} IN ({one}) AND {second} IN ({other})" for one, other in (marks, marks[::-1]))
         where = " OR ".join(ways)
         sql = f"SELECT {self._quote('why')}, {self._quote('who')} FROM {self.never.name} WHERE {where}"  # noqa: S608 - quoted names
-        found = rows.tuples(sql, [*left, *right, *right, *left])
-        return None if not found else str(found[0][0] or found[0][1] or "no reason is written down")
+        return ((sql, (*left, *right, *right, *left)),)
+
+    def refused_pair(self, rows: DatabaseRows, one: Sequence[uuid.UUID], other: Sequence[uuid.UUID]) -> str | None:
+        """Return why a guid of one class must never be merged with a guid of the other; ``None`` where it may."""
+        found = [row for asked in self.pair_question(one, other) for row in rows.tuples(*asked)]
+        return str(found[0][0] or found[0][1] or "no reason is written down") if found else None
 
     def request(self, rows: DatabaseRows, request_id: str) -> Request | None:
         """Return what an earlier merge of this request id answered."""
@@ -158,16 +163,22 @@ class MergingStore:
         found: dict[uuid.UUID, LookupRow] = {}
         if self.lookup is None:
             return found
-        names = f"{self._old}, {self._current}, {self._depth}, {self._status}"
-        for start in range(0, len(olds), AT_ONCE):
-            some = [self.lookup.parameter(old) for old in olds[start : start + AT_ONCE]]
-            marks = ", ".join([self.mark] * len(some))
-            sql = f"SELECT {names} FROM {self.lookup.name} WHERE {self._old} IN ({marks})"  # noqa: S608 - quoted names
-            for old, current, depth, status in rows.tuples(sql, some):
+        for asked in self.lookup_questions(olds):
+            for old, current, depth, status in rows.tuples(*asked):
                 guid = self.lookup.guid(old)
                 if guid is not None:
                     found[guid] = guid, self.lookup.guid(current), depth, str(status).strip()
         return found
+
+    def lookup_questions(self, olds: Sequence[uuid.UUID]) -> Iterator[Condition]:
+        """Yield what ``answers`` asks."""
+        if self.lookup is None:
+            return
+        names = f"{self._old}, {self._current}, {self._depth}, {self._status}"
+        for start in range(0, len(olds), AT_ONCE):
+            some = tuple(self.lookup.parameter(old) for old in olds[start : start + AT_ONCE])
+            marks = ", ".join([self.mark] * len(some))
+            yield f"SELECT {names} FROM {self.lookup.name} WHERE {self._old} IN ({marks})", some  # noqa: S608 - quoted names
 
     def class_of(self, rows: DatabaseRows, root: uuid.UUID) -> list[uuid.UUID]:
         """Return all olds that the stored lookup leads to a guid."""
@@ -189,6 +200,9 @@ class MergingStore:
         )
         added = f"INSERT INTO {self.lookup.name} ({names}) VALUES ({self.mark}, {self.mark}, 1, 'ok')"  # noqa: S608 - quoted names
         with rows.source.translated(writing=True):
+            if self._kind == "postgresql":  # both on one way to the server
+                both = f"WITH m AS ({moved} RETURNING 1), a AS ({added} RETURNING 1) SELECT count(*) + 1 FROM m"  # noqa: S608 - as above
+                return int(rows.scalar(both, (after, before, before, after)))
             return rows.send([(moved, (after, before)), (added, (before, after))])
 
 

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import sqlalchemy as sa
 
 from mergeguard.core.repair.plan import Column, Image, TableShape
 from mergeguard.errors import Unsupported
 from mergeguard.storage import guid_spelling, merge_lock
-from mergeguard.storage.database_rows import VERBS, DatabaseRows
+from mergeguard.storage.database_rows import VERBS, DatabaseRows, KnownTables
 from mergeguard.storage.guard_parts import RESTORING
 from mergeguard.storage.stored_table import Address, Condition, StoredTable
 
 if TYPE_CHECKING:
+    from mergeguard.storage.database_snapshot import DatabaseSnapshot
     from mergeguard.storage.postgresql import PostgresqlSource
 
 SETTINGS: Mapping[str, str] = {
@@ -121,7 +123,11 @@ class PostgresqlRows(DatabaseRows):
     """The rows of one open transaction of PostgreSQL."""
 
     source: PostgresqlSource
-    guids_at_once: ClassVar[int] = 1000
+    guids_at_once: ClassVar[int] = 10_000
+
+    def __init__(self, snapshot: DatabaseSnapshot, *, writing: bool = False, known: KnownTables | None = None) -> None:
+        super().__init__(snapshot, writing=writing, known=known)
+        self._answers: dict[tuple[str, str], list[tuple[Any, ...]]] = {}
 
     def refresh(self) -> None:
         """Settle how values are written as text, until the transaction ends."""
@@ -223,6 +229,33 @@ class PostgresqlRows(DatabaseRows):
         # Without parameters the text goes as it is: no % stands for anything.
         statements.append(_LOCK_TABLE.format(self._merges.name.replace("%%", "%")))
         self._cursor.execute("; ".join(statements))
+
+    def together(self) -> AbstractContextManager[object]:
+        """Send statements in a pipeline, where libpq knows how."""
+        import psycopg  # noqa: PLC0415 - the driver is there once a connection is
+
+        supported = psycopg.capabilities.has_pipeline()
+        return self.source.raw(self.connection).pipeline() if supported else nullcontext()
+
+    def ahead(self, asked: Sequence[Condition]) -> None:
+        """Send several questions in a pipeline."""
+        self._answers = {}
+        if len(asked) < 2:
+            return
+        raw = self.source.raw(self.connection)
+        with self.together():
+            sent = [(sql, values, raw.cursor()) for sql, values in asked]
+            for sql, values, cursor in sent:
+                cursor.execute(sql.encode(), tuple(values))
+        self._answers = {(sql, repr(tuple(values))): cursor.fetchall() for sql, values, cursor in sent}
+
+    def tuples(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Fetch all that a statement gives; what was sent ahead is here already."""
+        if self._answers:
+            found = self._answers.pop((sql, repr(tuple(values))), None)
+            if found is not None:
+                return found
+        return super().tuples(sql, values)
 
     def begin_merge(self) -> None:
         """Settle how values are written and share the merge lock, on one way to the server and back."""

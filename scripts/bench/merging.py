@@ -43,7 +43,9 @@ def connected(url: str) -> Iterator[Any]:
         return
     import psycopg
 
-    with closing(psycopg.connect(url.replace("+psycopg", "", 1), autocommit=True)) as connection:
+    plain = url.replace("+psycopg", "", 1)
+    # Without prepared statements, as MergeGuard's own connections are: a pooler may stand between.
+    with closing(psycopg.connect(plain, autocommit=True, prepare_threshold=None)) as connection:
         yield connection
 
 
