@@ -41,7 +41,7 @@ class ApplyOptions:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What a call did."""
+    """What one call of apply did, and what it left."""
 
     run_id: str
     steps: int

@@ -37,7 +37,7 @@ SHORTEST = 6
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """What an undo did."""
+    """What an undo put back, and what it could not."""
 
     run_id: str
     """The run of the undo itself."""

@@ -38,10 +38,17 @@ def test_the_codes_are_what_they_were() -> None:
     }
 
 
-def test_no_error_of_this_release_refuses_a_plan_and_each_has_a_code_with_a_meaning() -> None:
+def test_each_error_has_a_code_with_a_meaning() -> None:
     codes = {kind.exit_code for kind in subclasses(errors.MergeGuardError)}
-    assert codes == {ExitCode.USAGE, ExitCode.UNCHECKED, ExitCode.ROLLED_BACK, ExitCode.BUG}
+    refused = ExitCode.PLAN_REFUSED
+    assert codes == {ExitCode.USAGE, ExitCode.UNCHECKED, refused, ExitCode.ROLLED_BACK, ExitCode.BUG}
     assert all(code.meaning for code in ExitCode)
+
+
+def test_5_for_a_plan_that_is_none(run: Callable, tmp_path: Path, unchanged: Callable) -> None:
+    (tmp_path / "plan.json").write_text("{")
+    with unchanged():
+        assert run("apply", tmp_path / "plan.json", "--yes").refused(ExitCode.PLAN_REFUSED, "plan.json")
 
 
 def test_0_where_nothing_grave_is_found(run: Callable, merges: Path) -> None:
