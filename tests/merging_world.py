@@ -170,10 +170,11 @@ class World:
         names = COLUMNS[table]
         if rows:
             with self.engine.begin() as connection:
-                values = [{name: self._told(name, cell) for name, cell in zip(names, row, strict=True)} for row in rows]
+                values = [{name: self.told(name, cell) for name, cell in zip(names, row, strict=True)} for row in rows]
                 connection.execute(self.tables[table].insert(), values)
 
-    def _told(self, name: str, cell: object) -> object:
+    def told(self, name: str, cell: object) -> object:
+        """A value as the driver takes it."""
         if isinstance(cell, uuid.UUID) and (self.kind == "sqlite" or name == "Kind"):
             return str(cell)
         return DAY + dt.timedelta(days=cell) if name in {"At", "MergedAt"} and isinstance(cell, int) else cell

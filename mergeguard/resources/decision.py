@@ -111,7 +111,7 @@ def require_allowed(rows: DatabaseRows, profile: Profile, store: MergingStore, r
     """
     _ask(rows, profile, store, roots)
     _require_one_type(rows, profile, roots)
-    never = store.refused_pair(rows, roots.old_end.on_way, roots.new_end.on_way)
+    never = store.refused_pair(rows, *_walks(roots))
     if never is not None:
         raise MergeRefused(
             f"{roots.old} and {roots.new} must never be merged: {never}",
@@ -125,9 +125,16 @@ def require_allowed(rows: DatabaseRows, profile: Profile, store: MergingStore, r
 def _ask(rows: DatabaseRows, profile: Profile, store: MergingStore, roots: Roots) -> None:
     """Send all questions of ``require_allowed`` on one way to the server."""
     types = () if profile.types is None else rows.asking(profile.types.table, profile.types.guid, roots.both)
-    pair = store.pair_question(roots.old_end.on_way, roots.new_end.on_way)
+    pair = store.pair_question(*_walks(roots))
     before = () if store.lookup is None else merge_neighbours.question(rows, profile, roots.both[0])
     rows.ahead((*types, *pair, *before, *store.lookup_questions(_ways(roots))))
+
+
+def _walks(roots: Roots) -> tuple[list[uuid.UUID], list[uuid.UUID]]:
+    """Return both walks, the roots last."""
+    ends = zip((roots.old_end.on_way, roots.new_end.on_way), roots.both, strict=True)
+    old, new = ([*(guid for guid in way if guid != root), root] for way, root in ends)
+    return old, new
 
 
 def _ways(roots: Roots) -> list[uuid.UUID]:

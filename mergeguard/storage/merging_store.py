@@ -123,19 +123,28 @@ class MergingStore:
         rows.run(PRESENT.format(rows=marks, **names), some)
 
     def pair_question(self, one: Sequence[uuid.UUID], other: Sequence[uuid.UUID]) -> tuple[Condition, ...]:
-        """Return what ``refused_pair`` asks."""
+        """Return what ``refused_pair`` asks: by the stored lookup for what the pairs are now, else for the walks."""
         if self.never is None:
             return ()
+        first, second = (f"n.{self._quote(name)}" for name in ("one_guid", "other_guid"))
+        joined = ""
+        if self.lookup is not None:
+            one, other = one[-1:], other[-1:]
+            for alias, guid in (("a", first), ("b", second)):
+                joined += f" LEFT JOIN {self.lookup.name} {alias} ON {alias}.{self._old} = {guid}"
+            first, second = f"COALESCE(a.{self._current}, {first})", f"COALESCE(b.{self._current}, {second})"
         left, right = ([self.never.parameter(guid) for guid in some] for some in (one, other))
-        first, second = self._quote("one_guid"), self._quote("other_guid")
         marks = [", ".join([self.mark] * len(some)) for some in (left, right)]
-        ways = (f"{first} IN ({one}) AND {second} IN ({other})" for one, other in (marks, marks[::-1]))
-        where = " OR ".join(ways)
-        sql = f"SELECT {self._quote('why')}, {self._quote('who')} FROM {self.never.name} WHERE {where}"  # noqa: S608 - quoted names
+        ways = (f"{first} IN ({ours}) AND {second} IN ({theirs})" for ours, theirs in (marks, marks[::-1]))
+        said = f"n.{self._quote('why')}, n.{self._quote('who')}"
+        sql = f"SELECT {said} FROM {self.never.name} n{joined} WHERE {' OR '.join(ways)}"  # noqa: S608 - quoted names
         return ((sql, (*left, *right, *right, *left)),)
 
     def refused_pair(self, rows: DatabaseRows, one: Sequence[uuid.UUID], other: Sequence[uuid.UUID]) -> str | None:
-        """Return why a guid of one class must never be merged with a guid of the other; ``None`` where it may."""
+        """Return why a guid of one class must never be merged with a guid of the other; ``None`` where it may.
+
+        Both classes are given by walks that end at their roots.
+        """
         found = [row for asked in self.pair_question(one, other) for row in rows.tuples(*asked)]
         return str(found[0][0] or found[0][1] or "no reason is written down") if found else None
 
