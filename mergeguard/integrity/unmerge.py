@@ -91,7 +91,7 @@ def propose_unmerge(source: Source, profile: Profile, asked: str, *, progress: P
     current = shop.around.current(guid)
     has_journal = shop.journal.exists()
     held = {*shop.around.behind([guid]), guid}
-    changes, changed_since = references_of(database, profile, held) if has_journal else ([], 0)
+    changes, changed_since = references_of(database, profile, held, guid) if has_journal else ([], 0)
     live = shop.around.live([guid])
     return Unmerge(
         guid=guid,

@@ -51,9 +51,13 @@ class References:
     Args:
         profile: declares the reference columns.
         held: the guid that is unmerged, and those that lead to it.
+        itself: the guid that is unmerged: it is live again where the merge took that away.
     """
 
-    def __init__(self, profile: Profile, held: Collection[uuid.UUID]) -> None:
+    def __init__(self, profile: Profile, held: Collection[uuid.UUID], itself: uuid.UUID) -> None:
+        self._live = profile.live
+        self._itself = itself
+        self._alive: list[_Moved] = []
         self._merge_table = profile.merge.table
         self._held = frozenset(held)
         self._columns: dict[str, list[str]] = {}
@@ -65,6 +69,7 @@ class References:
     def follow(self, rows: DatabaseRows, steps: Iterable[JournalStep]) -> None:
         """Take note of what some steps did, those that were taken back left out."""
         for step in steps:
+            self._note_live(rows, step)
             for change in step.changes if step.undone_by is None else ():
                 if change.table != self._merge_table and change.before is not None:
                     self._note(rows, change, change.before)
@@ -73,8 +78,20 @@ class References:
         """Return the changes that put back what still is as it was left, and how many rows are not."""
         standing = [moved for several in self._standing.values() for moved in several]
         found = [moved for moved in standing if rows.holds(moved.table, moved.last)]
-        found += [moved for moved in self._gone if not _stands(rows, moved)]
-        return [moved.change for moved in found], len(standing) + len(self._gone) - len(found)
+        found += [moved for moved in (*self._gone, *self._alive) if not _stands(rows, moved)]
+        return [moved.change for moved in found], len(standing) + len(self._gone) + len(self._alive) - len(found)
+
+    def _note_live(self, rows: DatabaseRows, step: JournalStep) -> None:
+        """Take note of the rows by which the guid was live; of several merges of it the last one counts."""
+        live = self._live
+        if live is None or live.table is None or live.guid is None or step.undone_by is not None:
+            return
+        gone = [change for change in step.changes if change.action is Action.REMOVE and change.before is not None]
+        column = rows.column(live.table, live.guid) if gone else ""
+        images = [change.before or {} for change in gone]
+        own = [image for image in images if rows.guid(live.table, column, image[column]) == self._itself]
+        if own:
+            self._alive = [_Moved(live.table, None, image, {column: image[column]}) for image in own]
 
     def _note(self, rows: DatabaseRows, change: RowChange, before: Image) -> None:
         known = self._standing[change.table, key_of(before)]
@@ -105,7 +122,9 @@ def _stands(rows: DatabaseRows, moved: _Moved) -> bool:
     return bool(table.address and rows.standing(table, [table.address_of(moved.last)], locking=False))
 
 
-def references_of(source: DatabaseSource, profile: Profile, held: Collection[uuid.UUID]) -> tuple[list[RowChange], int]:
+def references_of(
+    source: DatabaseSource, profile: Profile, held: Collection[uuid.UUID], itself: uuid.UUID
+) -> tuple[list[RowChange], int]:
     """Return the changes that let references hold some guids again, and how many rows are not as they were left.
 
     An undo is told by the steps that it took back.
@@ -113,7 +132,7 @@ def references_of(source: DatabaseSource, profile: Profile, held: Collection[uui
     Raises:
         JournalDamaged: a step is not as it was written.
     """
-    journal, found = Journal(source, profile), References(profile, held)
+    journal, found = Journal(source, profile), References(profile, held, itself)
     for run in sorted(journal.runs(), key=lambda run: run.started):
         steps = journal.each_step(run.run_id)
         while some := list(islice(steps, STEPS_AT_ONCE)):

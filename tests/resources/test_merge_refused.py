@@ -16,6 +16,7 @@ from mergeguard.core.guids import from_uuids
 from mergeguard.errors import ExitCode, MergeRefused, UnknownSchema, Unsupported, UsageError, WriteFailed
 from mergeguard.integrity.lookup import build_lookup
 from mergeguard.integrity.undo import undo_run
+from mergeguard.integrity.unmerge import propose_unmerge, unmerge_guid
 from mergeguard.resources.current import current, currents
 from mergeguard.resources.merge import merge, open_merges
 from mergeguard.storage.journal import Journal
@@ -169,6 +170,19 @@ def test_an_undo_puts_the_resource_back(world: World) -> None:
         assert merged.columns["Links.Parent"].collapsed == 1
         undo_run(source, PROFILE, merged.run_id or "")
     assert world.picture() == before
+
+
+def test_an_unmerge_makes_the_resource_live_again_with_its_rows(world: World) -> None:
+    world.insert("Evt", [(A, "x"), (B, "y")])
+    before = world.model()
+    with world.opened() as source:
+        merge(source, PROFILE, A, B)
+        merge(source, PROFILE, B, C)
+        unmerge_guid(source, PROFILE, propose_unmerge(source, PROFILE, str(A)))
+    after = world.model()
+    assert (after.merges, after.live) == ([(B, C)], before.live - {B})
+    assert sorted(after.events) == sorted([(A, "x"), (C, "y")])
+    assert world.stored() == after.lookup()
 
 
 def test_without_a_lookup_or_liveness_a_merge_needs_neither(kept: World) -> None:
