@@ -32,11 +32,11 @@ PRESENT = "INSERT INTO {table} ({guid}, {turn}) VALUES {rows} ON CONFLICT DO NOT
 SHARE = "SELECT 1 FROM {table} WHERE {guid} IN ({marks}) ORDER BY {guid} FOR SHARE"
 UPSERT_MSSQL = (
     "SET NOCOUNT ON; UPDATE {table} WITH (UPDLOCK, HOLDLOCK, ROWLOCK) SET {turn} = {turn} + 1 WHERE {guid} = ?; "
-    "IF @@ROWCOUNT = 0 INSERT INTO {table} ({guid}, {turn}) VALUES (?, 1)"
+    "IF @@ROWCOUNT = 0 INSERT INTO {table} ({guid}, {turn}) VALUES (?, 1); SELECT 1"
 )
 PRESENT_MSSQL = (
     "SET NOCOUNT ON; INSERT INTO {table} ({guid}, {turn}) "
-    "SELECT ?, 1 WHERE NOT EXISTS (SELECT 1 FROM {table} WITH (UPDLOCK, HOLDLOCK) WHERE {guid} = ?)"
+    "SELECT ?, 1 WHERE NOT EXISTS (SELECT 1 FROM {table} WITH (UPDLOCK, HOLDLOCK) WHERE {guid} = ?); SELECT 1"
 )
 SHARE_MSSQL = "SELECT COUNT(*) FROM {table} WITH (REPEATABLEREAD, ROWLOCK) WHERE {guid} IN ({marks})"
 AT_ONCE = 200
@@ -88,7 +88,7 @@ class MergingStore:
         with rows.source.translated(writing=True):
             if self._kind == "mssql":
                 for guid in ordered:
-                    rows.run(UPSERT_MSSQL.format(**names), (self.roots.parameter(guid),) * 2)
+                    rows.tuples(UPSERT_MSSQL.format(**names), (self.roots.parameter(guid),) * 2)
                 return
             marks = ", ".join(f"({self.mark}, 1)" for _ in ordered)
             rows.run(UPSERT.format(rows=marks, **names), [self.roots.parameter(guid) for guid in ordered])
@@ -117,7 +117,7 @@ class MergingStore:
     def _present(self, rows: DatabaseRows, some: Sequence[object], names: Mapping[str, str]) -> None:
         if self._kind == "mssql":
             for value in some:
-                rows.run(PRESENT_MSSQL.format(**names), (value, value))
+                rows.tuples(PRESENT_MSSQL.format(**names), (value, value))
             return
         marks = ", ".join([f"({self.mark}, 1)"] * len(some))
         rows.run(PRESENT.format(rows=marks, **names), some)
