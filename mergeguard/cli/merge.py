@@ -44,5 +44,5 @@ def merge(
             terminal.say(preview_text(found).removesuffix("nothing was written\n").rstrip("\n"))
             database = api.identify(chosen.target, chosen.profile, options=chosen.options).database
             consent(database, f"{found.old_root} will be merged into {found.new_root} in {database}.", yes=yes)
-    merged = api.merge(chosen.target, old, new, chosen.profile, request_id=request_id, key=key, options=chosen.options)
+    merged = api.merge(chosen.target, old, new, chosen.profile, request_id=request_id, key=key, options=chosen.to_write)
     terminal.write(merged_text(merged, masked(chosen.target)), terminal.STDOUT)

@@ -121,7 +121,7 @@ def open_merges(source: Source, profile: Profile) -> Iterator[Merges]:
     Raises:
         as ``merge``.
     """
-    database = require_database(source, profile)
+    database = require_database(source, profile, to_write=True)
     journal = Journal(database, profile)
     with database.snapshot() as snapshot:
         rows = database.rows(snapshot)

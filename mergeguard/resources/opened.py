@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from mergeguard.storage.source import Source
 
 
-def require_database(source: Source, profile: Profile) -> DatabaseSource:
-    """Return an open target as the database that it must be, brought back in order where a writer died.
+def require_database(source: Source, profile: Profile, *, to_write: bool = False) -> DatabaseSource:
+    """Return an open target as the database that it must be; before a write it is brought back in order.
 
     Raises:
         Unsupported: it is a file, or its ids are no guids.
@@ -29,7 +29,8 @@ def require_database(source: Source, profile: Profile) -> DatabaseSource:
             f"{source.info.target}: the ids of its merges are no guids, and only guids are merged",
             hint='[merge] ids = "text" is for tables that are read alone',
         )
-    source.recover()
+    if to_write:
+        source.recover()  # from a writer that died
     return source
 
 
