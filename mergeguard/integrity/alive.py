@@ -12,6 +12,7 @@ from mergeguard.storage.profile import Live, Profile
 
 if TYPE_CHECKING:
     from mergeguard.storage.database_rows import DatabaseRows
+    from mergeguard.storage.stored_table import Condition
 
 
 class Alive:
@@ -35,6 +36,13 @@ class Alive:
             for guid, was in told.items()
             if was != (guid in live)
         )
+
+    def asking(self, rows: DatabaseRows, step: Step) -> Sequence[Condition]:
+        """Return the question that ``differences`` is about to ask, to be sent along with others."""
+        live = self._live
+        if live is None or live.table is None or live.guid is None:
+            return ()
+        return rows.asking(live.table, live.guid, list(_told(step)))
 
     def _now(self, rows: DatabaseRows, live: Live, asked: Sequence[uuid.UUID]) -> set[uuid.UUID]:
         if live.table is None or live.guid is None:

@@ -46,7 +46,8 @@ def apply_step(shop: Workshop, writing: DatabaseWriting, number: int, step: Step
         began = time.monotonic()
         merges = shop.merges(rows)
         _require_unchanged(shop, merges, step)
-        shop.journal.record(rows, journal_step(shop.run_id, number, step))
+        with shop.source.translated(writing=True), rows.together():
+            shop.journal.record(rows, journal_step(shop.run_id, number, step))
         rows.change(step.changes)
         if touches_merges(step.changes, shop.profile):
             written = _settle(shop, merges, step)
@@ -117,6 +118,7 @@ def _require_unchanged(shop: Workshop, merges: MergesNow, step: Step) -> None:
     Raises:
         Stale: they differ.
     """
+    merges.rows.ahead([*merges.asking(step.members), *shop.alive.asking(merges.rows, step)])
     changed = differences(merges, step.guard, merges.of(step.members), since="the plan")
     changed += shop.alive.differences(merges.rows, step)
     if changed:

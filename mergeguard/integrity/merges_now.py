@@ -13,6 +13,7 @@ from mergeguard.storage.profile import Profile
 
 if TYPE_CHECKING:
     from mergeguard.storage.database_rows import DatabaseRows
+    from mergeguard.storage.stored_table import Condition
 
 Pair: TypeAlias = tuple[uuid.UUID, uuid.UUID]
 
@@ -39,6 +40,10 @@ class MergesNow:
     def of(self, olds: Sequence[uuid.UUID]) -> list[Image]:
         """Return the images of all rows of some olds, those with a malformed new too."""
         return list(self.rows.having(self.table, self._old, olds)) if olds else []
+
+    def asking(self, olds: Sequence[uuid.UUID]) -> Sequence[Condition]:
+        """Return the question that ``of`` would ask, to be sent along with others."""
+        return self.rows.asking(self.table, self._old, olds)
 
     def read(self, image: Image) -> MergeNow:
         """Say what a row says."""

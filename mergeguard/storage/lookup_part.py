@@ -41,8 +41,10 @@ class LookupPartWriter:
         with self._source.translated(writing=True):
             writer = self._prepared(rows)
             keys = [self._parameter(writer, old) for old in sorted(olds)]
-            rows.send([self._delete(keys[at : at + AT_ONCE]) for at in range(0, len(keys), AT_ONCE)])
-            rows.send([self._insert(writer, answers[at : at + AT_ONCE]) for at in range(0, len(answers), AT_ONCE)])
+            deletes = [self._delete(keys[at : at + AT_ONCE]) for at in range(0, len(keys), AT_ONCE)]
+            inserts = [self._insert(writer, answers[at : at + AT_ONCE]) for at in range(0, len(answers), AT_ONCE)]
+            with rows.together():
+                rows.send([*deletes, *inserts])
 
     def _prepared(self, rows: DatabaseRows) -> LookupWriter:
         """Look at the table once a connection."""
