@@ -42,7 +42,7 @@ class Block:
         try:
             return str(self.data, "utf-8")
         except UnicodeDecodeError as error:
-            line = self.line + 1 + self.data.count(b"\n", 0, error.start)
+            line = self.line + 1 + line_ends(self.data, error.start)
             raise UnreadableFile(
                 f"{self.path}: line {line} is not UTF-8: "
                 f"byte 0x{self.data[error.start]:02x} at offset {self.offset + error.start}",
@@ -51,12 +51,17 @@ class Block:
 
     def after(self, length: int) -> Block:
         """Return what follows the first ``length`` bytes, which must end with a line."""
-        lines = self.line + self.data.count(b"\n", 0, length)
+        lines = self.line + line_ends(self.data, length)
         return replace(self, data=self.data[length:], offset=self.offset + length, line=lines)
 
 
+def line_ends(data: bytes, end: int) -> int:
+    """Count the lines that end before ``end``, as the csv module does: by newline, carriage return, or both."""
+    return data.count(b"\n", 0, end) + data.count(b"\r", 0, end) - data.count(b"\r\n", 0, end)
+
+
 def blocks(path: Path, size: int) -> Iterator[Block]:
-    """Yield the file in blocks of about ``size`` bytes, a byte order mark left out.
+    """Yield the file in blocks of about ``size`` bytes (three at least), a byte order mark left out.
 
     Raises:
         UnreadableFile: the file is a folder, not gzip, damaged, cut off, UTF-16, or has no lines.
@@ -77,7 +82,7 @@ def blocks(path: Path, size: int) -> Iterator[Block]:
             if cut:
                 block = Block(path, data[:cut], offset, line)
                 yield block
-                offset, line = offset + cut, line + block.data.count(b"\n")
+                offset, line = offset + cut, line + line_ends(block.data, cut)
             rest = data[cut:]
     if rest:
         yield Block(path, rest, offset, line)
