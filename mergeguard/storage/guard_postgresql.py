@@ -305,7 +305,9 @@ BEGIN
         WITH RECURSIVE walk (k) AS (
             SELECT unnest(news)
             UNION
-            SELECT {key_new} FROM walk JOIN {merge} AS m ON {steps}
+            -- OFFSET 0: an index lookup a step, where a join might read the whole table for each.
+            SELECT s.k FROM walk
+            CROSS JOIN LATERAL (SELECT {key_new} AS k FROM {merge} AS m WHERE {steps} OFFSET 0) AS s
         )
         SELECT array_agg(e.k_old), array_agg(e.k_new) INTO olds_left, news_left
         FROM unnest(olds, news) AS e (k_old, k_new) WHERE e.k_old IN (SELECT walk.k FROM walk);
