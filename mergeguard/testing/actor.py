@@ -37,6 +37,10 @@ class Live(Protocol):
         """Ask the server for nothing; raises the driver's own error where it is gone."""
         ...
 
+    def give_up(self) -> None:
+        """Roll back what is open, whatever state the connection is in."""
+        ...
+
     def is_busy(self, error: BaseException) -> bool:
         """Say whether an error stands for a lock to wait for."""
         ...
@@ -187,6 +191,8 @@ class Actor:
             self.outcome.crashed = self._killed
         finally:
             _here.actor = None
+            if self._killed and self.session is not None:
+                self.session.give_up()  # others wait for its locks
             with self._changed:
                 self.state = State.DONE
                 self._changed.notify_all()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from mergeguard.testing.checks import CHECKS, Check, Seen
 from mergeguard.testing.choices import Choices
@@ -62,9 +62,14 @@ class Play:
         self._case = case
         self._checks: Mapping[str, Check] = {name: check for name, check in CHECKS.items() if name in checks}
         self._faults = faults
+        self._watching: Callable[[Step], None] = lambda _step: None
         self._start = self._before = case.start
         self._scheduler = Scheduler(system.begin(case), system.watcher, choices, self._look, faults)
         self.history = self._scheduler.history
+
+    def watch(self, after: Callable[[Step], None]) -> None:
+        """Call something after each step, before the checks."""
+        self._watching = after
 
     def run(self) -> History:
         """Play it.
@@ -87,6 +92,7 @@ class Play:
 
     def _look(self, step: Step) -> None:
         """Ask the checks where a transaction ended."""
+        self._watching(step)
         if step.ended and (step.error is None or step.fault is Fault.COMMIT_UNKNOWN):
             now = self._system.tables()
             self._ask(self._seen(now), step)

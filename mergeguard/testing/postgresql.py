@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, cast
 
 import psycopg
@@ -114,6 +114,11 @@ class StepConnection(psycopg.Connection[Any]):
     def touch(self) -> None:
         """Ask for nothing."""
         psycopg.Cursor(self).execute("SELECT 1")
+
+    def give_up(self) -> None:
+        """Roll back; a connection that is lost has nothing left to roll back."""
+        with suppress(psycopg.Error):
+            super().rollback()
 
     def is_busy(self, error: BaseException) -> bool:  # noqa: ARG002 - here statements wait by themselves
         """Say no: a session that must wait is asleep in the server."""

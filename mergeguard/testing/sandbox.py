@@ -6,7 +6,7 @@ import re
 import secrets
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
 import psycopg
 import sqlalchemy as sa
@@ -68,7 +68,7 @@ class Sandbox:
         self._may_be_used = may_be_used
         self.schema = f"mergeguard_kit_{secrets.token_hex(4)}"
         self._settings = dict(_SETTINGS)
-        self._connections: list[StepConnection] = []
+        self._sessions: list[StepConnection] = []
 
     def __enter__(self) -> Self:
         with psycopg.connect(self._conninfo()) as connection:
@@ -82,8 +82,8 @@ class Sandbox:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for connection in self._connections:
-            connection.close()
+        for session in self._sessions:
+            session.close()
         self.observer.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(self.schema)))
         self.observer.close()
 
@@ -115,11 +115,15 @@ class Sandbox:
         """Tells the scheduler who waits."""
         return PostgresqlWatcher(self.observer)
 
-    def connect(self) -> StepConnection:
-        """Open a connection for an actor; it is closed with the sandbox."""
-        connection = StepConnection.connect(self._conninfo())
-        self._connections.append(connection)
-        return connection
+    def sessions(self, count: int, level: str = "READ COMMITTED") -> list[StepConnection]:
+        """Return connections for actors, each outside a transaction; they are the sandbox's own and used again."""
+        self._sessions = [session for session in self._sessions if not session.closed]
+        while len(self._sessions) < count:
+            self._sessions.append(StepConnection.connect(self._conninfo()))
+        for session in self._sessions:
+            session.give_up()
+            session.isolation_level = psycopg.IsolationLevel[level.replace(" ", "_")]
+        return self._sessions[:count]
 
     def reset(self, tables: Tables) -> None:
         """Empty the kit's tables and put rows into them; connections of actors must not be in a transaction."""
@@ -127,7 +131,7 @@ class Sandbox:
         # No TRUNCATE: it makes new files and costs ten times as much.
         names = [*_EMPTIED[::-1], *(one for one in _MERGES_OWN if one in known)]
         emptied = [f"DELETE FROM {name}" for name in names]  # noqa: S608 - names of our own
-        self.observer.execute("; ".join(["BEGIN", *emptied, *_inserts(tables), "COMMIT"]))
+        self.observer.execute("; ".join([*emptied, *_inserts(tables)]))  # sent as one, they are one transaction
 
     def tables(self) -> Tables:
         """Read what is committed, as of one moment."""
@@ -145,6 +149,12 @@ class Sandbox:
             links=tuple(Link(int(id_), Guid(one), Guid(two), int(at)) for one, two, at, id_ in rows.get("link", ())),
             tickets={int(number): Guid(owner) for owner, number, *_ in rows.get("ticket", ())},
         )
+
+    def observe(self, query: str, values: Sequence[object]) -> Sequence[Sequence[object]]:
+        """Run a query of an actor on what is committed; ``values`` as a step holds them."""
+        named = "%(" in query
+        given = dict(cast("Sequence[tuple[str, object]]", values)) if named else list(values)
+        return self.observer.execute(query.encode(), given or None).fetchall()
 
     def _conninfo(self) -> str:
         plain = self._url.set(drivername="postgresql").render_as_string(hide_password=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any, Protocol
 
@@ -26,7 +26,10 @@ class Refused(Exception):
 class System(Protocol):
     """What is tested."""
 
-    watcher: Watcher
+    @property
+    def watcher(self) -> Watcher:
+        """Of its database."""
+        ...
 
     def begin(self, case: Case) -> Programs:
         """Put the tables back to the beginning of a case, and return one program for each of its merges."""
@@ -34,6 +37,10 @@ class System(Protocol):
 
     def tables(self) -> Tables:
         """Read what is committed."""
+        ...
+
+    def observe(self, query: str, values: Sequence[object]) -> Sequence[Sequence[object]]:
+        """Run a query of an actor on what is committed."""
         ...
 
     def is_refusal(self, outcome: Outcome) -> bool:
@@ -65,27 +72,23 @@ class PlainMerge:
         self.watcher = sandbox.watcher
         self._merge = merge
         self._refusals: tuple[type[Exception], ...] = (Refused, *refusals)
-        self._sessions: list[psycopg.Connection[Any]] = []
 
     def begin(self, case: Case) -> Programs:
-        """Roll all sessions back, open those that were lost, and set their level."""
-        for at, session in enumerate(self._sessions):
-            session.close() if session.broken else session.rollback()
-            if session.closed:
-                self._sessions[at] = self.sandbox.connect()
-        while len(self._sessions) < len(case.edges):
-            self._sessions.append(self.sandbox.connect())
-        for session in self._sessions:
-            session.isolation_level = psycopg.IsolationLevel[case.level.replace(" ", "_")]
+        """Give each merge a session at the level of the case."""
+        sessions = self.sandbox.sessions(len(case.edges), case.level)
         self.sandbox.reset(case.start)
         return [
             (case.call(edge), lambda session=session, edge=edge: self._merge(session, edge.old, edge.new))  # type: ignore[misc]
-            for session, edge in zip(self._sessions, case.edges, strict=False)
+            for session, edge in zip(sessions, case.edges, strict=True)
         ]
 
     def tables(self) -> Tables:
         """Read the kit's tables."""
         return self.sandbox.tables()
+
+    def observe(self, query: str, values: Sequence[object]) -> Sequence[Sequence[object]]:
+        """Ask on the sandbox's own connection."""
+        return self.sandbox.observe(query, values)
 
     def is_refusal(self, outcome: Outcome) -> bool:
         """Say whether it raised one of its refusals."""
@@ -124,6 +127,10 @@ class OwnMerge:
     def tables(self) -> Tables:
         """Read the kit's tables."""
         return self.sandbox.tables()
+
+    def observe(self, query: str, values: Sequence[object]) -> Sequence[Sequence[object]]:
+        """Ask on the sandbox's own connection."""
+        return self.sandbox.observe(query, values)
 
     def is_refusal(self, outcome: Outcome) -> bool:
         """Say whether the merge was refused."""
