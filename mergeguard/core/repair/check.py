@@ -23,7 +23,7 @@ def check_rows(
         problems += _old(member, sorted(news[member]), survivor)
     if not problems:
         step = {old: new[0] for old, new in news.items() if new}
-        ends = {member: _end(step, member) for member in sorted(members)}
+        ends = _ends(step, sorted(members))
         problems += [f"{member} leads in a circle" for member, end in ends.items() if end is None]
         if survivor in members:
             lost = [member for member, end in ends.items() if end not in (None, survivor)]
@@ -45,12 +45,15 @@ def _old(old: uuid.UUID, news: Sequence[uuid.UUID], survivor: uuid.UUID | None) 
     return problems
 
 
-def _end(step: Mapping[uuid.UUID, uuid.UUID], start: uuid.UUID) -> uuid.UUID | None:
-    """Walk to the end; ``None`` for a walk that has none."""
-    at, seen = start, {start}
-    while at in step:
-        at = step[at]
-        if at in seen:
-            return None
-        seen.add(at)
-    return at
+def _ends(step: Mapping[uuid.UUID, uuid.UUID], starts: Sequence[uuid.UUID]) -> dict[uuid.UUID, uuid.UUID | None]:
+    """Walk from each start to its end, each step once; ``None`` for a walk that has none."""
+    known: dict[uuid.UUID, uuid.UUID | None] = {}
+    for start in starts:
+        path: dict[uuid.UUID, None] = {}
+        at = start
+        while at in step and at not in known and at not in path:
+            path[at] = None
+            at = step[at]
+        end = known.get(at, None if at in path else at)
+        known |= dict.fromkeys([*path, start], end)
+    return {start: known[start] for start in starts}
