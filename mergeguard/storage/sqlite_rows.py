@@ -26,7 +26,10 @@ _INDEXED = """
     SELECT 1 FROM pragma_index_list(?) AS l JOIN pragma_index_info(l.name) AS i ON i.seqno = 0
     WHERE i.name = ? COLLATE NOCASE AND NOT l.partial
 """
-_GUARDED = "SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND name IN (?, ?)"
+_GUARDED = """
+    SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND name IN (?, ?)
+    AND EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?)
+"""
 _PARAMETERS = 11
 """Of one guid at most: its bytes, its spellings, and the text of a text id."""
 _GENERATED = (2, 3)
@@ -185,7 +188,7 @@ class SqliteRows(DatabaseRows):
 
     def _tell_guard(self, statement: str) -> None:
         name = self.source.profile.merging.guard
-        if self.tuples(_GUARDED, (f"{name}_insert", f"{name}_update")):
+        if self.tuples(_GUARDED, (f"{name}_insert", f"{name}_update", name)):
             quote = self.connection.dialect.identifier_preparer.quote_identifier
             self.run(statement.format(quote(name)), (RESTORING_ID,))
 
