@@ -53,6 +53,8 @@ class _Asked:
     new: uuid.UUID
     request_id: str | None
     key: str | None
+    again: bool = False
+    """Not the first try: the lookup may be what misled it."""
 
 
 def merge(
@@ -158,6 +160,7 @@ class Merges:
                 with self._writing.merging() as rows:
                     return self._once(rows, asked)
             except _RootsMoved:
+                asked = replace(asked, again=True)
                 if not left:
                     raise Locked(f"other merges took the roots of {old} and {new} {TRIES} times") from None
             except (Locked, Stale):
@@ -173,11 +176,10 @@ class Merges:
         if known is not None:
             return known
         walker = Walker(rows, self._profile, lambda root: store.class_of(rows, root))
-        seen = read_roots(walker, asked.old, asked.new)
-        require_roots(seen)
-        store.write_roots(rows, tuple(dict.fromkeys(seen.both)))
+        seen = self._look(rows, store, walker, asked)
+        store.write_roots(rows, tuple(dict.fromkeys(seen)))
         roots = read_roots(walker, asked.old, asked.new)
-        if (seen.old_end.current, seen.new_end.current) != (roots.old_end.current, roots.new_end.current):
+        if seen != (roots.old_end.current, roots.new_end.current):
             raise _RootsMoved
         require_roots(roots)
         known = self._answered(rows, store, asked)
@@ -187,6 +189,22 @@ class Merges:
             return self._noted(rows, store, Merged(asked.old, asked.new, *roots.both, already=True), asked)
         require_allowed(rows, self._profile, store, roots)
         return self._write(rows, store, roots, asked)
+
+    def _look(
+        self, rows: DatabaseRows, store: MergingStore, walker: Walker, asked: _Asked
+    ) -> tuple[uuid.UUID, uuid.UUID]:
+        """Return the roots to lock: by the stored lookup, which is cheap, else by walking.
+
+        What is decided is read again behind the locks, and by walking.
+        """
+        if store.lookup is not None and not asked.again:
+            said = store.answers(rows, [asked.old, asked.new])
+            old, new = (said[guid][1] if guid in said else guid for guid in (asked.old, asked.new))
+            if old is not None and new is not None and old != new:
+                return old, new
+        roots = read_roots(walker, asked.old, asked.new)
+        require_roots(roots)
+        return roots.both
 
     def _answered(self, rows: DatabaseRows, store: MergingStore, asked: _Asked) -> Merged | None:
         """Return what the request id answered before.
@@ -215,16 +233,13 @@ class Merges:
         run_id = uuid.uuid4().hex
         image = merge_row.insert(rows, profile, roots.both, _spelled(rows, profile, roots), asked.key)
         rows.change([*found.changes, *live])
-        merged = replace(
-            _accounted(Merged(asked.old, asked.new, old, new), found, roots),
-            run_id=run_id,
-            row=image,
-            lookup_rows=store.move_class(rows, old, new),
-        )
+        merged = replace(_accounted(Merged(asked.old, asked.new, old, new), found, roots), run_id=run_id, row=image)
         row = RowChange(Action.MERGE, profile.merge.table, None, image)
         with rows.source.translated(writing=True), rows.together():
             self._journal.record_run(rows, _run(run_id, self._who, asked))
-            self._journal.record(rows, _step(run_id, roots, merged, (row, *found.changes, *live), image))
+            step = _step(run_id, roots, merged, (row, *found.changes, *live), image)
+            self._journal.record(rows, step, briefly=True)
+            merged = replace(merged, lookup_rows=store.move_class(rows, old, new))
         return self._noted(rows, store, merged, asked)
 
     def _planned(self, rows: DatabaseRows, store: MergingStore, old: uuid.UUID, new: uuid.UUID) -> Moves:

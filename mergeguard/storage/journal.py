@@ -6,7 +6,7 @@ exactly which steps were made. Only ``begin``, ``finish`` and ``create`` have tr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from mergeguard.storage.database_rows import DatabaseRows
 
 _NUMBERS_AT_ONCE = 1000
+_FEW = 8
+"""So many rows go one by one; more go as the driver likes them best."""
 BEGIN = "SELECT COUNT(*) FROM sys.tables"
 _LOCK = sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
 
@@ -49,6 +51,8 @@ class Journal:
         self.tables = JournalTables(profile.journal)
         self._clock: sa.ColumnClause[Any] = sa.literal_column(CLOCKS[source.kind])
         self._insert_step = self.tables.steps.insert().values(happened=self._clock)
+        self._insert_change = self.tables.changes.insert()
+        self._compiled: dict[tuple[sa.Insert, tuple[str, ...]], tuple[str, Sequence[str]]] = {}
         self._insert_whole_run = self.tables.runs.insert().values(started=self._clock, finished=self._clock)
 
     # The tables.
@@ -116,17 +120,24 @@ class Journal:
     def record_run(self, rows: DatabaseRows, run: Run) -> None:
         """Write down, in the transaction of its one step, a run that begins and ends with it."""
         with self.source.translated(writing=True):
-            rows.connection.execute(self._insert_whole_run, journal_rows.run_values(run))
+            self._insert(rows, self._insert_whole_run, [journal_rows.run_values(run)])
 
     # Steps.
 
-    def record(self, rows: DatabaseRows, step: JournalStep) -> None:
-        """Write a step down in the transaction of its changes: two statements, whatever it changed."""
+    def record(self, rows: DatabaseRows, step: JournalStep, *, briefly: bool = False) -> None:
+        """Write a step down in the transaction of its changes: two statements, whatever it changed.
+
+        ``briefly`` is for a transaction of a handful of statements: what is few goes straight through the driver.
+        """
         values, changes = journal_rows.step_values(step)
         with self.source.translated(writing=True):
+            if briefly and len(changes) <= _FEW:
+                self._insert(rows, self._insert_step, [values])
+                self._insert(rows, self._insert_change, changes)
+                return
             rows.connection.execute(self._insert_step, values)
             if changes:
-                rows.connection.execute(self.tables.changes.insert(), changes)
+                rows.connection.execute(self._insert_change, changes)
 
     def mark_undone(self, rows: DatabaseRows, run_id: str, numbers: Sequence[int], by: str) -> None:
         """Write down, in the transaction that takes them back, that steps were taken back.
@@ -186,6 +197,20 @@ class Journal:
             with self._reading() as connection:
                 found = [] if connection is None else list(journal_reading.steps(connection, self.tables, run_id, span))
             yield from reversed(found) if newest_first else found
+
+    def _insert(self, rows: DatabaseRows, insert: sa.Insert, values: Sequence[Mapping[str, object]]) -> None:
+        """Send an insert through the driver: SQLAlchemy's own results would double the cost of a short transaction."""
+        if not values:
+            return
+        key = insert, tuple(values[0])
+        if key not in self._compiled:
+            dialect: Any = type(rows.connection.dialect)
+            style = "format" if self.source.kind == "postgresql" else "qmark"
+            made: Any = insert.compile(dialect=dialect(paramstyle=style), column_keys=list(values[0]))
+            self._compiled[key] = str(made), list(made.positiontup or ())
+        sql, names = self._compiled[key]
+        for each in values:
+            rows.run(sql, [each[name] for name in names])
 
     def _one(self, connection: sa.Connection, run_id: str) -> Run | None:
         return next(iter(journal_reading.runs(connection, self.tables, run_id)), None)

@@ -6,7 +6,7 @@ import multiprocessing
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,7 @@ from merging_world import ANY, PROFILE, World, is_forest, merge_in_turn
 
 from mergeguard.errors import Locked, MergeRefused
 from mergeguard.resources import merge as merging
-from mergeguard.resources.decision import Roots
-from mergeguard.resources.merge import merge, open_merges
+from mergeguard.resources.merge import Merges, merge, open_merges
 from mergeguard.storage.merging_store import MergingStore
 from mergeguard.storage.source import Options
 
@@ -41,21 +40,18 @@ def world(postgres_url: str) -> Iterator[World]:
     made.engine.dispose()
 
 
-class Rendezvous:
-    """Lets all sessions look at the rows before any of them goes on."""
+def meeting(sessions: int, look: Callable[..., Any]) -> Callable[..., Any]:
+    """Let all sessions have looked once before any of them goes on."""
+    barrier, seen = threading.Barrier(sessions, timeout=60), threading.local()
 
-    def __init__(self, sessions: int, looks: int) -> None:
-        self.barrier = threading.Barrier(sessions, timeout=60)
-        self.looks = looks
-        self.seen = threading.local()
-        self.read = merging.read_roots
-
-    def __call__(self, *given: Any) -> Roots:
-        found = self.read(*given)
-        self.seen.count = getattr(self.seen, "count", 0) + 1
-        if self.seen.count <= self.looks:
-            self.barrier.wait()
+    def looked(*given: Any) -> Any:
+        found = look(*given)
+        if not hasattr(seen, "once"):
+            seen.once = True
+            barrier.wait()
         return found
+
+    return looked
 
 
 def prepared(world: World, ring: str) -> Sequence[tuple[uuid.UUID, uuid.UUID]]:
@@ -85,7 +81,7 @@ def test_a_ring_that_all_sessions_looked_at_first_is_never_closed(
     world: World, ring: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pairs = prepared(world, ring)
-    monkeypatch.setattr(merging, "read_roots", Rendezvous(len(pairs), looks=1))
+    monkeypatch.setattr(Merges, "_look", meeting(len(pairs), Merges._look))
     outcomes = raced(world, pairs)
     model = world.model()
     assert is_forest(model.merges)
@@ -98,7 +94,7 @@ def test_a_ring_that_all_sessions_looked_at_first_is_never_closed(
 
 def test_without_the_locks_the_same_schedule_closes_the_ring(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     pairs = prepared(world, "four, half merged")
-    monkeypatch.setattr(merging, "read_roots", Rendezvous(len(pairs), looks=2))
+    monkeypatch.setattr(merging, "read_roots", meeting(len(pairs), merging.read_roots))
     monkeypatch.setattr(MergingStore, "write_roots", lambda *_: None)
     assert raced(world, pairs) == ["merged", "merged"]
     assert not is_forest(world.model().merges)
@@ -155,7 +151,7 @@ def test_a_repair_and_a_merge_exclude_each_other(world: World) -> None:
 
 def test_the_same_request_from_two_sessions_is_made_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     pairs = prepared(world, "two")
-    monkeypatch.setattr(merging, "read_roots", Rendezvous(2, looks=1))
+    monkeypatch.setattr(Merges, "_look", meeting(2, Merges._look))
 
     def one(_: int) -> tuple[str | None, bool]:
         with world.opened(PATIENT) as source:
@@ -172,16 +168,7 @@ def test_the_same_request_from_two_sessions_is_made_once(world: World, monkeypat
 def test_two_merges_never_make_two_links_equal(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     prepared(world, "two")
     world.insert("Links", [(ANY, guid(0), guid(3), 1), (ANY, guid(1), guid(2), 2)])
-    barrier, seen, plan = threading.Barrier(2, timeout=60), threading.local(), merging.moves
-
-    def planned_by_both(*given: Any) -> Any:
-        found = plan(*given)
-        if not hasattr(seen, "once"):
-            seen.once = True
-            barrier.wait()
-        return found
-
-    monkeypatch.setattr(merging, "moves", planned_by_both)
+    monkeypatch.setattr(merging, "moves", meeting(2, merging.moves))
     assert raced(world, [(guid(0), guid(1)), (guid(2), guid(3))]) == ["merged", "merged"]
     assert world.model().links == [(ANY, guid(1), guid(3), 2)]
 

@@ -13,8 +13,7 @@ import pytest
 from mergeguard.errors import MergeRefused
 from mergeguard.integrity.lookup import build_lookup, verify_lookup
 from mergeguard.integrity.undo import undo_run
-from mergeguard.resources import merge as merging
-from mergeguard.resources.merge import merge, open_merges
+from mergeguard.resources.merge import Merges, merge, open_merges
 from mergeguard.storage import mssql
 from mergeguard.storage.profile import Association, Journal, Live, Lookup, Merge, Merging, Profile
 from mergeguard.storage.source import Options
@@ -61,7 +60,7 @@ def raced(place: Any, profile: Profile, pairs: list[tuple[uuid.UUID, uuid.UUID]]
 
 
 def test_a_half_merged_ring_is_not_closed(place: Any, profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
-    barrier, seen, read = threading.Barrier(2, timeout=60), threading.local(), merging.read_roots
+    barrier, seen, look = threading.Barrier(2, timeout=60), threading.local(), Merges._look
     with closing(mssql.MssqlSource(place.url, profile, Options())) as source:
         build_lookup(source, profile)
         with open_merges(source, profile) as merges:
@@ -69,13 +68,13 @@ def test_a_half_merged_ring_is_not_closed(place: Any, profile: Profile, monkeypa
             merges.merge(D, A)
 
     def looked(*given: Any) -> Any:
-        found = read(*given)
+        found = look(*given)
         if not hasattr(seen, "once"):
             seen.once = True
             barrier.wait()
         return found
 
-    monkeypatch.setattr(merging, "read_roots", looked)
+    monkeypatch.setattr(Merges, "_look", looked)
     assert sorted(raced(place, profile, [(A, B), (C, D)])) == ["cycle", "merged"]
     with closing(mssql.MssqlSource(place.url, profile, Options())) as source:
         checked = verify_lookup(source, profile)
