@@ -9,24 +9,41 @@ from typing import assert_type
 
 import mergeguard
 from mergeguard import (
+    Action,
+    Applied,
+    ApplyOptions,
     Built,
+    Confidence,
     DemoResult,
     ExitCode,
     Explanation,
     Finding,
+    JournalStep,
     Lookup,
     MergeGraph,
     MergeGuardError,
     Options,
     Outcome,
+    Override,
     Overrides,
+    Plan,
+    PlanOptions,
     Profile,
     Proposal,
+    Refused,
     Resolved,
+    RowChange,
     RowRef,
+    Run,
     ScanOptions,
     ScanReport,
     Severity,
+    Step,
+    TableShape,
+    TargetIdentity,
+    Undone,
+    Unmerge,
+    Unmerged,
     Verified,
 )
 
@@ -123,6 +140,44 @@ def doctor(database: Path) -> Sequence[tuple[str, str, bool]]:
     return mergeguard.doctor(database)
 
 
+def plan(database: Path, file: Path) -> Plan:
+    """Plan a repair by everything that decides it, keep it in a file, and look at what it holds."""
+    nobody: dict[str, Override] = {}
+    wanted = PlanOptions(accept_medium=True, overrides=nobody)
+    mergeguard.save_plan(mergeguard.plan(database, plan_options=wanted), file)
+    made = mergeguard.load_plan(file)
+    assert_type(made, Plan)
+    step: Step = made.steps[0]
+    change: RowChange = step.changes[0]
+    assert (step.confidence, change.action) == (Confidence.CERTAIN, Action.RETIRE)
+    refused: Refused = made.refused[0]
+    shape: TableShape = made.tables[0]
+    identity: TargetIdentity = mergeguard.identify(database)
+    assert (refused.members, shape.table, made.target) == (refused.members, "ResourceMerge", identity)
+    return made
+
+
+def repair(database: Path, file: Path) -> tuple[Applied, Undone]:
+    """Apply the plan in a file, look at the journal, take the run back."""
+    applied = mergeguard.apply(file, database, apply_options=ApplyOptions(rate=10_000.0))
+    assert_type(applied.locked_at(0.99), float)
+    runs: list[Run] = mergeguard.journal(database)
+    run, steps = mergeguard.journal_run(database, runs[0].run_id)
+    assert_type(run, Run)
+    assert_type(steps, list[JournalStep])
+    assert len(steps) == applied.applied == run.steps
+    undone: Undone = mergeguard.undo(database, run.run_id, reason="shown")
+    return applied, undone
+
+
+def unmerge(database: Path) -> Unmerged:
+    """Take one merge back once it was looked at."""
+    old = next(old for old, _, depth, status in mergeguard.lookup(database) if (depth, status) == (1, "ok"))
+    proposal = mergeguard.propose_unmerge(database, old)
+    assert_type(proposal, Unmerge)
+    return mergeguard.unmerge(database, proposal, reason="shown")
+
+
 def fail(nowhere: Path) -> ExitCode:
     """Catch what any call may raise: a message for people, a hint, an exit code."""
     try:
@@ -150,4 +205,8 @@ def main(folder: Path) -> None:
     assert built.created
     assert verified.drift == 0
     assert all(fine for _, _, fine in doctor(database))
+    planned = plan(database, folder / "plan.json")
+    applied, undone = repair(database, folder / "plan.json")
+    assert applied.steps == undone.steps == len(planned.steps)
+    assert unmerge(database).rows == 1
     assert fail(folder / "nowhere.db") is ExitCode.UNCHECKED
