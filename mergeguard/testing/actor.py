@@ -119,11 +119,6 @@ class Actor:
             self._park(asked)
         return self._made(asked, do)
 
-    def reads(self, rows: Sequence[object]) -> None:
-        """Write down rows that the program fetched."""
-        if self.step is not None:
-            self.step.read.extend(rows[: KEPT_ROWS - len(self.step.read)])
-
     def _made(self, asked: Asked, do: Callable[[], Result]) -> Result:
         step = self.step
         if asked.kind is Kind.ROLLBACK:
@@ -204,11 +199,16 @@ def through(session: Live, kind: Kind, sql: str, values: Sequence[object], do: C
     return do() if actor is None else actor.through(Asked(kind, sql, values, session), do)
 
 
-def reads(rows: Sequence[Any]) -> None:
-    """Tell the actor whose thread this is what it read."""
+def last_step() -> Step | None:
+    """Return the last step of the actor whose thread this is."""
     actor: Actor | None = getattr(_here, "actor", None)
-    if actor is not None:
-        actor.reads(rows)
+    return None if actor is None else actor.step
+
+
+def reads(step: Step | None, rows: Sequence[Any]) -> None:
+    """Write down rows that a program fetched from a statement that was a step."""
+    if step is not None:
+        step.read.extend(rows[: KEPT_ROWS - len(step.read)])
 
 
 def _words(error: BaseException) -> str:

@@ -10,8 +10,8 @@ from typing import Any, cast
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from mergeguard.testing.actor import reads, through
-from mergeguard.testing.history import Fault, Kind
+from mergeguard.testing.actor import last_step, reads, through
+from mergeguard.testing.history import Fault, Kind, Step
 
 _RAISE = "DO $$ BEGIN RAISE EXCEPTION 'made by the test kit' USING ERRCODE = '{}'; END $$"
 _CODES = {Fault.DEADLOCK: "40P01", Fault.SERIALIZATION: "40001"}
@@ -22,11 +22,15 @@ _TERMINATE = "SELECT pg_terminate_backend(%s, 10000)"
 class StepCursor(psycopg.Cursor[Any]):
     """A cursor whose statements are steps."""
 
+    step: Step | None = None
+
     def execute(self, query: Any, params: Any = None, **options: Any) -> Any:  # noqa: ANN401 - as the driver's own
         """Execute, when it is this session's turn."""
         do = super().execute
         session = cast("StepConnection", self.connection)
-        return through(session, _kind(query), _text(query), _values(params), lambda: do(query, params, **options))
+        done = through(session, _kind(query), _text(query), _values(params), lambda: do(query, params, **options))
+        self.step = last_step()
+        return done
 
     def executemany(self, query: Any, params_seq: Any, **options: Any) -> None:  # noqa: ANN401 - as the driver's own
         """Execute many times, as one step."""
@@ -37,24 +41,24 @@ class StepCursor(psycopg.Cursor[Any]):
     def fetchone(self) -> Any:  # noqa: ANN401 - as the driver's own
         """Fetch a row and note it."""
         row = super().fetchone()
-        reads([] if row is None else [row])
+        reads(self.step, [] if row is None else [row])
         return row
 
     def fetchmany(self, size: int = 0) -> list[Any]:
         """Fetch rows and note them."""
         rows = super().fetchmany(size)
-        reads(rows)
+        reads(self.step, rows)
         return rows
 
     def fetchall(self) -> list[Any]:
         """Fetch all rows and note them."""
         rows = super().fetchall()
-        reads(rows)
+        reads(self.step, rows)
         return rows
 
     def __next__(self) -> Any:  # noqa: ANN401 - as the driver's own
         row = super().__next__()
-        reads([row])
+        reads(self.step, [row])
         return row
 
 
@@ -93,6 +97,11 @@ class StepConnection(psycopg.Connection[Any]):
         else:
             through(self, kind, word, (), lambda: inner.__exit__(None, None, None))
 
+    @contextmanager
+    def pipeline(self) -> Iterator[Any]:
+        """Send each statement by itself: one that only waits to be sent is no step."""
+        yield _NoPipeline()
+
     # What the scheduler asks.
 
     def session_id(self) -> int:
@@ -123,6 +132,11 @@ class StepConnection(psycopg.Connection[Any]):
     def is_busy(self, error: BaseException) -> bool:  # noqa: ARG002 - here statements wait by themselves
         """Say no: a session that must wait is asleep in the server."""
         return False
+
+
+class _NoPipeline:
+    def sync(self) -> None:
+        """Do nothing: everything has been sent."""
 
 
 class PostgresqlWatcher:

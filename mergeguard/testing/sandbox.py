@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import secrets
 from collections.abc import Iterable, Sequence
@@ -32,9 +33,11 @@ _SCHEMA = """
     CREATE TABLE mergeguard_lookup (
         old_guid uuid PRIMARY KEY, current_guid uuid, depth integer, status varchar(8) NOT NULL);
     CREATE INDEX ON mergeguard_lookup (current_guid);
-    CREATE TABLE data (guid uuid NOT NULL, value text NOT NULL, at integer NOT NULL, id bigint GENERATED ALWAYS AS
-        IDENTITY PRIMARY KEY);
-    CREATE TABLE association (id integer PRIMARY KEY, parent uuid NOT NULL, child uuid NOT NULL, at integer NOT NULL);
+    CREATE TABLE data (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, guid uuid NOT NULL, value text NOT NULL,
+        at timestamp NOT NULL);
+    CREATE TABLE association (
+        id integer PRIMARY KEY, parent uuid NOT NULL, child uuid NOT NULL, at timestamp NOT NULL);
     CREATE TABLE ticket (id integer PRIMARY KEY, owner uuid NOT NULL REFERENCES item);
     CREATE TABLE root (guid uuid PRIMARY KEY, turn bigint NOT NULL);
 """
@@ -43,8 +46,8 @@ _ROWS = """
     UNION ALL SELECT 'live', guid::text, NULL, NULL, NULL FROM live
     UNION ALL SELECT 'merge', old::text, new::text, id::text, NULL FROM merge
     UNION ALL SELECT 'lookup', old_guid::text, current_guid::text, depth::text, status FROM mergeguard_lookup
-    UNION ALL SELECT 'data', guid::text, value, at::text, NULL FROM data
-    UNION ALL SELECT 'link', parent::text, child::text, at::text, id::text FROM association
+    UNION ALL SELECT 'data', guid::text, value, extract(epoch FROM at)::text, NULL FROM data
+    UNION ALL SELECT 'link', parent::text, child::text, extract(epoch FROM at)::text, id::text FROM association
     UNION ALL SELECT 'ticket', owner::text, id::text, NULL, NULL FROM ticket
 """
 _EMPTIED = ("item", "live", "merge", "mergeguard_lookup", "data", "association", "ticket", "root")
@@ -145,8 +148,10 @@ class Sandbox:
                 (Guid(old), Guid(new)) for old, new, _, _ in sorted(rows.get("merge", ()), key=lambda row: int(row[2]))
             ),
             lookup={Guid(old): (_guid(at), _int(depth), status) for old, at, depth, status in rows.get("lookup", ())},
-            data=tuple(Datum(Guid(guid), value, int(at)) for guid, value, at, _ in rows.get("data", ())),
-            links=tuple(Link(int(id_), Guid(one), Guid(two), int(at)) for one, two, at, id_ in rows.get("link", ())),
+            data=tuple(Datum(Guid(guid), value, _seconds(at)) for guid, value, at, _ in rows.get("data", ())),
+            links=tuple(
+                Link(int(id_), Guid(one), Guid(two), _seconds(at)) for one, two, at, id_ in rows.get("link", ())
+            ),
             tickets={int(number): Guid(owner) for owner, number, *_ in rows.get("ticket", ())},
         )
 
@@ -190,8 +195,8 @@ def _inserts(tables: Tables) -> Iterable[str]:
     yield from _insert("live", ((guid,) for guid in tables.live))
     yield from _insert("merge (old, new)", tables.merges)
     yield from _insert("mergeguard_lookup", at)
-    yield from _insert("data (guid, value, at)", ((one.guid, one.value, one.at) for one in tables.data))
-    yield from _insert("association", ((one.id, one.parent, one.child, one.at) for one in tables.links))
+    yield from _insert("data (guid, value, at)", ((one.guid, one.value, _time(one.at)) for one in tables.data))
+    yield from _insert("association", ((one.id, one.parent, one.child, _time(one.at)) for one in tables.links))
     yield from _insert("ticket", tables.tickets.items())
 
 
@@ -209,6 +214,14 @@ def _literal(value: object) -> str:
 
 def _guid(text: str | None) -> Guid | None:
     return None if text is None else Guid(text)
+
+
+def _time(at: int) -> dt.datetime:
+    return dt.datetime(1970, 1, 1) + dt.timedelta(seconds=at)  # noqa: DTZ001 - the column has no zone
+
+
+def _seconds(text: str) -> int:
+    return int(float(text))
 
 
 def _int(text: str | None) -> int | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from functools import partial
 from typing import Any, Protocol
 
 import psycopg
@@ -16,7 +17,7 @@ from mergeguard.testing.history import Outcome
 from mergeguard.testing.rings import Case
 from mergeguard.testing.sandbox import Sandbox
 from mergeguard.testing.scheduler import Programs, Watcher
-from mergeguard.testing.tables import Tables
+from mergeguard.testing.tables import Guid, Tables, guid
 
 
 class Refused(Exception):
@@ -78,7 +79,7 @@ class PlainMerge:
         sessions = self.sandbox.sessions(len(case.edges), case.level)
         self.sandbox.reset(case.start)
         return [
-            (case.call(edge), lambda session=session, edge=edge: self._merge(session, edge.old, edge.new))  # type: ignore[misc]
+            (case.call(edge), partial(self._merge, session, edge.old, edge.new))
             for session, edge in zip(sessions, case.edges, strict=True)
         ]
 
@@ -106,23 +107,34 @@ class OwnMerge:
         self.sandbox = sandbox
         self.watcher = sandbox.watcher
         self._options = options or Options()
-        self._stack = ExitStack()
-        self._sessions: list[Any] = []
+        self._sessions: list[tuple[ExitStack, Any]] = []
+        self._lost: set[int] = set()
 
     def begin(self, case: Case) -> Programs:
-        """Open as many sessions as there are merges."""
-        self.sandbox.reset(case.start)
+        """Open as many sessions as there are merges, and those again that were lost."""
+        for at in self._lost:
+            self._sessions[at][0].close()
+            self._sessions[at] = self._opened()
+        self._lost.clear()
         while len(self._sessions) < len(case.edges):
             self._sessions.append(self._opened())
-        return [
-            (case.call(edge), lambda session=session, edge=edge: session.merge(*edge.pair))  # type: ignore[misc]
-            for session, edge in zip(self._sessions, case.edges, strict=False)
-        ]
+        self.sandbox.reset(case.start)
+        return [(case.call(edge), partial(self._merge, at, *edge.pair)) for at, edge in enumerate(case.edges)]
 
     def close(self) -> None:
         """Close all sessions."""
-        self._stack.close()
+        for stack, _ in self._sessions:
+            stack.close()
         self._sessions.clear()
+
+    def _merge(self, at: int, old: Guid, new: Guid) -> object:
+        try:
+            return self._sessions[at][1].merge(old, new)
+        except MergeRefused:
+            raise
+        except BaseException:
+            self._lost.add(at)
+            raise
 
     def tables(self) -> Tables:
         """Read the kit's tables."""
@@ -137,16 +149,21 @@ class OwnMerge:
         return isinstance(outcome.error, MergeRefused)
 
     def is_failure(self, outcome: Outcome) -> bool:
-        """Say whether it failed with an error that a caller may try again after."""
-        return bool(getattr(outcome.error, "retryable", False))
+        """Say whether it failed with an error that a caller may try again after, in our words or the driver's."""
+        error = outcome.error
+        return isinstance(error, (psycopg.Error, sa.exc.DBAPIError)) or bool(getattr(error, "retryable", False))
 
-    def _opened(self) -> object:
+    def _opened(self) -> tuple[ExitStack, object]:
         from mergeguard.resources.merge import open_merges  # noqa: PLC0415 - heavy, and not needed for plain merges
 
+        stack = ExitStack()
         source = open_target(self.sandbox.url, self.sandbox.profile, self._options)
-        self._stack.callback(source.close)
+        stack.callback(source.close)
         schedulable(source)
-        return self._stack.enter_context(open_merges(source, self.sandbox.profile))
+        merges = stack.enter_context(open_merges(source, self.sandbox.profile))
+        with suppress(MergeRefused):  # what a session asks of the catalogue once is not part of any schedule
+            merges.merge(guid(0), guid(0))
+        return stack, merges
 
 
 def schedulable(target: Any) -> None:  # noqa: ANN401 - a Source of a database, or an engine

@@ -63,7 +63,7 @@ class Timeline:
             return found if text == text.lower() else f"{found} in capitals"
         if isinstance(value, (list, tuple)):
             return "(" + ", ".join(map(self.spell, value)) + ")"
-        return textwrap.shorten(text, 40, placeholder="...")
+        return textwrap.shorten(self._lettered(text), 40, placeholder="...")
 
     def statement(self, step: Step) -> str:
         """Spell a statement with its values in place."""
@@ -76,6 +76,9 @@ class Timeline:
                 text = text.replace("%s", self.spell(value), 1)
             elif "?" in text:
                 text = text.replace("?", self.spell(value), 1)
+        return self._lettered(text)
+
+    def _lettered(self, text: str) -> str:
         for long, short in self._spelled.items():
             text = text.replace(f"'{long}'", short).replace(long, short)
         return text
