@@ -96,20 +96,18 @@ def currents(source: Source, profile: Profile, asked: Guids, *, progress: Progre
 def look_up(stored: StoredLookup, asked: Guids) -> Currents:
     """Find the answers of guids in the columns of a lookup."""
     asked = np.ascontiguousarray(asked)
-    places = GuidIndex(stored.olds).find(asked)
-    known = np.flatnonzero(places >= 0)
-    rows = places[known]
     names = tuple(dict.fromkeys((Status.OK.text, *stored.status_names)))
+    if not len(stored.olds):
+        rows, ones = len(asked), np.ones(len(asked), np.bool_)
+        return Currents(asked, asked.copy(), ones, np.zeros(rows, np.int64), np.zeros(rows, np.uint8), names)
+    places = GuidIndex(stored.olds).find(asked)
+    alone = np.flatnonzero(places < 0)
+    places[alone] = 0  # any row will do: what stands there is overwritten
     numbers = np.array([names.index(name) for name in stored.status_names], np.uint8)
-    found = asked.copy()
-    _wide(found)[known] = _wide(stored.currents)[rows]
-    has = np.ones(len(asked), np.bool_)
-    has[known] = stored.has_current[rows]
-    depths = np.zeros(len(asked), np.int64)
-    depths[known] = stored.depths[rows]
-    statuses = np.zeros(len(asked), np.uint8)
-    if len(known):
-        statuses[known] = numbers[stored.statuses[rows]]
+    found = _wide(stored.currents).take(places).view(np.uint8).reshape(-1, 16)
+    has, depths = stored.has_current.take(places), stored.depths.take(places)
+    statuses = numbers.take(stored.statuses).take(places)
+    found[alone], has[alone], depths[alone], statuses[alone] = asked[alone], True, 0, 0
     return Currents(asked, found, has, depths, statuses, names)
 
 

@@ -224,6 +224,18 @@ def test_bulk_answers_are_those_of_single_walks(world: World) -> None:
         assert current(source, PROFILE, guid(40)).status == "dangling"
 
 
+def test_bulk_answers_of_an_empty_lookup_and_of_damage(world: World) -> None:
+    with world.opened() as source:
+        assert [one.current for one in currents(source, PROFILE, from_uuids([A, B]))] == [A, B]
+        assert list(currents(source, PROFILE, from_uuids([]))) == []
+    world.insert("Merges", [(guid(5), guid(6), 0, None), (guid(6), guid(5), 0, None)])
+    rebuilt(world)
+    with world.opened() as source:
+        damaged, fine = currents(source, PROFILE, from_uuids([guid(5), A]))
+    assert (damaged.current, damaged.depth, damaged.status) == (None, None, "cycle")
+    assert (fine.current, fine.depth, fine.status) == (A, 0, "ok")
+
+
 def test_a_long_chain_is_walked_by_the_help_of_the_lookup(world: World) -> None:
     chain = [guid(number) for number in range(100, 160)]
     world.insert("Merges", [(old, new, 0, None) for old, new in zip(chain, [*chain[1:], A], strict=True)])
