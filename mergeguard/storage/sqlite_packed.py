@@ -128,7 +128,11 @@ class PackedReader:
         """Read the usual rows of a chunk; ``None`` where they cannot be read this way."""
         form = (len(packings) < len(self._packings), end is not None)
         if form not in self._statements:
-            values: list[Value] = [sa.func.count(), *(sa.func.count(packing.value) for packing in packings)]
+            # Counting a column costs as much as joining it.
+            values: list[Value] = [
+                sa.func.count(),
+                *(sa.func.count(packing.value) for packing in packings if packing.nullable),
+            ]
             values += [sa.cast(packing.joined, sa.LargeBinary) for packing in packings]
             self._statements[form] = self._select(values).where(*_within(self._key, end), self._usual)
         bounds = {"first": first} if end is None else {"first": first, "end": end}
@@ -138,8 +142,10 @@ class PackedReader:
             if getattr(error.orig, "sqlite_errorcode", None) in _TOO_BIG:
                 return None
             raise
-        columns = zip(packings, found[: len(packings)], found[len(packings) :], strict=True)
-        batch = [packing.read(packed or b"", count, count - present) for packing, present, packed in columns]
+        present = iter(found)
+        nulls = [count - next(present) if packing.nullable else 0 for packing in packings]
+        columns = zip(packings, present, nulls, strict=True)
+        batch = [packing.read(packed or b"", count, missing) for packing, packed, missing in columns]
         cells = tuple(cells for cells in batch if cells is not None)
         return (count, cells) if len(cells) == len(batch) else None
 

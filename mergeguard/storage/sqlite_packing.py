@@ -39,6 +39,8 @@ class Packing:
     joined: Value
     read: Callable[[bytes, int, int], Cells | None]
     """From the joined values, their number and the number of NULLs; ``None`` where the three do not match."""
+    nullable: bool = False
+    """Whether rows with NULL take part; without them nobody need count them."""
 
 
 def guids_of(value: Value, stored: str, size: int, byte_order: ByteOrder, *, nullable: bool) -> Packing:
@@ -60,7 +62,7 @@ def guids_of(value: Value, stored: str, size: int, byte_order: ByteOrder, *, nul
             None, mark if stored == "blob" else mark.decode("ascii"), _TYPES[stored]
         )
         usual, joined = sa.or_(usual, value.is_(None)), sa.func.coalesce(value, marker)
-    return Packing(value, usual, sa.func.group_concat(joined, sa.literal_column("''")), read)
+    return Packing(value, usual, sa.func.group_concat(joined, sa.literal_column("''")), read, nullable)
 
 
 def integers(value: Value, *, nullable: bool) -> Packing:
@@ -68,7 +70,7 @@ def integers(value: Value, *, nullable: bool) -> Packing:
     usual, joined = _is_stored(value, "integer"), value
     if nullable:
         usual, joined = sa.or_(usual, value.is_(None)), sa.func.coalesce(value, sa.literal_column("-1"))
-    return Packing(value, usual, sa.func.group_concat(joined, sa.literal_column("','")), _numbers)
+    return Packing(value, usual, sa.func.group_concat(joined, sa.literal_column("','")), _numbers, nullable)
 
 
 def keys(value: Value) -> Packing:
@@ -90,7 +92,7 @@ def texts(value: Value, kind: Kind, *, nullable: bool) -> Packing:
     usual, joined = _is_stored(value, "text"), value
     if nullable:
         usual, joined = sa.or_(usual, value.is_(None)), sa.func.coalesce(value, sa.bindparam(None, _NULL, sa.Text))
-    return Packing(value, usual, sa.func.group_concat(joined, sa.bindparam(None, _SEPARATOR, sa.Text)), read)
+    return Packing(value, usual, sa.func.group_concat(joined, sa.bindparam(None, _SEPARATOR, sa.Text)), read, nullable)
 
 
 def sample(snapshot: DatabaseSnapshot, table: str | None, column: str) -> sa.Select[Any]:
