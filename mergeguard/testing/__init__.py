@@ -5,7 +5,40 @@ docs/how-to/test-your-merge.md begins with ten lines; docs/explanation/testing-k
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from mergeguard.testing import needed  # noqa: F401 - first: it says which extra to install
+from mergeguard.testing.checks import CHECKS
+from mergeguard.testing.history import Fault, History, Step
+from mergeguard.testing.kit import MergeIsWrong, check_merges, check_walks
+from mergeguard.testing.rings import LEVELS, Case, cases, ring_of, rings
+from mergeguard.testing.sandbox import Sandbox
+from mergeguard.testing.scheduler import Planned, Scheduler, Stuck, TooManySteps
+from mergeguard.testing.search import Found, Search, Tally
+from mergeguard.testing.systems import OwnMerge, PlainMerge, Refused, System, schedulable
 
-if find_spec("hypothesis") is None:
-    raise ImportError("mergeguard.testing needs Hypothesis: pip install 'mergeguard[testing]'", name="hypothesis")
+__all__ = [
+    "CHECKS",
+    "LEVELS",
+    "Case",
+    "Fault",
+    "Found",
+    "History",
+    "MergeIsWrong",
+    "OwnMerge",
+    "PlainMerge",
+    "Planned",
+    "Refused",
+    "Sandbox",
+    "Scheduler",
+    "Search",
+    "Step",
+    "Stuck",
+    "System",
+    "Tally",
+    "TooManySteps",
+    "cases",
+    "check_merges",
+    "check_walks",
+    "ring_of",
+    "rings",
+    "schedulable",
+]

@@ -25,7 +25,7 @@ class Live(Protocol):
         """Return the server's number of the session; 0 where there is none."""
         ...
 
-    def in_transaction(self) -> bool:
+    def has_transaction(self) -> bool:
         """Say whether a transaction is open."""
         ...
 
@@ -131,7 +131,7 @@ class Actor:
             step.error = _words(error)
             raise
         finally:
-            step.ended = not asked.session.in_transaction()
+            step.ended = not asked.session.has_transaction()
 
     def _faulty(self, asked: Asked, do: Callable[[], Result]) -> Result:
         fault, self.fault = self.fault, None

@@ -17,7 +17,7 @@ class Seen:
         start: the tables before the first step.
         before: the tables at the commit before.
         now: the tables at this commit.
-        asked: (old, new) of every merge that was answered, not with a refusal, by the end; empty before.
+        asked: (old, new) of each merge that should be in effect at the end, where none must be refused; empty before.
         maybe: of every merge of which nobody knows, because it crashed or its commit has no answer.
         over: whether all actors are done.
         spelled: how guids are called in a sentence.

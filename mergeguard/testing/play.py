@@ -108,15 +108,17 @@ class Play:
                 raise Violation(name, sentence, self._case, self.history, self._faults, step)
 
     def _answers(self) -> tuple[Pairs, Pairs]:
-        """Return what was made for certain, or should have been, and of what nobody can say."""
+        """Return what is in effect for certain, or should be, and of what nobody can say."""
         made: Pairs = []
         maybe: Pairs = []
         hit = {planned.actor for planned in self._faults}
         for number, (edge, outcome) in enumerate(zip(self._case.edges, self.history.outcomes, strict=True)):
-            if outcome.ok or (number not in hit and not self._system.is_refusal(outcome)):
+            if outcome.ok:
                 made.append(edge.pair)
-            elif not _forbidden(self._start, *edge.pair):
+            elif number in hit:
                 maybe.append(edge.pair)
+            elif not _forbidden(self._start, *edge.pair):
+                made.append(edge.pair)  # refused as the last of a ring, and then all are one; or wrongly
         return made, maybe
 
 

@@ -71,14 +71,14 @@ class StepConnection(psycopg.Connection[Any]):
 
     def commit(self) -> None:
         """Commit, when it is this session's turn."""
-        if self.in_transaction():
+        if self.has_transaction():
             through(self, Kind.COMMIT, "COMMIT", (), super().commit)
         else:
             super().commit()
 
     def rollback(self) -> None:
         """Roll back; nobody has to wait for that."""
-        if self.in_transaction():
+        if self.has_transaction():
             through(self, Kind.ROLLBACK, "ROLLBACK", (), super().rollback)
         else:
             super().rollback()
@@ -86,7 +86,7 @@ class StepConnection(psycopg.Connection[Any]):
     @contextmanager
     def transaction(self, *args: Any, **options: Any) -> Iterator[psycopg.Transaction]:  # noqa: ANN401 - as the driver's own
         """Begin a transaction or a savepoint whose end is a step."""
-        kind, word = (Kind.STATEMENT, "RELEASE SAVEPOINT") if self.in_transaction() else (Kind.COMMIT, "COMMIT")
+        kind, word = (Kind.STATEMENT, "RELEASE SAVEPOINT") if self.has_transaction() else (Kind.COMMIT, "COMMIT")
         inner = super().transaction(*args, **options)
         begun = inner.__enter__()
         try:
@@ -108,7 +108,7 @@ class StepConnection(psycopg.Connection[Any]):
         """Return the process id of the session."""
         return 0 if self.closed else self.info.backend_pid
 
-    def in_transaction(self) -> bool:
+    def has_transaction(self) -> bool:
         """Say whether a transaction is open, a failed one too."""
         return not self.closed and self.info.transaction_status in {
             TransactionStatus.INTRANS,

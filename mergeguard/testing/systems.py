@@ -180,4 +180,11 @@ def _connect(dialect: sa.Dialect, _record: object, arguments: Any, options: dict
         from mergeguard.testing.postgresql import StepConnection  # noqa: PLC0415 - the driver of one dialect
 
         return StepConnection.connect(*arguments, **options)
-    raise NotImplementedError(dialect.name)
+    if dialect.name == "mssql":
+        from mergeguard.testing.mssql import MssqlConnection  # noqa: PLC0415 - likewise
+
+        return MssqlConnection(dialect.loaded_dbapi.connect(*arguments, **options))
+    from mergeguard.testing.sqlite import SqliteConnection  # noqa: PLC0415 - likewise
+
+    options |= {"factory": SqliteConnection, "check_same_thread": False, "timeout": 0}
+    return None

@@ -1,0 +1,126 @@
+"""SQLite for the scheduler: it has no view of who waits; a database that is busy says so, and the step is tried again.
+
+A session refused is set aside and tries again after each step of the others. Where all are refused (two readers that
+want to write) the one whose step began last is given the error.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, cast
+
+from mergeguard.errors import Unsupported
+from mergeguard.testing.actor import last_step, reads, through
+from mergeguard.testing.history import Fault, Kind, Step
+
+
+class SqliteCursor(sqlite3.Cursor):
+    """A cursor whose statements are steps."""
+
+    step: Step | None = None
+
+    def execute(self, sql: str, parameters: Any = (), /) -> SqliteCursor:  # noqa: ANN401 - as the driver's own
+        """Execute, when it is this session's turn."""
+        do, session = super().execute, cast("SqliteConnection", self.connection)
+        values = list(parameters.items()) if isinstance(parameters, Mapping) else list(parameters)
+        through(session, _kind(sql), sql, values, lambda: do(sql, parameters))
+        self.step = last_step()
+        return self
+
+    def executemany(self, sql: str, parameters: Any, /) -> SqliteCursor:  # noqa: ANN401 - as the driver's own
+        """Execute many times, as one step."""
+        do, session, every = super().executemany, cast("SqliteConnection", self.connection), list(parameters)
+        through(session, Kind.STATEMENT, sql, every, lambda: do(sql, every))
+        return self
+
+    def fetchone(self) -> Any:  # noqa: ANN401 - as the driver's own
+        """Fetch a row and note it."""
+        row = super().fetchone()
+        reads(self.step, [] if row is None else [row])
+        return row
+
+    def fetchall(self) -> list[Any]:
+        """Fetch all rows and note them."""
+        rows = super().fetchall()
+        reads(self.step, rows)
+        return rows
+
+
+class SqliteConnection(sqlite3.Connection):
+    """A connection whose statements and commits are steps: ``sqlite3.connect(path, factory=SqliteConnection)``."""
+
+    def cursor(self, factory: Any = SqliteCursor) -> Any:  # noqa: ANN401 - as the driver's own
+        """Return a cursor whose statements are steps."""
+        return super().cursor(factory)
+
+    def execute(self, sql: str, parameters: Any = (), /) -> Any:  # noqa: ANN401 - as the driver's own
+        """Execute, when it is this session's turn."""
+        return self.cursor().execute(sql, parameters)
+
+    def commit(self) -> None:
+        """Commit, when it is this session's turn."""
+        if self.in_transaction:
+            through(self, Kind.COMMIT, "COMMIT", (), super().commit)
+
+    def rollback(self) -> None:
+        """Roll back; nobody has to wait for that."""
+        if self.in_transaction:
+            through(self, Kind.ROLLBACK, "ROLLBACK", (), super().rollback)
+
+    def session_id(self) -> int:
+        """Return 0: there is no server."""
+        return 0
+
+    def has_transaction(self) -> bool:
+        """Say whether a transaction is open."""
+        return self.in_transaction
+
+    def fail_with(self, fault: Fault) -> None:
+        """Roll back and raise what SQLite says when a transaction cannot go on."""
+        self.give_up()
+        raise sqlite3.OperationalError(f"database is locked (made by the test kit: {fault.value})")
+
+    def touch(self) -> None:
+        """Ask for nothing."""
+        sqlite3.Cursor(self).execute("SELECT 1")
+
+    def give_up(self) -> None:
+        """Roll back."""
+        with suppress(sqlite3.Error):
+            super().rollback()
+
+    def is_busy(self, error: BaseException) -> bool:
+        """Say whether another session holds the lock of the file."""
+        code: int = getattr(error, "sqlite_errorcode", 0)
+        return code & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+class SqliteWatcher:
+    """Knows nothing: who must wait says so itself."""
+
+    def waits(self, sessions: Sequence[int]) -> Mapping[int, Sequence[int]]:  # noqa: ARG002 - a protocol's parameters
+        """Return that nobody waits."""
+        return {}
+
+    def terminate(self, session: int) -> None:
+        """Refuse: no other session can end one of SQLite.
+
+        Raises:
+            Unsupported: always; a crash of SQLite is the crash of a process.
+        """
+        raise Unsupported(f"session {session} of SQLite cannot be ended from outside", hint="kill its process")
+
+
+def connect(path: str | Path) -> SqliteConnection:
+    """Open a file for an actor: it never waits by itself, and may be used from the actor's thread."""
+    return sqlite3.connect(path, timeout=0, check_same_thread=False, factory=SqliteConnection)
+
+
+def _kind(sql: str) -> Kind:
+    word = sql.strip().rstrip(";").upper()
+    if word in {"COMMIT", "END", "COMMIT TRANSACTION", "END TRANSACTION"}:
+        return Kind.COMMIT
+    return Kind.ROLLBACK if word in {"ROLLBACK", "ROLLBACK TRANSACTION"} else Kind.STATEMENT
