@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import signal
 import sys
+from collections.abc import Sequence
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
@@ -115,10 +117,25 @@ def main() -> NoReturn:
         sys.exit(_misuse(error) if hasattr(error, "format_message") else _bug(error))
 
 
+def asked_for(arguments: Sequence[str]) -> typer.Typer:
+    """Return the program with the one command that is asked for, or all of it where that is not clear.
+
+    typer builds the flags of every command that there is, of which a call needs those of one.
+    """
+    first = arguments[0] if arguments else ""
+    commands = [each for each in app.registered_commands if each.name == first]
+    groups = [each for each in app.registered_groups if each.name == first]
+    if not commands and not groups:
+        return app
+    one = copy.copy(app)
+    one.registered_commands, one.registered_groups = commands, groups
+    return one
+
+
 def _run() -> int:
     try:
         # Not standalone: typer would print in its own way, and end an aborted command with what means findings here.
-        code = app(prog_name="mergeguard", standalone_mode=False)
+        code = asked_for(sys.argv[1:])(prog_name="mergeguard", standalone_mode=False)
     except SystemExit as stop:
         if isinstance(stop.__context__, BrokenPipeError):  # the reader of a help page has gone
             terminal.abandon(sys.stdout)

@@ -63,7 +63,7 @@ def _stands(path: Path) -> bool:
         return path.is_file()
     except OSError as failure:
         raise UsageError(
-            f"{path.parent} cannot be searched for settings: {failure.strerror}",
+            f"the current folder, {path.parent}, cannot be searched for settings: {failure.strerror}",
             hint="start from another folder, or name the settings file with --config",
         ) from None
 

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from mergeguard.cli import app
 from mergeguard.cli.process import YOUNG_OBJECTS, tuned
 
 RUN = """
@@ -53,3 +54,13 @@ def test_cycles_are_collected_handlers_run_and_stdout_is_flushed() -> None:
     once = [f"inside {YOUNG_OBJECTS} True", "collected"]
     assert done.stdout.splitlines() == [*once, *once, "outside 700", "flushed at the exithandler, frozen: True"]
     assert not done.stderr
+
+
+def test_one_command_is_built_where_one_is_asked_for() -> None:
+    everything = [one.name for one in [*app.app.registered_commands, *app.app.registered_groups]]
+    for name in everything:
+        built = app.asked_for([str(name), "--help"])
+        assert [one.name for one in [*built.registered_commands, *built.registered_groups]] == [name]
+    assert [one.name for one in [*app.app.registered_commands, *app.app.registered_groups]] == everything
+    for unclear in ([], ["--help"], ["scna"], ["--version"], ["-x", "scan"], [""]):
+        assert app.asked_for(unclear) is app.app
