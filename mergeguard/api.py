@@ -500,21 +500,27 @@ def guard_status(target: str | Path, profile: ProfileLike = None, *, options: Op
 
 
 def propose_guard_install(
-    target: str | Path, profile: ProfileLike = None, *, options: Options = _DEFAULT
+    target: str | Path, profile: ProfileLike = None, *, constraints: bool = False, options: Options = _DEFAULT
 ) -> GuardChange:
     """Work out the statements of ``guard_install``. Nothing is written.
 
     Raises:
-        as ``guard_status``; ProfileError: a guard of that name guards another table.
+        as ``guard_status``.
+        ProfileError: a guard of that name guards another table.
+        PlanRefused: rows violate the constraints that are asked for; the message names the findings.
     """
     from mergeguard.integrity.guard import propose_install  # noqa: PLC0415 - imports SQLAlchemy
 
     with _opened(target, profile, options) as (source, chosen):
-        return propose_install(source, chosen)
+        return propose_install(source, chosen, constraints=constraints)
 
 
-def guard_install(target: str | Path, profile: ProfileLike = None, *, options: Options = _DEFAULT) -> GuardChange:
+def guard_install(
+    target: str | Path, profile: ProfileLike = None, *, constraints: bool = False, options: Options = _DEFAULT
+) -> GuardChange:
     """Put a trigger on the merge table that refuses cycles, self-merges and second merges; in one transaction.
+
+    With ``constraints`` the database itself forbids what it can: a unique index on the old, a CHECK, foreign keys.
 
     Raises:
         as ``propose_guard_install``.
@@ -525,7 +531,7 @@ def guard_install(target: str | Path, profile: ProfileLike = None, *, options: O
     from mergeguard.integrity.guard import install_guard  # noqa: PLC0415 - imports SQLAlchemy
 
     with _opened(target, profile, options) as (source, chosen):
-        return install_guard(source, chosen)
+        return install_guard(source, chosen, constraints=constraints)
 
 
 def propose_guard_removal(

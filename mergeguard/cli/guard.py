@@ -22,7 +22,16 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 @app.command("install", cls=help.Command)
 @with_target()
-def install(chosen: Chosen, *, dry_run: DryRun = False, yes: Yes = False) -> None:
+def install(
+    chosen: Chosen,
+    *,
+    constraints: Annotated[
+        bool,
+        typer.Option("--constraints", help="Also add a unique index, a CHECK and foreign keys, where they can be."),
+    ] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
     """Put a trigger on the merge table of TARGET that refuses cycles, self-merges and second merges of a guid.
 
     It touches the merge table itself, and asks before it does. Run it again after an upgrade of MergeGuard.
@@ -30,13 +39,14 @@ def install(chosen: Chosen, *, dry_run: DryRun = False, yes: Yes = False) -> Non
     from mergeguard import api
     from mergeguard.render.guard import installed_text, script_text
 
-    found = api.propose_guard_install(chosen.target, chosen.profile, options=chosen.options)
+    found = api.propose_guard_install(chosen.target, chosen.profile, constraints=constraints, options=chosen.options)
     if dry_run:
         terminal.write(script_text(found), terminal.STDOUT)
         return
     if found.needed:
-        _ask(chosen, f"a trigger will be put on {found.table}, and a table of one row beside it", yes=yes)
-        found = api.guard_install(chosen.target, chosen.profile, options=chosen.to_write)
+        also = ", and constraints" if constraints else ""
+        _ask(chosen, f"a trigger will be put on {found.table}{also}, and a table of one row beside it", yes=yes)
+        found = api.guard_install(chosen.target, chosen.profile, constraints=constraints, options=chosen.to_write)
     terminal.write(installed_text(found), terminal.STDOUT)
 
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mergeguard.errors import PermissionDenied, ProfileError, Unsupported
-from mergeguard.storage import guard
+from mergeguard.errors import PermissionDenied, PlanRefused, ProfileError, Unsupported
+from mergeguard.storage import guard, guard_constraints
 from mergeguard.storage.guard import Standing
 
 if TYPE_CHECKING:
     from mergeguard.storage.database import DatabaseSource
     from mergeguard.storage.database_rows import DatabaseRows
+    from mergeguard.storage.guard_constraints import Constraint
     from mergeguard.storage.guard_parts import GuardScript
     from mergeguard.storage.profile import Profile
     from mergeguard.storage.source import Source
 
+_RULES = ("self-merge", "split", "redundant")
+"""What a scan must not find where a unique index and a CHECK are to be made."""
 _GRANT = (
     "to make a trigger takes the owner of the merge table (SQL Server: ALTER on it), and the guard's table takes "
     "CREATE TABLE; nothing was changed"
@@ -55,6 +58,8 @@ class GuardChange:
     table: str
     statements: tuple[str, ...]
     """In their order; they are sent in one transaction."""
+    kind: str
+    """Of the database: ``sqlite``, ``postgresql``, ``mssql``."""
     needed: bool = True
     """Whether anything would be other than it is."""
     notes: tuple[str, ...] = ()
@@ -69,10 +74,12 @@ def guard_status(source: Source, profile: Profile) -> GuardStatus:
     """
     database = require_database(source)
     with database.snapshot() as snapshot:
-        return _status(guard.look(database.rows(snapshot), profile))
+        rows = database.rows(snapshot)
+        standing = guard.look(rows, profile)
+        return _status(standing, _constraints(rows, profile, standing.script).standing)
 
 
-def propose_install(source: Source, profile: Profile) -> GuardChange:
+def propose_install(source: Source, profile: Profile, *, constraints: bool = False) -> GuardChange:
     """Work out what an install would send; nothing is written.
 
     Raises:
@@ -80,19 +87,32 @@ def propose_install(source: Source, profile: Profile) -> GuardChange:
     """
     database = require_database(source)
     with database.snapshot() as snapshot:
-        return _install(database.rows(snapshot), profile)
+        rows = database.rows(snapshot)
+        change, wanted = _install(rows, profile, constraints=constraints)
+        violated = _unknown_guids(rows, wanted)
+    if wanted:
+        _require_clean(source, profile, violated)
+    return change
 
 
-def install_guard(source: Source, profile: Profile) -> GuardChange:
+def install_guard(source: Source, profile: Profile, *, constraints: bool = False) -> GuardChange:
     """Put the guard up, or bring one that stands to this version; return what was sent.
 
+    Args:
+        source: the target.
+        profile: names its tables.
+        constraints: whether the database itself is to forbid what it can beside the trigger.
+
     Raises:
+        PlanRefused: constraints are wanted and rows violate them; the message names the findings.
         PermissionDenied, Locked, WriteFailed: nothing was changed.
         ProfileError: a guard of that name guards another table.
         Unsupported: the target is a file, or its merge table cannot be guarded.
     """
+    if constraints:
+        propose_install(source, profile, constraints=True)
     with _changing(require_database(source)) as rows:
-        change = _install(rows, profile)
+        change, _ = _install(rows, profile, constraints=constraints)
         if change.needed:
             guard.send(rows, change.statements)
         return change
@@ -147,24 +167,74 @@ def _changing(database: DatabaseSource) -> Iterator[DatabaseRows]:
         raise PermissionDenied(error.message, hint=_GRANT) from error
 
 
-def _install(rows: DatabaseRows, profile: Profile) -> GuardChange:
+@dataclass(frozen=True, slots=True)
+class _Constraints:
+    """The constraints that a merge table can have, and those that it has."""
+
+    wanted: list[Constraint]
+    standing: list[Constraint]
+    notes: list[str]
+
+    @property
+    def missing(self) -> list[Constraint]:
+        return [one for one in self.wanted if one not in self.standing]
+
+
+def _constraints(rows: DatabaseRows, profile: Profile, script: GuardScript) -> _Constraints:
+    with rows.source.translated():
+        wanted, notes = guard_constraints.constraints(rows, profile, script.place)
+        return _Constraints(wanted, guard_constraints.standing(rows, script.place, wanted), notes)
+
+
+def _install(rows: DatabaseRows, profile: Profile, *, constraints: bool) -> tuple[GuardChange, list[Constraint]]:
     script = guard.script_of(rows, profile)
     standing = guard.look(rows, profile)
     _require_own(standing)
-    same_spelling = standing.script.keys.spelling == script.keys.spelling
-    needed = bool(_problems(standing)) or not same_spelling
+    needed = bool(_problems(standing)) or standing.script.keys.spelling != script.keys.spelling
     statements = (*script.create_table(), *script.create_triggers())
-    return GuardChange(script.place.table, statements, needed, _notes(script))
+    notes = _notes(script)
+    found = _constraints(rows, profile, script) if constraints else _Constraints([], [], [])
+    statements += tuple(one.create for one in found.missing)
+    change = GuardChange(
+        script.place.table, statements, rows.source.kind, needed or bool(found.missing), (*notes, *found.notes)
+    )
+    return change, found.missing
+
+
+def _unknown_guids(rows: DatabaseRows, wanted: Sequence[Constraint]) -> list[str]:
+    """Say which constraints are violated that no rule of a scan speaks of."""
+    with rows.source.translated():
+        counts = {one.says: guard_constraints.count(rows, one.violations) for one in wanted if one.violations}
+    return [f"not {says}: {count:,}" for says, count in counts.items() if count]
+
+
+def _require_clean(source: Source, profile: Profile, violated: Sequence[str]) -> None:
+    """Refuse constraints while there are rows that violate them.
+
+    Raises:
+        PlanRefused: there are; the message names the rules.
+    """
+    from mergeguard.integrity.scan import ScanOptions, scan_source  # noqa: PLC0415 - NumPy; few installs need it
+
+    report = scan_source(source, profile, ScanOptions(only=_RULES))
+    found = [f"{one.rule} {one.name}: {one.count:,}" for one in report.outcomes if one.count]
+    if found or violated:
+        raise PlanRefused(
+            f"rows of {profile.merge.table} violate the constraints: {'; '.join([*found, *violated])}",
+            hint="'mergeguard scan' shows the findings and 'mergeguard repair' mends them; the guard itself can be "
+            "installed without --constraints",
+        )
 
 
 def _removal(rows: DatabaseRows, profile: Profile) -> GuardChange:
     standing = guard.look(rows, profile)
     _require_own(standing)
     script = standing.script
-    statements = tuple(script.drop_triggers()) if standing.found.triggers else ()
+    statements = [one.drop for one in _constraints(rows, profile, script).standing]
+    statements += script.drop_triggers() if standing.found.triggers else ()
     if standing.table:
-        statements = (*statements, f"DROP TABLE {script.place.guard}")
-    return GuardChange(script.place.table, statements, bool(statements))
+        statements.append(f"DROP TABLE {script.place.guard}")
+    return GuardChange(script.place.table, tuple(statements), rows.source.kind, bool(statements))
 
 
 def _require_own(standing: Standing) -> None:
@@ -177,7 +247,7 @@ def _require_own(standing: Standing) -> None:
         )
 
 
-def _status(standing: Standing) -> GuardStatus:
+def _status(standing: Standing, constraints: Sequence[Constraint]) -> GuardStatus:
     script = standing.script
     return GuardStatus(
         table=script.place.table,
@@ -185,6 +255,7 @@ def _status(standing: Standing) -> GuardStatus:
         version=standing.version,
         spelling=script.keys.spelling if standing.found.triggers else "",
         problems=_problems(standing),
+        constraints=tuple(one.says for one in constraints),
         notes=_notes(script),
     )
 

@@ -25,8 +25,9 @@ def status_text(status: GuardStatus) -> str:
 
 
 def script_text(change: GuardChange) -> str:
-    """Write the statements as a script."""
-    return "".join(f"{statement};\n\n" for statement in change.statements)
+    """Write the statements as a script; SQL Server takes each as a batch of its own."""
+    end = "\nGO\n" if change.kind == "mssql" else ";\n\n"
+    return "".join(f"{statement}{end}" for statement in change.statements)
 
 
 def installed_text(change: GuardChange) -> str:

@@ -165,36 +165,56 @@ class SqliteGuardScript:
             f"WHEN NOT EXISTS (SELECT 1 FROM {place.guard} WHERE id = {RESTORING_ID}){is_other}",  # noqa: S608 - quoted names
             "BEGIN",
             f"-- {place.header(keys.spelling)}",
-            *self._checks(old, new),
+            self._check(),
             "END",
         ]
         return "\n".join(lines)
 
-    def _checks(self, old: str, new: str) -> list[str]:
+    def _check(self) -> str:
+        """Return the one statement of a trigger: the first case that holds is what it refuses.
+
+        A SELECT without FROM is worked out once, so that a guid of the new row is taken apart once.
+        """
         place, keys = self.place, self.keys
-        asked = f"(SELECT {old} AS k_old, {new} AS k_new) AS e"
         found = f"FROM {place.merge} AS m WHERE {keys.finds(f'm.{place.old}', 'e.k_old')}"
         current = keys.new(f"m.{place.new}")
-        # A row that repeats another one adds nothing to the merges.
-        added = f"(SELECT COUNT(*) {found} AND {current} = e.k_new) = 1"
-        step = keys.new(f"m.{place.new}")
         walk = (
-            f"WITH RECURSIVE walk (k) AS (SELECT e.k_new UNION SELECT {step} FROM walk JOIN {place.merge} AS m "  # noqa: S608 - quoted names
+            f"WITH RECURSIVE walk (k) AS (SELECT e.k_new UNION SELECT {current} FROM walk JOIN {place.merge} AS m "  # noqa: S608 - quoted names
             f"ON {keys.finds(f'm.{place.old}', 'walk.k')}) SELECT k FROM walk WHERE k IS NOT NULL"
         )
-        unusual = [keys.unusual(f"NEW.{column}") for column in (place.old, place.new)]
-        refused = [_raise("spelling", f"WHERE {condition}") for condition in unusual if condition is not None]
+        cells = [f"NEW.{column}" for column in (place.old, place.new)]
+        lines = [
+            "SELECT CASE",
+            *(f"WHEN {strange} THEN {_raise('spelling')}" for strange in self._unusual(cells)),
+            "WHEN e.k_old IS NULL OR e.k_new IS NULL THEN NULL",
+            # A row that repeats another one adds nothing to the merges.
+            f"WHEN (SELECT COUNT(*) {found} AND {current} = e.k_new) <> 1 THEN NULL",
+            f"WHEN e.k_old = e.k_new THEN {_raise('self-merge')}",
+            f"WHEN EXISTS (SELECT 1 {found} AND {current} <> e.k_new) THEN {_raise('conflict')}",
+            f"WHEN e.k_old IN ({walk}) THEN {_raise('cycle')}",
+            f"END FROM (SELECT {keys.old(cells[0])} AS k_old, {keys.new(cells[1])} AS k_new) AS e;",
+        ]
+        return "\n".join(lines)
+
+    def _unusual(self, cells: Sequence[str]) -> list[str]:
+        """Return the conditions under which a cell would not be found again."""
+        if self.keys.spelling != "usual":
+            found = [self.keys.unusual(cell) for cell in cells]
+            return [condition for condition in found if condition is not None]
+        # What has a key and is not one of its spellings; a deleted one is none, and its key stands for others.
+        gone = self.keys.new(cells[1]) != self.keys.old(cells[1])
+        olds = self.keys.spellings("e.k_old")
+        news = self.keys.spellings("e.k_new")
+        fits = f"{self.keys.as_text(cells[1])} NOT IN ({', '.join(news)})"
         return [
-            *refused,
-            _raise("self-merge", f"FROM {asked} WHERE e.k_old = e.k_new AND {added}"),
-            _raise("conflict", f"FROM {asked} WHERE EXISTS (SELECT 1 {found} AND {current} <> e.k_new) AND {added}"),
-            _raise("cycle", f"FROM {asked} WHERE e.k_old IN ({walk}) AND {added}"),
+            f"{self.keys.as_text(cells[0])} NOT IN ({', '.join(olds)})",
+            f"e.k_new <> {self.keys.tombstone} AND {fits}" if gone else fits,
         ]
 
 
-def _raise(reason: Reason, rest: str) -> str:
+def _raise(reason: Reason) -> str:
     text = refusal(reason).replace("'", "''")
-    return f"SELECT RAISE(ABORT, '{text}') {rest};"
+    return f"RAISE(ABORT, '{text}')"
 
 
 def _quoted(name: str) -> str:
