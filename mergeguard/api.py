@@ -505,7 +505,8 @@ def propose_guard_install(
     """Work out the statements of ``guard_install``. Nothing is written.
 
     Raises:
-        as ``guard_status``.
+        Unsupported: the target is a file, or its merge table cannot be guarded.
+        CannotCheck: the target could not be read.
         ProfileError: a guard of that name guards another table.
         PlanRefused: rows violate the constraints that are asked for; the message names the findings.
     """
@@ -523,7 +524,9 @@ def guard_install(
     With ``constraints`` the database itself forbids what it can: a unique index on the old, a CHECK, foreign keys.
 
     Raises:
-        as ``propose_guard_install``.
+        Unsupported: the target is a file, or its merge table cannot be guarded.
+        ProfileError: a guard of that name guards another table.
+        PlanRefused: rows violate the constraints that are asked for; the message names the findings.
         PermissionDenied: this login may not; nothing was changed.
         Locked: another session held a lock for too long; nothing was changed.
         WriteFailed: any other reason; nothing was changed.
@@ -540,7 +543,9 @@ def propose_guard_removal(
     """Work out the statements of ``guard_remove``. Nothing is written.
 
     Raises:
-        as ``propose_guard_install``.
+        Unsupported: the target is a file, or its merge table cannot be guarded.
+        CannotCheck: the target could not be read.
+        ProfileError: a guard of that name guards another table.
     """
     from mergeguard.integrity.guard import propose_removal  # noqa: PLC0415 - imports SQLAlchemy
 
@@ -552,7 +557,12 @@ def guard_remove(target: str | Path, profile: ProfileLike = None, *, options: Op
     """Take the guard down, and exactly what is its, in one transaction.
 
     Raises:
-        as ``guard_install``.
+        Unsupported: the target is a file, or its merge table cannot be guarded.
+        CannotCheck: the target could not be read.
+        ProfileError: a guard of that name guards another table.
+        PermissionDenied: this login may not; nothing was changed.
+        Locked: another session held a lock for too long; nothing was changed.
+        WriteFailed: any other reason; nothing was changed.
     """
     from mergeguard.integrity.guard import remove_guard  # noqa: PLC0415 - imports SQLAlchemy
 
@@ -564,8 +574,10 @@ def guard_prove(target: str | Path, profile: ProfileLike = None, *, options: Opt
     """Try to write cycles, each with one statement in a transaction that is rolled back, and say what was refused.
 
     Raises:
-        as ``guard_status``.
-        PermissionDenied, Locked: it could not be tried.
+        Unsupported: the target is a file, or its merge table cannot be guarded.
+        CannotCheck: the target could not be read.
+        PermissionDenied: this login may not write merges.
+        Locked: another session held a lock for too long.
     """
     from mergeguard.integrity.guard_proof import prove_guard  # noqa: PLC0415 - imports SQLAlchemy
 

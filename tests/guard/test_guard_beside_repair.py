@@ -13,6 +13,7 @@ from guard_model import GUIDS, Guarded
 from hypothesis import HealthCheck, given, settings
 from stale_case import StaleCase, stale_cases
 
+from mergeguard.errors import MergeRefused
 from mergeguard.integrity.guard import guard_status, install_guard, remove_guard
 from mergeguard.resources.merge import merge
 
@@ -89,5 +90,6 @@ def test_merges_of_our_own_are_let_through(request: pytest.FixtureRequest, world
     with guarded.opened() as source:
         merge(source, guarded.profile, one, other)
         merge(source, guarded.profile, other, third)
-        assert merge(source, guarded.profile, third, one).already
+        with pytest.raises(MergeRefused):  # before the guard has to
+            merge(source, guarded.profile, third, one)
     assert [tuple(map(str, row[1:3])) for row in guarded.rows()] == [(str(one), str(other)), (str(other), str(third))]
