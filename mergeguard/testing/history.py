@@ -37,7 +37,7 @@ class Step:
     Attributes:
         number: from 1, in the order in which the steps began.
         read: the rows that the program fetched, at most ``KEPT_ROWS`` of them.
-        waited: the steps that began while this one waited for a lock, as (first, last); ``None`` where it did not wait.
+        waited_until: the step after which this one went on; ``None`` where it did not wait for a lock.
         waited_for: the actors who held the lock.
         ended: whether no transaction was open after the step.
     """
@@ -50,7 +50,7 @@ class Step:
     read: list[object] = field(default_factory=list)
     error: str | None = None
     fault: Fault | None = None
-    waited: tuple[int, int] | None = None
+    waited_until: int | None = None
     waited_for: tuple[int, ...] = ()
     ended: bool = False
 

@@ -213,8 +213,7 @@ class Scheduler:
     def _mark(self, actor: Actor, blockers: Sequence[int]) -> None:
         step = actor.step
         assert step is not None  # noqa: S101 - for the type checker: who waits makes a step
-        number = len(self.history.steps)
-        step.waited = (step.waited or (number + 1, number))[0], number
+        step.waited_until = len(self.history.steps) + 1  # at the earliest; put off when it is seen waiting again
         step.waited_for = tuple(sorted({*step.waited_for, *blockers}))
 
     # The end.
@@ -238,4 +237,4 @@ def _session(actor: Actor) -> int:
 
 
 def _waits(actor: Actor) -> bool:
-    return actor.step is not None and actor.step.waited is not None and actor.state is State.RUNNING
+    return actor.step is not None and actor.step.waited_until is not None and actor.state is State.RUNNING

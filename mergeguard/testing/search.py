@@ -170,7 +170,7 @@ class Search:
     def _count(self, play: Play) -> None:
         tally, history = self.tally, play.history
         tally.steps += len(history.steps)
-        tally.waits += sum(step.waited is not None for step in history.steps)
+        tally.waits += sum(step.waited_until is not None for step in history.steps)
         for outcome in history.outcomes:
             refused = outcome.error is not None and self._system.is_refusal(outcome)
             tally.outcomes["made" if outcome.ok else "refused" if refused else "failed"] += 1

@@ -169,10 +169,12 @@ class OwnMerge:
 def schedulable(target: Any) -> None:  # noqa: ANN401 - a Source of a database, or an engine
     """Make the connections of a SQLAlchemy engine, or of a source, such that their statements are steps.
 
-    Only connections opened from now on; and only in the threads of a schedule's actors.
+    Only connections opened from now on; and only in the threads of a schedule's actors. One connection is opened and
+    closed: SQLAlchemy asks a server about itself at the first one, and lets all others wait meanwhile.
     """
     engine: sa.Engine = getattr(target, "engine", target)
     sa.event.listen(engine, "do_connect", _connect)
+    engine.connect().close()
 
 
 def _connect(dialect: sa.Dialect, _record: object, arguments: Any, options: dict[str, Any]) -> object:  # noqa: ANN401 - as SQLAlchemy gives them

@@ -98,9 +98,9 @@ class Timeline:
     def _words(self, step: Step) -> str:
         mark = STALE if step.number in self._stale else ""
         waits = ""
-        if step.waited is not None:
+        if step.waited_until is not None:
             names = " and ".join(self._history.names[actor] for actor in step.waited_for)
-            waits = f"  ... waits for {names or 'a lock'}, goes on after step {step.waited[1]}"
+            waits = f" ... waits for {names or 'a lock'}, goes on after step {step.waited_until}"
         return f"{mark}{self.statement(step)}{waits}"
 
     def _effect(self, step: Step) -> str:
@@ -114,7 +114,7 @@ class Timeline:
     def _beside(self, step: Step, actor: int) -> str:
         """Draw the lane of another session: a wait or nothing."""
         for one in self._history.steps:
-            if one.actor == actor and one.waited is not None and one.number < step.number <= one.waited[1]:
+            if one.actor == actor and one.waited_until is not None and one.number < step.number <= one.waited_until:
                 return ":"
         return ""
 
