@@ -18,8 +18,8 @@ from mergeguard.integrity.component_apply import StepDone, apply_step
 from mergeguard.integrity.scan import Now, utc_now
 from mergeguard.integrity.tries import tried, with_words
 from mergeguard.integrity.workshop import Workshop, open_workshop
-from mergeguard.resources.whoami import account
 from mergeguard.storage.source import Progress, Source, silent
+from mergeguard.storage.who import who
 from mergeguard.version import __version__
 
 if TYPE_CHECKING:
@@ -99,10 +99,11 @@ def apply_plan(
     shop = open_workshop(database, profile, plan.plan_id, progress)
     applying = _Applying(shop, plan, options or ApplyOptions(), progress)
     if plan.steps:
+        run = Run(plan.plan_id, "apply", who(database), __version__, now())
         with database.writing() as writing:
             check_rights(writing, profile, applying.changes(), lookup=shop.lookup is not None)
             shop.journal.create()
-            shop.journal.begin(Run(plan.plan_id, "apply", account(database), __version__, now()))
+            shop.journal.begin(run)
             applying.go(writing)
     applied = applying.result()
     if applied.left or not plan.steps:

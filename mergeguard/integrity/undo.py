@@ -20,9 +20,9 @@ from mergeguard.integrity.scan import Now, utc_now
 from mergeguard.integrity.tries import tried, with_words
 from mergeguard.integrity.undo_checks import guard_before, require_as_left, require_each_as_left
 from mergeguard.integrity.workshop import Workshop, open_workshop
-from mergeguard.resources.whoami import account
 from mergeguard.storage.journal import Journal
 from mergeguard.storage.source import Progress, Source, silent
+from mergeguard.storage.who import who
 from mergeguard.version import __version__
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def undo_run(
         rows = database.rows(snapshot)
         require_each_as_left(shop.merges(rows), steps)
         differs = _generated(rows, steps)
-    own = Run(shop.run_id, "undo", account(database), __version__, now(), undoes=run.run_id, reason=reason)
+    own = Run(shop.run_id, "undo", who(database), __version__, now(), undoes=run.run_id, reason=reason)
     with database.writing() as writing:
         changes = [change.reversed() for step in steps for change in step.changes]
         check_rights(writing, profile, changes, lookup=shop.lookup is not None)

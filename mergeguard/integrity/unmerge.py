@@ -22,9 +22,9 @@ from mergeguard.integrity.scan import Now, utc_now
 from mergeguard.integrity.tries import tried
 from mergeguard.integrity.unmerge_references import references_of
 from mergeguard.integrity.workshop import Workshop, open_workshop
-from mergeguard.resources.whoami import account
 from mergeguard.storage.known_guids import KnownGuids
 from mergeguard.storage.source import Progress, Source, silent
+from mergeguard.storage.who import who
 from mergeguard.version import __version__
 
 if TYPE_CHECKING:
@@ -124,10 +124,11 @@ def unmerge_guid(
     database = require_database(source)
     shop = open_workshop(database, profile, uuid.uuid4().hex, progress)
     step = _step(shop, proposal, reason)
+    run = Run(shop.run_id, KIND, who(database), __version__, now(), reason=reason)
     with database.writing() as writing:
         check_rights(writing, profile, step.changes, lookup=shop.lookup is not None)
         shop.journal.create()
-        shop.journal.begin(Run(shop.run_id, KIND, account(database), __version__, now(), reason=reason))
+        shop.journal.begin(run)
         with signals_held():
             written = tried(shop, lambda: _commit(shop, writing, step, proposal))
     shop.journal.finish(shop.run_id)

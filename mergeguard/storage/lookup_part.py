@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from mergeguard.storage.database_lookup import LookupWriter
 from mergeguard.storage.profile import Lookup
@@ -62,13 +62,14 @@ class LookupPartWriter:
         return f"DELETE FROM {self._table} WHERE {self._columns[0]} IN ({marks})", tuple(keys)  # noqa: S608 - quoted names
 
     def _insert(self, writer: LookupWriter, answers: Sequence[LookupRow]) -> tuple[str, tuple[object, ...]]:
-        row = f"({', '.join([self._mark] * 4)})"
-        names = ", ".join(self._columns)
-        values: list[Any] = []
+        # NULL is written out: a driver may not know of what type a parameter without a value is.
+        rows, values = [], list[object]()
         for old, current, depth, status in answers:
             now = None if current is None else self._parameter(writer, current)
-            values += (self._parameter(writer, old), now, depth, status)
-        sql = f"INSERT INTO {self._table} ({names}) VALUES {', '.join([row] * len(answers))}"  # noqa: S608 - quoted names
+            cells = (self._parameter(writer, old), now, depth, status)
+            rows.append(f"({', '.join('NULL' if cell is None else self._mark for cell in cells)})")
+            values += (cell for cell in cells if cell is not None)
+        sql = f"INSERT INTO {self._table} ({', '.join(self._columns)}) VALUES {', '.join(rows)}"  # noqa: S608 - quoted names
         return sql, tuple(values)
 
     def _parameter(self, writer: LookupWriter, guid: uuid.UUID) -> object:
