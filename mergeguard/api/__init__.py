@@ -1,0 +1,81 @@
+"""What a Python program calls; the command line calls nothing else.
+
+Every function takes a target as the commands do: a SQLAlchemy URL, a ``.db`` file, or a ``.csv``, ``.tsv``, ``.csv.gz``
+or ``.parquet`` file. ``profile`` is a ``Profile``, the path of a profile file or the name of a built-in one; without it
+databases are read by the reference schema's profile. All raise ``MergeGuardError``: ``UsageError`` for what the caller
+got wrong, ``CannotCheck`` where the target could not be read.
+"""
+
+from __future__ import annotations
+
+from mergeguard.api.opened import ProfileLike
+from mergeguard.api.reading import (
+    current,
+    currents,
+    discover,
+    doctor,
+    explain,
+    load,
+    lookup,
+    resolve,
+    scan,
+    verify_lookup,
+)
+from mergeguard.api.repairing import (
+    apply,
+    identify,
+    journal,
+    journal_run,
+    load_plan,
+    nightly,
+    plan,
+    propose_unmerge,
+    save_plan,
+    undo,
+    unmerge,
+)
+from mergeguard.api.writing import (
+    build_lookup,
+    guard_install,
+    guard_prove,
+    guard_remove,
+    guard_status,
+    make_demo,
+    merge,
+    propose_guard_install,
+    propose_guard_removal,
+)
+
+__all__ = [
+    "ProfileLike",
+    "apply",
+    "build_lookup",
+    "current",
+    "currents",
+    "discover",
+    "doctor",
+    "explain",
+    "guard_install",
+    "guard_prove",
+    "guard_remove",
+    "guard_status",
+    "identify",
+    "journal",
+    "journal_run",
+    "load",
+    "load_plan",
+    "lookup",
+    "make_demo",
+    "merge",
+    "nightly",
+    "plan",
+    "propose_guard_install",
+    "propose_guard_removal",
+    "propose_unmerge",
+    "resolve",
+    "save_plan",
+    "scan",
+    "undo",
+    "unmerge",
+    "verify_lookup",
+]
