@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
+
+from hypothesis import strategies as st
 
 from mergeguard.errors import UsageError
 from mergeguard.testing.checks import CHECKS
 from mergeguard.testing.history import Fault
 from mergeguard.testing.replay import from_token
-from mergeguard.testing.rings import LEVELS, cases
+from mergeguard.testing.rings import Case
 from mergeguard.testing.sandbox import Sandbox
 from mergeguard.testing.search import Found, Search, Tally, replayed
 from mergeguard.testing.systems import System
@@ -32,7 +34,7 @@ def check_merges(
     *,
     schedules: int = 200,
     checks: Collection[str] = tuple(CHECKS),
-    levels: Sequence[str] = LEVELS,
+    drawn: st.SearchStrategy[Case] | None = None,
     faults: Collection[Fault] = (),
     seed: int = 0,
     replay: str | None = None,
@@ -43,7 +45,7 @@ def check_merges(
         system: ``PlainMerge(sandbox, function)``, ``OwnMerge(sandbox)``, or a system of your own.
         schedules: how many are played.
         checks: by their names, see ``CHECKS``.
-        levels: the isolation levels that sessions begin with.
+        drawn: what is merged: ``cases()`` if nothing is said, ``rings()`` for rings without data and exceptions.
         faults: what may go wrong, once a schedule.
         seed: the same seed draws the same schedules.
         replay: a token; then this one schedule is played and no other.
@@ -55,7 +57,7 @@ def check_merges(
     unknown = sorted(set(checks) - CHECKS.keys())
     if unknown:
         raise UsageError(f"there is no check {unknown[0]!r}", hint=f"there are {', '.join(CHECKS)}")
-    search = Search(system, cases(levels), checks=checks, faults=faults, schedules=schedules, seed=seed)
+    search = Search(system, drawn, checks=checks, faults=faults, schedules=schedules, seed=seed)
     found = search.run() if replay is None else replayed(system, from_token(replay), checks)
     if found is not None:
         raise MergeIsWrong(found.report(), found)

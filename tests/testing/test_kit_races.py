@@ -52,7 +52,7 @@ def test_the_cycle_over_four_guids_is_found_in_the_locking_of_named_rows(sandbox
 def test_two_merges_that_check_and_then_insert_close_a_circle_and_the_token_repeats_it(sandbox: Sandbox) -> None:
     system = PlainMerge(sandbox, UNCHECKED)
     with pytest.raises(MergeIsWrong) as caught:
-        check_merges(system, checks=["forest"], levels=["READ COMMITTED"])
+        check_merges(system, checks=["forest"], drawn=rings(["READ COMMITTED"]))
     found = caught.value.found
 
     assert found is not None
