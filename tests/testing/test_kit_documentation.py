@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mergeguard.testing import CHECKS, MergeIsWrong, Sandbox
+from mergeguard.testing.mutants import MUTANTS
 from mergeguard.testing.walkers import NAME
-from mergeguard.testing.zoo.mutants import MUTANTS
 
 DOCS = Path(__file__).parents[2] / "docs"
 HOW_TO = (DOCS / "how-to" / "test-your-merge.md").read_text("utf-8")

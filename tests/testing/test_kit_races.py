@@ -23,11 +23,11 @@ from mergeguard.testing import (
     rings,
 )
 from mergeguard.testing.choices import Interrupting
+from mergeguard.testing.mutants import MUTANTS, RIGHT, SERIAL, Mutant, hunt, matrix
 from mergeguard.testing.play import Play, Violation
+from mergeguard.testing.recipe import Lock, Recipe, walk
 from mergeguard.testing.replay import from_token
 from mergeguard.testing.search import replayed
-from mergeguard.testing.zoo.mutants import MUTANTS, RIGHT, SERIAL, Mutant, hunt, matrix
-from mergeguard.testing.zoo.recipe import Lock, Recipe, walk
 
 SCHEDULES = 150
 NAMED = Recipe(lock=Lock.NAMED)
@@ -170,7 +170,11 @@ def test_a_check_that_is_not_known_is_refused(sandbox: Sandbox) -> None:
         check_merges(PlainMerge(sandbox, RIGHT), checks=["forrest"])
 
 
-def test_an_endless_walk_is_told_with_the_table_it_is_endless_on(sandbox: Sandbox) -> None:
+def test_an_endless_walk_is_told_with_the_table_it_is_endless_on(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mergeguard.testing.walkers.TIMEOUT", "SET LOCAL statement_timeout = '100ms'")
+
     def lost(session: object, guid: str) -> tuple[str, str]:
         sql = "WITH RECURSIVE w AS (SELECT %s::uuid AS g UNION ALL SELECT new FROM w, merge WHERE old = g) "
         found = session.execute(sql + "SELECT g FROM w LEFT JOIN merge ON old = g WHERE old IS NULL", [guid])  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""The zoo: every mutant, what is wrong with it, and which check kills it within how many schedules."""
+"""The zoo of merges that are wrong on purpose, each in one way: who kills it, within how many schedules."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Final
 
 from hypothesis import strategies as st
 
+from mergeguard.testing.recipe import Found, Lock, Recipe, walk_eight, walk_without_memory
 from mergeguard.testing.rings import LEVELS, Case, cases, rings
 from mergeguard.testing.sandbox import Sandbox
 from mergeguard.testing.search import Search
 from mergeguard.testing.systems import PlainMerge
 from mergeguard.testing.walkers import NAME, Walker, find_endless
-from mergeguard.testing.zoo.recipe import Found, Lock, Recipe, walk_eight, walk_without_memory
 
 RIGHT: Final = Recipe()
 SERIAL: Final = Recipe(level="SERIALIZABLE", lock=Lock.NONE)
