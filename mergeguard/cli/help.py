@@ -26,6 +26,7 @@ ORDER = (
     "merge",
     "unmerge",
     "journal",
+    "guard",
     "lookup",
     "history",
     "discover",
