@@ -22,10 +22,10 @@ from mergeguard.resources.merged import Merged, Refusal, answer_of, merged_of
 from mergeguard.resources.moving import Moves, keyed, moves
 from mergeguard.resources.opened import require_database, require_fit
 from mergeguard.resources.walk import Walker
-from mergeguard.resources.whoami import account
 from mergeguard.storage import merge_row, merging_store
 from mergeguard.storage.journal import Journal
 from mergeguard.storage.merging_store import MergingStore, Request
+from mergeguard.storage.who import who
 from mergeguard.version import __version__
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class Merges:
         self._profile = keyed(profile)
         self._journal = journal
         self._writing = writing
-        self._who = account(source)
+        self._who = who(source)
 
     def merge(self, old: uuid.UUID, new: uuid.UUID, *, request_id: str | None = None, key: str | None = None) -> Merged:
         """Merge the class of ``old`` into that of ``new``; see ``merge``."""

@@ -10,18 +10,27 @@ from typing import assert_type
 import mergeguard
 from mergeguard import (
     Action,
+    Answer,
     Applied,
     ApplyOptions,
     Built,
+    ColumnMoves,
     Confidence,
+    Currents,
     DemoResult,
     ExitCode,
     Explanation,
     Finding,
+    GuardChange,
+    GuardProof,
+    GuardStatus,
     JournalStep,
     Lookup,
+    Merged,
     MergeGraph,
     MergeGuardError,
+    Nightly,
+    NightlyOptions,
     Options,
     Outcome,
     Override,
@@ -30,6 +39,7 @@ from mergeguard import (
     PlanOptions,
     Profile,
     Proposal,
+    Refusal,
     Refused,
     Resolved,
     RowChange,
@@ -46,6 +56,7 @@ from mergeguard import (
     Unmerged,
     Verified,
 )
+from mergeguard.core.guids import from_uuids, to_uuids
 
 
 def make(folder: Path) -> tuple[Path, uuid.UUID]:
@@ -178,6 +189,43 @@ def unmerge(database: Path) -> Unmerged:
     return mergeguard.unmerge(database, proposal, reason="shown")
 
 
+def merge(database: Path) -> Merged:
+    """Look at a merge, make it, and ask what both guids are now."""
+    answers = mergeguard.resolve(database, [guid for guid, _, _, _ in mergeguard.lookup(database)])
+    [new, old, *_] = sorted({answer.current for answer in answers if answer.depth == 1 and answer.current}, key=str)
+    seen: Merged = mergeguard.merge(database, old, new, preview=True)
+    refusal: Refusal | None = seen.refused
+    assert (refusal, seen.run_id) == (None, None)
+    made = mergeguard.merge(database, old, new, request_id="shown")
+    moves: list[ColumnMoves] = [*made.columns.values()]
+    assert sum(column.changed for column in moves) == made.rows_moved
+    answer: Answer = mergeguard.current(database, old)
+    asked = from_uuids([old, new])
+    found: Currents = mergeguard.currents(database, asked)
+    assert to_uuids(found.currents) == [answer.current, new] == [new, new]
+    return made
+
+
+def guard(database: Path) -> GuardProof:
+    """Put the guard up, see it refuse, take it down."""
+    proposed: GuardChange = mergeguard.propose_guard_install(database)
+    assert proposed.needed
+    assert mergeguard.guard_install(database).statements == proposed.statements
+    status: GuardStatus = mergeguard.guard_status(database)
+    assert status.ok
+    proof: GuardProof = mergeguard.guard_prove(database)
+    assert mergeguard.propose_guard_removal(database).needed
+    mergeguard.guard_remove(database)
+    return proof
+
+
+def nightly(database: Path, folder: Path) -> Nightly:
+    """Let a night pass."""
+    night: Nightly = mergeguard.nightly(database, nightly_options=NightlyOptions(reports=folder))
+    assert_type(night.code, ExitCode)
+    return night
+
+
 def fail(nowhere: Path) -> ExitCode:
     """Catch what any call may raise: a message for people, a hint, an exit code."""
     try:
@@ -209,4 +257,7 @@ def main(folder: Path) -> None:
     applied, undone = repair(database, folder / "plan.json")
     assert applied.steps == undone.steps == len(planned.steps)
     assert unmerge(database).rows == 1
+    assert merge(database).lookup_rows
+    assert guard(database).holds
+    assert nightly(database, folder / "reports").files
     assert fail(folder / "nowhere.db") is ExitCode.UNCHECKED
