@@ -63,7 +63,13 @@ class MergingStore:
         self.mark = "%s" if source.kind == "postgresql" else "?"
         self._kind = source.kind
         self._quote = rows.connection.dialect.identifier_preparer.quote_identifier
-        writer = source.writer_class(source, rows.connection, profile.lookup)
+        with source.translated(writing=True):
+            self._find_tables(rows, profile)
+        named = (profile.lookup.old, profile.lookup.current, profile.lookup.depth, profile.lookup.status)
+        self._old, self._current, self._depth, self._status = (self._quote(name) for name in named)
+
+    def _find_tables(self, rows: DatabaseRows, profile: Profile) -> None:
+        writer = rows.source.writer_class(rows.source, rows.connection, profile.lookup)
         names = profile.merging
         absent = missing(rows.snapshot, names)
         self.roots = None if "roots" in absent else OwnTable(writer, names.roots, "guid")
@@ -73,8 +79,6 @@ class MergingStore:
         if rows.snapshot.find(profile.lookup.table) is not None:
             writer.check_shape()
             self.lookup = OwnTable(writer, profile.lookup.table, profile.lookup.old)
-        named = (profile.lookup.old, profile.lookup.current, profile.lookup.depth, profile.lookup.status)
-        self._old, self._current, self._depth, self._status = (self._quote(name) for name in named)
 
     def write_roots(self, rows: DatabaseRows, guids: Sequence[uuid.UUID]) -> None:
         """Lock and write the rows of some roots, in text order: who merges one of them too waits here.

@@ -243,7 +243,7 @@ class PostgresqlRows(DatabaseRows):
         if len(asked) < 2:
             return
         raw = self.source.raw(self.connection)
-        with self.together():
+        with self.source.translated(writing=self.writing), self.together():
             sent = [(sql, values, raw.cursor()) for sql, values in asked]
             for sql, values, cursor in sent:
                 cursor.execute(sql.encode(), tuple(values))
