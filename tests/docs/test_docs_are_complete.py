@@ -167,10 +167,7 @@ def shown_commands() -> list[str]:
     ]
     lines = [line for block in fences for line in block.replace("\\\n", " ").splitlines()]
     names = "|".join(sorted({command.split()[1] for command in COMMANDS if " " in command}))
-    found = [
-        re.search(rf"(?:^|[ /])mergeguard ((?:{names}) .*)", line)
-        for line in lines
-    ]
+    found = [re.search(rf"(?:^|[ /])mergeguard ((?:{names}) .*)", line) for line in lines]
     return sorted({" ".join(match[1].split()) for match in found if match})
 
 
