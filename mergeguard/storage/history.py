@@ -355,9 +355,10 @@ def _night(connection: sqlite3.Connection, row: sqlite3.Row, *, marks: bool) -> 
 
 
 def _marks(connection: sqlite3.Connection, night_id: int) -> Iterator[tuple[Mark, bool]]:
+    # By what they are and not by when they were first seen: pruning must not change the order.
     for rule, fingerprint, subject, accepted in connection.execute(
         "SELECT rule, fingerprint, subject, accepted FROM seen JOIN defect ON defect.id = defect_id"
-        " WHERE night_id = ? ORDER BY defect.id",
+        " WHERE night_id = ? ORDER BY defect.rule, defect.fingerprint",
         (night_id,),
     ):
         yield Mark(rule, fingerprint, None if subject is None else uuid.UUID(bytes=subject)), bool(accepted)
