@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from repair_model import Run, Sick
 
 from mergeguard.core.repair import case as cases
-from mergeguard.core.repair import damage, decide, proof, votes, weigh
+from mergeguard.core.repair import damage, decide, remaining, votes, weigh
 from mergeguard.core.repair.case import Case
 from mergeguard.core.repair.component import Component
 from mergeguard.core.repair.conflicts import Kept, keep
@@ -258,8 +258,8 @@ def ids_numbered_anew(patch: pytest.MonkeyPatch) -> None:
         left = right(table, stay)
         return replace(left, row_ids=np.arange(1, len(left) + 1))
 
-    right = proof._without
-    patch.setattr(proof, "_without", without)
+    right = remaining._without
+    patch.setattr(remaining, "_without", without)
 
 
 RINGS = repair_model.sick_tables(numbers=repair_model.RINGS)
