@@ -10,7 +10,7 @@ import datetime as dt
 import random
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -247,7 +247,21 @@ def loses_nothing_decidable(run: Run) -> None:
             reached = {_end(after[member]), _end(raw[member])}
             # An old that never had but one new goes on to where that leads, decided or not.
             news = {new for _, old, new in run.rows_of(component) if old != new}
+            # A survivor that is live and merged away itself leads on: the walk goes through it.
+            reached |= _through(member, run.left_pairs)
             assert component.survivor in reached or (len(component.members) == 1 and len(news) == 1)
+
+
+def _through(old: Guid, pairs: Sequence[Pair]) -> set[Guid]:
+    """Return the guids that the rows lead an old through; where it has several rows it stops."""
+    news: dict[Guid, list[Guid]] = {}
+    for one, new in pairs:
+        news.setdefault(one, []).append(new)
+    passed: list[Guid] = []
+    while len(news.get(old, ())) == 1 and news[old][0] not in passed:
+        old = news[old][0]
+        passed.append(old)
+    return set(passed)
 
 
 def _end(answer: Answer) -> Guid | None:

@@ -9,11 +9,11 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from mergeguard.core import guids
 from mergeguard.core.repair.plan import Action, Image, RowChange
 from mergeguard.core.repair.references import Rewrite
 from mergeguard.storage import row_cells
-from mergeguard.storage.profile import Classes, Profile
+from mergeguard.storage.ids import parse_text
+from mergeguard.storage.profile import ByteOrder, Classes, Profile
 from mergeguard.storage.source import Column, Kind, Selection
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class StoredHashes:
         self._rewritten = rewritten
         names = (profile.hashes.guid, profile.hashes.data_class, profile.hashes.hash)
         self._guid, self._class, self._hash = (rows.column(self._hashes.table, name) for name in names)
+        self._byte_order = profile.merge.byte_order
         self._classes = rows.known.fact(("data classes",), lambda: _classes(rows, profile))
 
     def __call__(self, part: Sequence[Rewrite]) -> list[RowChange]:
@@ -90,34 +91,37 @@ class StoredHashes:
         return self._classes.get(made.change.table)
 
     def _class_of(self, image: Image) -> DataClass | None:
-        return _plain(row_cells.text(self._rows, self._hashes.table, self._class, image[self._class]))
+        text = row_cells.text(self._rows, self._hashes.table, self._class, image[self._class])
+        return _plain(text, self._byte_order)
 
 
 def _classes(rows: DatabaseRows, profile: Profile) -> Mapping[str, DataClass]:
     """Return the data class of each reference's table, where one is declared or catalogued."""
-    catalogue = {} if profile.hashes is None else _catalogue(rows, profile.hashes.classes)
+    order = profile.merge.byte_order
+    catalogue = {} if profile.hashes is None else _catalogue(rows, profile.hashes.classes, order)
     same = rows.snapshot.same_name
     found: dict[str, DataClass] = {}
     for reference in profile.references:
         bare = reference.table.rpartition(".")[2]
         listed = (known for name, known in catalogue.items() if same(name, reference.table) or same(name, bare))
-        data_class = _plain(reference.data_class) or next(listed, None)
+        data_class = _plain(reference.data_class, order) or next(listed, None)
         if data_class is not None:
             found[reference.table] = data_class
     return found
 
 
-def _catalogue(rows: DatabaseRows, classes: Classes | None) -> Mapping[str, DataClass]:
+def _catalogue(rows: DatabaseRows, classes: Classes | None, order: ByteOrder) -> Mapping[str, DataClass]:
     if classes is None:
         return {}
     selection = Selection((Column(classes.guid, Kind.TEXT), Column(classes.name, Kind.TEXT)), classes.table)
     pairs = (pair for batch in rows.snapshot.read(selection) for pair in zip(*batch, strict=True))
-    return {str(name): known for guid, name in pairs if name is not None and (known := _plain(guid)) is not None}
+    return {str(name): known for guid, name in pairs if name is not None and (known := _plain(guid, order)) is not None}
 
 
-def _plain(text: object) -> DataClass | None:
+def _plain(text: object, byte_order: ByteOrder) -> DataClass | None:
     """Return a class as it is compared, guids in one spelling."""
     if text is None or not str(text).strip():
         return None
-    guid = guids.parse(text)
-    return str(text).strip() if guid is None else str(guid)
+    plain = str(text).strip()
+    guid = parse_text(plain, byte_order)
+    return plain if guid is None else str(guid)

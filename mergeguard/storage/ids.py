@@ -139,7 +139,7 @@ class TextIds:
         text = (value or "").strip()
         if not text:
             return None
-        guid = self._parsed(text)
+        guid = parse_text(text, self._byte_order)
         if guid is not None:
             # Not remembered: a table of guids would fill the memory with them.
             return guid.bytes
@@ -148,12 +148,14 @@ class TextIds:
         self._texts.add(packed, text)
         return packed
 
-    def _parsed(self, text: str) -> uuid.UUID | None:
-        raw = _RAW.fullmatch(text)
-        if raw is None:
-            return guids.parse(text)
-        packed = bytes.fromhex(raw[1])
-        return uuid.UUID(bytes_le=packed) if self._byte_order == "sqlserver" else uuid.UUID(bytes=packed)
+
+def parse_text(text: str, byte_order: ByteOrder = "text") -> uuid.UUID | None:
+    """Read a guid from what a source that is asked for text spells it as: 16 raw bytes are ``0x`` and 32 digits."""
+    raw = _RAW.fullmatch(text)
+    if raw is None:
+        return guids.parse(text)
+    packed = bytes.fromhex(raw[1])
+    return uuid.UUID(bytes_le=packed) if byte_order == "sqlserver" else uuid.UUID(bytes=packed)
 
 
 def good_rows(cells: GuidCells) -> Bools | None:

@@ -8,10 +8,12 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from merge_model import guid
 from stale_case import (
     COLUMNS,
+    EVT_CLASS,
     GUID_COLUMNS,
     Expected,
     Row,
@@ -97,8 +99,13 @@ def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     made.engine.dispose()
 
 
+CLASS_AS_STORED = StaleCase([(guid(1), guid(2))], events=[(guid(1), "e")], summaries={(EVT_CLASS, guid(2)): "0123"})
+"""The profile names the class by its guid's text, and the table of hashes holds it as whatever guids are stored as."""
+
+
 @EACH
 @given(case=stale_cases())
+@example(case=CLASS_AS_STORED)
 def test_every_table_becomes_what_the_dictionary_says_and_goes_back(database: Database, case: StaleCase) -> None:
     database.fill(case)
     before = contents(database.engine)

@@ -88,8 +88,25 @@ def _members(after: Facts, decided: Sequence[Component]) -> Iterator[str]:
         if live is not None and live[places[at]] and not component.notes:
             yield f"{old} of component {component.id} is live and still merged away"
         ends = {currents[at] for currents in walked}
-        if component.survivor not in ends and not _had_no_choice(component):
+        if component.survivor in ends or _had_no_choice(component):
+            continue
+        if not _passes(after, int(found[at]), component.survivor):
             yield f"{old} of component {component.id} does not lead to {component.survivor} after the repair"
+
+
+def _passes(after: Facts, lead: int, survivor: uuid.UUID | None) -> bool:
+    """Say whether the rows lead to a guid on their way: one that is live and merged away leads on from there.
+
+    By the lookup the walk may end before it, at another live guid, and by the rows alone it ends behind it.
+    """
+    succ = after.join.succ
+    seen: set[int] = set()
+    while lead >= 0 and lead not in seen:
+        seen.add(lead)
+        if after.new(lead) == survivor:
+            return True
+        lead = int(succ[lead])
+    return False
 
 
 def _had_no_choice(component: Component) -> bool:
