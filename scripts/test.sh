@@ -61,7 +61,7 @@ install() {
     }
     requirements test >"$venv/test-requirements.txt"
     requirements lowest >"$venv/lowest-requirements.txt"
-    "$venv/bin/python" -m pip install -qq -e '.[postgresql,fast,testing]' -r "$venv/test-requirements.txt" &&
+    "$venv/bin/python" -m pip install -qq -e '.[postgresql,fast,serve,testing]' -r "$venv/test-requirements.txt" &&
         "$venv/bin/python" -m pip install -qq --no-deps --target "$venv/lowest" -r "$venv/lowest-requirements.txt" &&
         printf '%s' "$fingerprint" >"$venv/ready"
 }

@@ -1,0 +1,1 @@
+"""The event queue in the database: one module a dialect, behind one interface."""

@@ -1,0 +1,138 @@
+"""What a database does for the event queue. Every time is the database's own; every call is one transaction or says so."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from mergeguard.core.events import Claim, Denied, Event, Failure, Lease, NewEvent, Queue, Ran, Registered
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSize:
+    """Exact counters of one queue, as they stand in a transaction."""
+
+    queue: Queue
+    events: int
+    """Pending, leased and parked ones."""
+    inline_bytes: int
+    file_bytes: int
+    registered: int
+    """Ever."""
+    done: int
+    """Ever."""
+    dead: int
+    """That are kept now."""
+    dead_bytes: int
+    retries: int
+    """Ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainState:
+    """One (source, priority) that has events, for people."""
+
+    source: str
+    priority: int
+    queue: Queue
+    events: int
+    oldest: dt.datetime | None
+    owner: str | None
+    lease_until: dt.datetime | None
+    retry_at: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadEvent:
+    """An event that left the line, with the reason; its body is kept until it is exported or dropped."""
+
+    event: Event
+    failure: Failure
+    died: dt.datetime
+
+
+class Batch(Protocol):
+    """The one transaction in which the events of a claim take effect and are done."""
+
+    connection: Any
+    """A ``sqlalchemy.Connection`` in the open transaction; handlers write through it or its driver connection."""
+
+    def savepoint(self) -> AbstractContextManager[None]:
+        """Undo what a handler did if it raises; the neighbours keep theirs."""
+
+    def finish(self, ran: Sequence[Ran]) -> None:
+        """Delete what is done, note failures, move the dead, count; check owner and epoch of every chain.
+
+        Raises:
+            LeaseLost: another worker has one of the chains: everything of this transaction is rolled back.
+        """
+
+
+class EventStore(Protocol):
+    """The queue of one database. Safe to use from several threads: each call takes a connection of its own."""
+
+    def create(self) -> None:
+        """Create the tables that are missing."""
+
+    def register(self, events: Sequence[NewEvent], *, file_limit: int = 0) -> Sequence[Registered | Denied]:
+        """Register events in one transaction, each after the ones before it; answers in the same order.
+
+        The pending bytes in files never exceed ``file_limit`` (bytes; 0: no limit): an event that would make them
+        exceed it is denied, exactly and at once, and nothing of it is left.
+        """
+
+    def claim(
+        self, queue: Queue, worker: str, lease: dt.timedelta, *, events: int = 512, chains: int = 64
+    ) -> Claim | None:
+        """Lease the longest-waiting chains whose head is of ``queue``; ``None`` when there is none."""
+
+    def batch(self, claim: Claim) -> AbstractContextManager[Batch]:
+        """Begin the transaction of a claim; it commits at the end, or rolls back and raises."""
+
+    def release(self, claim: Claim) -> None:
+        """Give back the chains of a claim that still are its own, in the statement after the commit of its batch."""
+
+    def renew(self, claim: Claim, lease: dt.timedelta) -> Sequence[Lease]:
+        """Prolong the leases; return those that are still held."""
+
+    def sweep(self) -> int:
+        """Free chains whose lease has expired or whose time to retry has come; return how many."""
+
+    def stranded(self) -> Sequence[ChainState]:
+        """Return chains that have events and that nobody would ever pick up: always none, or there is a bug."""
+
+    def sizes(self) -> Sequence[QueueSize]:
+        """Return the counters of all five queues, in one snapshot."""
+
+    def chains(self, *, limit: int = 1000) -> Sequence[ChainState]:
+        """Return the chains with events, the longest waiting first."""
+
+    def waiting(self, *, limit: int = 1000, source: str | None = None) -> Sequence[Event]:
+        """Return pending events in registration order, without their bodies."""
+
+    def dead(self, *, limit: int = 1000) -> Sequence[DeadEvent]:
+        """Return dead events, the oldest first, with their bodies."""
+
+    def event(self, event: int) -> Event | DeadEvent | None:
+        """Return one event with its body."""
+
+    def retry(self, event: int) -> int | None:
+        """Register a dead event again, at the end of its line; return its new id.
+
+        ``None`` where there is no such dead event. Later events of its key may be done: ``later_done`` says how many.
+        """
+
+    def later_done(self, event: int) -> int:
+        """Return how many later events of a dead event's key are done: a retry would come out of order with them."""
+
+    def drop(self, event: int) -> bool:
+        """Remove a dead event for ever; return whether there was one."""
+
+    def files(self) -> Mapping[str, int]:
+        """Return the files that rows name, with the event's id: pending and dead ones."""
+
+    def close(self) -> None:
+        """Close all connections."""
