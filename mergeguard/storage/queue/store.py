@@ -1,4 +1,4 @@
-"""What a database does for the event queue. Every time is the database's own; every call is one transaction or says so."""
+"""What a database does for the event queue. Every time is the database's own; a call is one transaction or says so."""
 
 from __future__ import annotations
 
