@@ -1,0 +1,294 @@
+"""Settings of the event processor: one typed value, with the names and defaults that administrators know.
+
+Where they are read from is in ``settings_file``; ``docs/reference/core-settings.md`` is made from the fields here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from mergeguard.core.events import INLINE_CHARACTERS, Queue
+from mergeguard.errors import UsageError
+from mergeguard.processor.settings_entry import DOMAIN, SEED, Entry, described, entry_of
+
+LEGACY_FOLDERS: Final = ("EvtQFast", "EvtQLarge", "EvtQPriority", "EvtQSlow")
+"""The folders of the time before events were registered; a file put there is still taken in."""
+DEFAULT: Final = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting of the event processor, in the units of its metadata.
+
+    Raises:
+        UsageError: a value is out of its limits, or two of them contradict each other.
+    """
+
+    # Folders
+    event_queue_path: Path = field(
+        default=Path("EventQueue"),
+        metadata=described(
+            "Folder of the queue: payload files in its `EvtQueue`, files to take in in its `EvtInbox`.",
+            DOMAIN,
+            alias="EventQueuePath",
+        ),
+    )
+    event_failure_backup_folder: Path | None = field(
+        default=None,
+        metadata=described(
+            "Where dead events are written, each with a `.log`; relative to the folder of the queue. "
+            "Not set: they stay in the database as dead.",
+            SEED,
+            alias="EventFailureBackupFolder",
+        ),
+    )
+    event_copy_folder: Path | None = field(
+        default=None,
+        metadata=described(
+            "Where each event is copied before it is processed; relative to the folder of the queue. Not set: no copy.",
+            SEED,
+            alias="EventCopyFolder",
+        ),
+    )
+    bad_nse_folders: Path | None = field(
+        default=None,
+        metadata=described(
+            "`BadNSEFolders.config`: which sub-folder of the failure backup an exception's events go to.",
+            SEED,
+            alias="BadNSEFolders",
+        ),
+    )
+    # Limits of what is taken in
+    max_file_queue_kb: int = field(
+        default=512_000,
+        metadata=described(
+            "Most bytes, uncompressed, of pending events in files; one that would exceed it is refused. 0: no limit.",
+            SEED,
+            "KB of 1,024 bytes",
+            alias="MaxFileQSize(KB)",
+        ),
+    )
+    inline_characters: int = field(
+        default=INLINE_CHARACTERS,
+        metadata=described(
+            "An event posted with fewer UTF-8 characters lives in its row; larger ones are files.", SEED, "characters"
+        ),
+    )
+    max_body_bytes: int = field(
+        default=64 * 1024 * 1024,
+        metadata=described("Largest body of a post, as it is sent.", unit="bytes", at_least=1),
+    )
+    max_inflated_bytes: int = field(
+        default=256 * 1024 * 1024,
+        metadata=described("Largest event after decompression.", unit="bytes", at_least=1),
+    )
+    # Which queue
+    fast_queue_threshold: int = field(
+        default=15_000,
+        metadata=described("Events below this size go to the fast queue.", DOMAIN, "bytes", alias="FastQueueThreshold"),
+    )
+    slow_queue_threshold: int = field(
+        default=1_048_576,
+        metadata=described(
+            "Events from this size on go to the slow queue; below it to the normal one.",
+            DOMAIN,
+            "bytes",
+            alias="SlowQueueThreshold",
+        ),
+    )
+    large_queue_threshold: int = field(
+        default=20_971_520,
+        metadata=described(
+            "Events from this size on go to the large queue.", DOMAIN, "bytes", alias="LargeQueueThreshold"
+        ),
+    )
+    priority_queue_threshold: int = field(
+        default=1_000,
+        metadata=described(
+            "Events of this priority or a higher one go to the priority queue, whatever their size.", unit="priority"
+        ),
+    )
+    # Retries
+    event_retry_limit: int = field(
+        default=3,
+        metadata=described(
+            "Retries after the first try; with them spent the event is dead.", SEED, "retries", alias="EventRetryLimit"
+        ),
+    )
+    retry_step_milliseconds: int = field(
+        default=100,
+        metadata=described("Retry number n comes n times this after the failure.", SEED, "milliseconds"),
+    )
+    registration_tries: int = field(
+        default=3,
+        metadata=described(
+            "Tries to register a post while the database answers with errors; then the sender is told *busy*.",
+            SEED,
+            "tries",
+            at_least=1,
+        ),
+    )
+    retry_after_seconds: int = field(
+        default=30,
+        metadata=described("What a refused sender is told to wait (`Retry-After`).", unit="seconds"),
+    )
+    # Workers
+    priority_threads: int = field(
+        default=2, metadata=described("Workers of the priority queue.", unit="threads", at_most=256)
+    )
+    fast_threads: int = field(
+        default=4,
+        metadata=described("Workers of the fast queue.", DOMAIN, "threads", alias="MaxConcurrentFastMsgs", at_most=256),
+    )
+    normal_threads: int = field(
+        default=2, metadata=described("Workers of the normal queue.", unit="threads", at_most=256)
+    )
+    slow_threads: int = field(
+        default=1,
+        metadata=described("Workers of the slow queue.", DOMAIN, "threads", alias="MaxConcurrentSlowMsgs", at_most=256),
+    )
+    large_threads: int = field(
+        default=1, metadata=described("Workers of the large queue.", unit="threads", at_most=256)
+    )
+    claim_events: int = field(
+        default=512, metadata=described("Most events that a worker claims at once.", unit="events", at_least=1)
+    )
+    claim_chains: int = field(
+        default=64, metadata=described("Most chains that a worker claims at once.", unit="chains", at_least=1)
+    )
+    batch_milliseconds: int = field(
+        default=50,
+        metadata=described(
+            "A batch commits after this time, so that slow events do not hold up the others of their claim.",
+            unit="milliseconds",
+            at_least=1,
+        ),
+    )
+    lease_seconds: float = field(
+        default=30.0,
+        metadata=described(
+            "A chain whose worker is silent for so long is taken over by another one.", unit="seconds", at_least=0.01
+        ),
+    )
+    idle_milliseconds: int = field(
+        default=200,
+        metadata=described(
+            "How long a worker without work waits before it asks again.", unit="milliseconds", at_least=1
+        ),
+    )
+    sweep_milliseconds: int = field(
+        default=1_000,
+        metadata=described(
+            "How often expired leases and chains due for a retry are looked for.", unit="milliseconds", at_least=1
+        ),
+    )
+    probe_seconds: float = field(
+        default=1.0,
+        metadata=described("While the database is away: how often it is tried.", unit="seconds", at_least=0.01),
+    )
+    stop_seconds: float = field(
+        default=30.0,
+        metadata=described("At a stop, running events get so long to finish.", unit="seconds"),
+    )
+    # Intake
+    registration_group: int = field(
+        default=256,
+        metadata=described("Most posts that are registered in one transaction.", unit="events", at_least=1),
+    )
+    inbox_rescan_seconds: float = field(
+        default=10.0,
+        metadata=described(
+            "How often the inbox folders are read, besides being watched.", unit="seconds", at_least=0.01
+        ),
+    )
+    inbox_settle_milliseconds: int = field(
+        default=1_000,
+        metadata=described("A file in an inbox is complete when it has not changed for so long.", unit="milliseconds"),
+    )
+    # Looking after itself
+    status_interval_seconds: float = field(
+        default=60.0,
+        metadata=described("How often *Event Queue Status* is written.", unit="seconds", at_least=0.01),
+    )
+    settings_interval_seconds: float = field(
+        default=15.0,
+        metadata=described("How often the settings are read again.", unit="seconds", at_least=0.01),
+    )
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """By setting: ``environment MERGEGUARD_X``, ``FILE:LINE`` or ``default``."""
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """Remarks for people, such as a name in the file that looks mistyped."""
+
+    def __post_init__(self) -> None:
+        for entry in ENTRIES:
+            _check(entry, getattr(self, entry.name))
+        if not self.fast_queue_threshold <= self.slow_queue_threshold <= self.large_queue_threshold:
+            raise UsageError(
+                f"the thresholds do not ascend: fast {self.fast_queue_threshold}, slow {self.slow_queue_threshold}, "
+                f"large {self.large_queue_threshold} bytes",
+                hint="give FastQueueThreshold <= SlowQueueThreshold <= LargeQueueThreshold",
+            )
+
+    def origin(self, name: str) -> str:
+        """Return where a value came from: ``environment MERGEGUARD_X``, ``FILE:LINE`` or ``default``."""
+        return self.origins.get(name, DEFAULT)
+
+    @property
+    def queue_folder(self) -> Path:
+        """Folder of the payload files."""
+        return self.event_queue_path / "EvtQueue"
+
+    @property
+    def inbox_folder(self) -> Path:
+        """Folder that files are taken in from."""
+        return self.event_queue_path / "EvtInbox"
+
+    @property
+    def legacy_folders(self) -> tuple[Path, ...]:
+        """The old folders of the queues, which are inboxes now."""
+        return tuple(self.event_queue_path / name for name in LEGACY_FOLDERS)
+
+    @property
+    def backup_folder(self) -> Path | None:
+        """Folder of the dead events; a rooted path stands for itself."""
+        folder = self.event_failure_backup_folder
+        return None if folder is None else self.event_queue_path / folder
+
+    @property
+    def copy_folder(self) -> Path | None:
+        """Folder of the copies; a rooted path stands for itself."""
+        return None if self.event_copy_folder is None else self.event_queue_path / self.event_copy_folder
+
+    @property
+    def file_limit(self) -> int:
+        """Most bytes of pending files; 0: no limit."""
+        return self.max_file_queue_kb * 1024
+
+    @property
+    def lease(self) -> dt.timedelta:
+        """How long a claim holds without being renewed."""
+        return dt.timedelta(seconds=self.lease_seconds)
+
+    @property
+    def threads(self) -> Mapping[Queue, int]:
+        """Workers of each queue."""
+        counts = (self.priority_threads, self.fast_threads, self.normal_threads, self.slow_threads, self.large_threads)
+        return dict(zip(Queue, counts, strict=True))
+
+
+ENTRIES: Final[tuple[Entry, ...]] = tuple(entry_of(one) for one in dataclasses.fields(Settings) if one.metadata)
+"""Every setting there is, in the order of the reference page."""
+
+
+def _check(entry: Entry, value: object) -> None:
+    if not isinstance(value, int | float):
+        return
+    if value < entry.at_least or (entry.at_most is not None and value > entry.at_most):
+        most = "" if entry.at_most is None else f" and at most {entry.at_most:g}"
+        unit = f" ({entry.unit})" if entry.unit else ""
+        raise UsageError(f"{entry.names[1]} cannot be {value}", hint=f"give at least {entry.at_least:g}{most}{unit}")
