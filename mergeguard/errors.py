@@ -183,3 +183,9 @@ class ApplyFailed(MergeGuardError):
     """A repair was rolled back: a check inside its transaction, or after it, found something wrong."""
 
     exit_code = ExitCode.ROLLED_BACK
+
+
+class LeaseLost(MergeGuardError):
+    """A worker's lease of a chain had passed to another one when it wanted to commit; all it did was rolled back."""
+
+    exit_code = ExitCode.ROLLED_BACK
