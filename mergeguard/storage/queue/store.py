@@ -57,8 +57,24 @@ class DeadEvent:
 class Batch(Protocol):
     """The one transaction in which the events of a claim take effect and are done."""
 
-    connection: Any
-    """A ``sqlalchemy.Connection`` in the open transaction; handlers write through it or its driver connection."""
+    @property
+    def connection(self) -> Any:  # noqa: ANN401 - a sqlalchemy.Connection: this module stays free of drivers
+        """A ``sqlalchemy.Connection`` in the open transaction; handlers write through it or its driver connection.
+
+        What was added to the unit of work before stands in it. On SQLite the transaction, and with it the lock of the
+        file, is only taken when this is asked for: a handler that can say all it has to say by ``add`` does not.
+        """
+
+    def add(self, statement: str, row: Sequence[Any] = ()) -> None:
+        """Add a statement to the unit of work, which is sent in order, in as few round trips as there may be.
+
+        A statement that fails makes ``finish`` or the end of the batch raise, for all of its events: whoever wants to
+        know which of them it was runs them one by one.
+
+        Args:
+            statement: with a ``?`` for each value, whatever the driver's own style.
+            row: the values, of types that the driver takes.
+        """
 
     def savepoint(self) -> AbstractContextManager[None]:
         """Undo what a handler did if it raises; the neighbours keep theirs."""
