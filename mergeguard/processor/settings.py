@@ -19,6 +19,7 @@ from mergeguard.processor.settings_entry import DOMAIN, SEED, Entry, described, 
 LEGACY_FOLDERS: Final = ("EvtQFast", "EvtQLarge", "EvtQPriority", "EvtQSlow")
 """The folders of the time before events were registered; a file put there is still taken in."""
 DEFAULT: Final = "default"
+_WEEK: Final = 7 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,10 @@ class Settings:
     lease_seconds: float = field(
         default=30.0,
         metadata=described(
-            "A chain whose worker is silent for so long is taken over by another one.", unit="seconds", at_least=0.01
+            "A chain whose worker is silent for so long is taken over by another one.",
+            unit="seconds",
+            at_least=0.01,
+            at_most=_WEEK,
         ),
     )
     idle_milliseconds: int = field(
@@ -189,11 +193,13 @@ class Settings:
     )
     probe_seconds: float = field(
         default=1.0,
-        metadata=described("While the database is away: how often it is tried.", unit="seconds", at_least=0.01),
+        metadata=described(
+            "While the database is away: how often it is tried.", unit="seconds", at_least=0.01, at_most=_WEEK
+        ),
     )
     stop_seconds: float = field(
         default=30.0,
-        metadata=described("At a stop, running events get so long to finish.", unit="seconds"),
+        metadata=described("At a stop, running events get so long to finish.", unit="seconds", at_most=_WEEK),
     )
     # Intake
     registration_group: int = field(
@@ -203,7 +209,7 @@ class Settings:
     inbox_rescan_seconds: float = field(
         default=10.0,
         metadata=described(
-            "How often the inbox folders are read, besides being watched.", unit="seconds", at_least=0.01
+            "How often the inbox folders are read, besides being watched.", unit="seconds", at_least=0.01, at_most=_WEEK
         ),
     )
     inbox_settle_milliseconds: int = field(
@@ -213,11 +219,11 @@ class Settings:
     # Looking after itself
     status_interval_seconds: float = field(
         default=60.0,
-        metadata=described("How often *Event Queue Status* is written.", unit="seconds", at_least=0.01),
+        metadata=described("How often *Event Queue Status* is written.", unit="seconds", at_least=0.01, at_most=_WEEK),
     )
     settings_interval_seconds: float = field(
         default=15.0,
-        metadata=described("How often the settings are read again.", unit="seconds", at_least=0.01),
+        metadata=described("How often the settings are read again.", unit="seconds", at_least=0.01, at_most=_WEEK),
     )
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
     """By setting: ``environment MERGEGUARD_X``, ``FILE:LINE`` or ``default``."""
@@ -229,14 +235,17 @@ class Settings:
             _check(entry, getattr(self, entry.name))
         if not self.fast_queue_threshold <= self.slow_queue_threshold <= self.large_queue_threshold:
             raise UsageError(
-                f"the thresholds do not ascend: fast {self.fast_queue_threshold}, slow {self.slow_queue_threshold}, "
-                f"large {self.large_queue_threshold} bytes",
+                f"the thresholds of the queues do not ascend: {self._thresholds_in_words()}",
                 hint="give FastQueueThreshold <= SlowQueueThreshold <= LargeQueueThreshold",
             )
 
     def origin(self, name: str) -> str:
         """Return where a value came from: ``environment MERGEGUARD_X``, ``FILE:LINE`` or ``default``."""
         return self.origins.get(name, DEFAULT)
+
+    def _thresholds_in_words(self) -> str:
+        names = ("fast_queue_threshold", "slow_queue_threshold", "large_queue_threshold")
+        return ", ".join(f"{getattr(self, name)} ({name}, {self.origin(name)})" for name in names)
 
     @property
     def queue_folder(self) -> Path:
@@ -286,9 +295,6 @@ ENTRIES: Final[tuple[Entry, ...]] = tuple(entry_of(one) for one in dataclasses.f
 
 
 def _check(entry: Entry, value: object) -> None:
-    if not isinstance(value, int | float):
-        return
-    if value < entry.at_least or (entry.at_most is not None and value > entry.at_most):
-        most = "" if entry.at_most is None else f" and at most {entry.at_most:g}"
-        unit = f" ({entry.unit})" if entry.unit else ""
-        raise UsageError(f"{entry.names[1]} cannot be {value}", hint=f"give at least {entry.at_least:g}{most}{unit}")
+    words = entry.outside(value) if isinstance(value, int | float) else None
+    if words:
+        raise UsageError(f"{entry.names[1]} cannot be {value}", hint=f"give {words}")

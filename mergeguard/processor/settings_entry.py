@@ -11,6 +11,8 @@ from typing import Any, Final, Literal, TypeAlias
 Source: TypeAlias = Literal["seed", "domain", "ours"]
 Kind: TypeAlias = Literal["whole number", "number", "path", "text"]
 
+MOST: Final = 10**15
+"""Larger numbers are mistakes: a petabyte, or thirty million years."""
 PREFIX: Final = "MERGEGUARD_"
 SEED: Final[Source] = "seed"
 DOMAIN: Final[Source] = "domain"
@@ -34,7 +36,7 @@ class Entry:
     alias: str | None
     """The name it has in ``CoreSettings.config``; ``None`` for one of ours."""
     at_least: float
-    at_most: float | None
+    at_most: float
 
     @property
     def variable(self) -> str:
@@ -49,6 +51,14 @@ class Entry:
             return self.name, pascal
         return tuple(dict.fromkeys((self.name, self.alias, self.alias.removesuffix("(KB)"), pascal)))
 
+    def outside(self, value: float) -> str | None:
+        """Say what would fit instead of a number; ``None`` where it fits, and for a path always."""
+        if self.at_least <= value <= self.at_most:
+            return None
+        most = "" if self.at_most == MOST else f" and at most {self.at_most:g}"
+        unit = f" ({self.unit})" if self.unit else ""
+        return f"a {self.kind} of at least {self.at_least:g}{most}{unit}"
+
 
 def described(
     doc: str,
@@ -57,7 +67,7 @@ def described(
     *,
     alias: str | None = None,
     at_least: float = 0,
-    at_most: float | None = None,
+    at_most: float = MOST,
 ) -> Mapping[str, object]:
     """Return the metadata of a field of ``Settings``."""
     return {"doc": doc, "source": source, "unit": unit, "alias": alias, "at_least": at_least, "at_most": at_most}

@@ -14,6 +14,8 @@ from mergeguard.errors import UsageError
 
 FILE_NAME: Final = "mergeguard.toml"
 PYPROJECT: Final = "pyproject.toml"
+EVENT_QUEUE: Final = "event_queue"
+"""The table of the event processor's settings, which has readers of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +47,11 @@ def read_file(cwd: Path, config: Path | None, names: Collection[str]) -> dict[st
         table = _table(path, text)
         if table is None:
             continue
-        for key in table:
+        ours = {key: value for key, value in table.items() if key != EVENT_QUEUE}
+        for key in ours:
             _check(path, key, names)
         return {
-            key: FileValue(value, f"{path.name}:{_line(text, path, key)}", path.parent) for key, value in table.items()
+            key: FileValue(value, f"{path.name}:{_line(text, path, key)}", path.parent) for key, value in ours.items()
         }
     return {}
 
