@@ -29,6 +29,8 @@ class QueueSize:
     dead_bytes: int
     retries: int
     """Ever."""
+    oldest: dt.datetime | None = None
+    """When the oldest of its pending events was registered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,21 @@ class ChainState:
     owner: str | None
     lease_until: dt.datetime | None
     retry_at: dt.datetime | None
+    inline_bytes: int = 0
+    """Of its pending events."""
+    file_bytes: int = 0
+    tries: int = 0
+    """Failed tries of its head so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadCount:
+    """How many dead events one (source, priority) has."""
+
+    source: str
+    priority: int
+    events: int
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +166,12 @@ class EventStore(Protocol):
 
     def files(self) -> Mapping[str, int]:
         """Return the files that rows name, with the event's id: pending and dead ones."""
+
+    def dead_counts(self, *, limit: int = 1000) -> Sequence[DeadCount]:
+        """Return the (source, priority) pairs with dead events, those with the most first."""
+
+    def now(self) -> dt.datetime:
+        """Return the database's time, aware: ages are counted from it, never from the clock of this machine."""
 
     def close(self) -> None:
         """Close all connections."""
