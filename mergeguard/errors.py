@@ -189,3 +189,11 @@ class LeaseLost(MergeGuardError):
     """A worker's lease of a chain had passed to another one when it wanted to commit; all it did was rolled back."""
 
     exit_code = ExitCode.ROLLED_BACK
+
+
+class MalformedEvent(CannotCheck):
+    """An event's body is not what its handler can read; to try it again would not change that."""
+
+
+class LostBody(CannotCheck):
+    """The file that holds an event's body is gone, or it is not as long as when the event was registered."""
