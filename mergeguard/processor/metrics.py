@@ -1,0 +1,196 @@
+"""Metrics of the event queue, for Prometheus: what the database says, and what this process did.
+
+``METRICS`` is the contract; the reference page is tested against it. The first half is worked out from a report and
+needs no further package, so that ``queue status --format prometheus`` works everywhere. The second half are counters of
+a server, kept by ``prometheus_client``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from mergeguard.core.events import Queue
+from mergeguard.processor.report import ChainLine, QueueLine, Statistics
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+Type: TypeAlias = Literal["gauge", "counter"]
+Sample: TypeAlias = tuple[tuple[str, ...], float]
+"""Values of the metric's labels in their order, and the number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric."""
+
+    name: str
+    type: Type
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+_QUEUE: Final = ("queue",)
+QUEUE_METRICS: Final = (
+    Metric("mergeguard_queue_events", "gauge", "Pending events, those in process and those that wait.", _QUEUE),
+    Metric("mergeguard_queue_inline_bytes", "gauge", "Bytes of pending events in rows.", _QUEUE),
+    Metric("mergeguard_queue_file_bytes", "gauge", "Bytes of pending events in files, uncompressed.", _QUEUE),
+    Metric("mergeguard_queue_file_limit_bytes", "gauge", "Most bytes of pending files; 0: no limit."),
+    Metric(
+        "mergeguard_queue_oldest_seconds",
+        "gauge",
+        "Age of the oldest pending event by the database's clock; 0 where there is none.",
+        _QUEUE,
+    ),
+    Metric("mergeguard_queue_registered_total", "counter", "Events ever registered.", _QUEUE),
+    Metric("mergeguard_queue_done_total", "counter", "Events ever done.", _QUEUE),
+    Metric("mergeguard_queue_retries_total", "counter", "Retries ever.", _QUEUE),
+    Metric("mergeguard_queue_dead_events", "gauge", "Dead events that are kept.", _QUEUE),
+    Metric("mergeguard_queue_dead_bytes", "gauge", "Bytes of dead events that are kept.", _QUEUE),
+    Metric(
+        "mergeguard_queue_chains",
+        "gauge",
+        "Chains by state, of the thousand that wait longest: leased, expired, retrying, waiting.",
+        ("state",),
+    ),
+    Metric(
+        "mergeguard_queue_stranded_chains", "gauge", "Chains that nobody would ever pick up; anything but 0 is a bug."
+    ),
+)
+"""What the database says; the same whichever process is asked."""
+SERVER_METRICS: Final = (
+    Metric("mergeguard_posts_total", "counter", "Posts by answer: accepted, full, busy, refused.", ("answer",)),
+    Metric("mergeguard_inbox_files_total", "counter", "Files of the inboxes: accepted, dead, left.", ("outcome",)),
+    Metric(
+        "mergeguard_handled_total",
+        "counter",
+        "Tries of events by outcome: done, failed, dead.",
+        ("queue", "outcome"),
+    ),
+    Metric("mergeguard_leases_lost_total", "counter", "Batches rolled back because another worker held the chain."),
+    Metric("mergeguard_database_away", "gauge", "1 while the processor waits for the database to come back."),
+    Metric("mergeguard_settings_bad", "gauge", "1 while the newest settings are not in force because they are wrong."),
+)
+"""What one server did since it started."""
+METRICS: Final = QUEUE_METRICS + SERVER_METRICS
+
+
+def chain_state(line: ChainLine) -> str:
+    """Say in one word what becomes of a chain: ``leased``, ``expired``, ``retrying`` or ``waiting``."""
+    if line.state.owner is not None:
+        return "expired" if line.lease_seconds is not None and line.lease_seconds < 0 else "leased"
+    return "retrying" if line.retry_seconds is not None and line.retry_seconds > 0 else "waiting"
+
+
+def samples(statistics: Statistics) -> dict[str, list[Sample]]:
+    """Return the samples of ``QUEUE_METRICS`` by name."""
+    found = {f"mergeguard_queue_{name}": _each(statistics, number) for name, number in _NUMBERS.items()}
+    states = [chain_state(line) for line in statistics.chains]
+    chains: list[Sample] = [
+        ((state,), float(states.count(state))) for state in ("leased", "expired", "retrying", "waiting")
+    ]
+    return found | {
+        "mergeguard_queue_chains": chains,
+        "mergeguard_queue_file_limit_bytes": [((), float(statistics.file_limit))],
+        "mergeguard_queue_stranded_chains": [((), float(statistics.stranded))],
+    }
+
+
+_NUMBERS: Final[dict[str, Callable[[QueueLine], float]]] = {
+    "events": lambda line: line.size.events,
+    "inline_bytes": lambda line: line.size.inline_bytes,
+    "file_bytes": lambda line: line.size.file_bytes,
+    "oldest_seconds": lambda line: line.oldest_seconds or 0.0,
+    "registered_total": lambda line: line.size.registered,
+    "done_total": lambda line: line.size.done,
+    "retries_total": lambda line: line.size.retries,
+    "dead_events": lambda line: line.size.dead,
+    "dead_bytes": lambda line: line.size.dead_bytes,
+}
+
+
+def _each(statistics: Statistics, number: Callable[[QueueLine], float]) -> list[Sample]:
+    return [((line.size.queue.name.lower(),), float(number(line))) for line in statistics.queues]
+
+
+def exposition(statistics: Statistics) -> str:
+    """Write a report in Prometheus' text format, version 0.0.4."""
+    found = samples(statistics)
+    return "".join(line for metric in QUEUE_METRICS for line in _family(metric, found[metric.name]))
+
+
+def _family(metric: Metric, found: list[Sample]) -> Iterator[str]:
+    yield f"# HELP {metric.name} {metric.help}\n# TYPE {metric.name} {metric.type}\n"
+    for values, number in found:
+        labels = ",".join(f'{name}="{value}"' for name, value in zip(metric.labels, values, strict=True))
+        yield f"{metric.name}{{{labels}}} {number:.15g}\n" if labels else f"{metric.name} {number:.15g}\n"
+
+
+class ServerMetrics:
+    """The metrics of one server: its own counters, and at each question a fresh look at the queue.
+
+    Raises:
+        MissingExtra: ``prometheus_client`` is not installed.
+    """
+
+    def __init__(self, look: Callable[[], Statistics | None]) -> None:
+        """Set all counters to zero.
+
+        Args:
+            look: takes statistics; ``None`` where the database does not answer, and then its metrics are left out.
+        """
+        client = _client()
+        client.disable_created_metrics()  # when a counter began is what no series here is asked for
+        self.registry: CollectorRegistry = client.CollectorRegistry()
+        self._own: dict[str, Any] = {
+            metric.name: (client.Counter if metric.type == "counter" else client.Gauge)(
+                metric.name, metric.help, metric.labels, registry=self.registry
+            )
+            for metric in SERVER_METRICS
+        }
+        self._look = look
+
+    def posted(self, answer: Literal["accepted", "full", "busy", "refused"], posts: int = 1) -> None:
+        """Count posts by what their senders were told."""
+        self._own["mergeguard_posts_total"].labels(answer).inc(posts)
+
+    def taken_from_inbox(self, outcome: Literal["accepted", "dead", "left"], files: int = 1) -> None:
+        """Count files of the inboxes by what became of them."""
+        self._own["mergeguard_inbox_files_total"].labels(outcome).inc(files)
+
+    def handled(self, queue: Queue, outcome: Literal["done", "failed", "dead"], events: int = 1) -> None:
+        """Count tries of events by how they ended."""
+        self._own["mergeguard_handled_total"].labels(queue.name.lower(), outcome).inc(events)
+
+    def lost_lease(self) -> None:
+        """Count a batch that was rolled back because another worker held the chain."""
+        self._own["mergeguard_leases_lost_total"].inc()
+
+    def database_away(self, away: bool) -> None:
+        """Say whether the processor waits for the database."""
+        self._own["mergeguard_database_away"].set(int(away))
+
+    def settings_bad(self, bad: bool) -> None:
+        """Say whether the newest settings are wrong, so that older ones are in force."""
+        self._own["mergeguard_settings_bad"].set(int(bad))
+
+    def exposition(self) -> str:
+        """Write everything in Prometheus' text format."""
+        own = str(_client().generate_latest(self.registry).decode("utf-8"))
+        found = self._look()
+        return own if found is None else exposition(found) + own
+
+
+def _client() -> Any:  # noqa: ANN401 - the module
+    from importlib import import_module  # noqa: PLC0415 - with its only use
+
+    from mergeguard.errors import MissingExtra  # noqa: PLC0415 - likewise
+
+    try:
+        return import_module("prometheus_client")
+    except ImportError:
+        raise MissingExtra(
+            "metrics of a server need prometheus-client", hint="pip install 'mergeguard[serve]'"
+        ) from None
