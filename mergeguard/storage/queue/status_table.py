@@ -1,0 +1,163 @@
+"""The data class *Event Queue Status*: a row a queue for each look, in a table of ours, for reports of any tool.
+
+Beside it stands a view in the shape of the older data class, *NS Event Queue Status*: totals without queues. It is
+there so that older reports go on working, is made from the same rows, and holds nothing of its own.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Final, TypeAlias
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mssql, postgresql
+
+TABLE: Final = "mergeguard_event_queue_status"
+LEGACY_VIEW: Final = "mergeguard_ns_event_queue_status"
+Translated: TypeAlias = Callable[[], AbstractContextManager[None]]
+
+_TIME = (
+    sa.DateTime()
+    .with_variant(sa.Text(), "sqlite")
+    .with_variant(postgresql.TIMESTAMP(timezone=True), "postgresql")
+    .with_variant(mssql.DATETIME2(6), "mssql")  # type: ignore[no-untyped-call]
+)
+_STATUS = sa.Table(
+    TABLE,
+    sa.MetaData(),
+    sa.Column("taken", _TIME, primary_key=True, nullable=False),
+    sa.Column("server", sa.Unicode(200), primary_key=True, nullable=False),
+    sa.Column("queue", sa.SmallInteger, primary_key=True, nullable=False, autoincrement=False),
+    sa.Column("queue_name", sa.Unicode(16), nullable=False),
+    *(
+        sa.Column(name, sa.BigInteger, nullable=False)
+        for name in (
+            "events",
+            "inline_bytes",
+            "file_bytes",
+            "file_limit_bytes",
+            "registered",
+            "done",
+            "retries",
+            "dead",
+            "dead_bytes",
+            "stranded_chains",
+        )
+    ),
+    *(sa.Column(name, sa.Double, nullable=True) for name in ("oldest_seconds", "in_per_second", "out_per_second")),
+)
+_LEGACY: Final = f"""
+CREATE VIEW {LEGACY_VIEW} AS
+SELECT taken, server, SUM(events) AS events, SUM(inline_bytes + file_bytes) / 1024 AS size_kb,
+       MAX(file_limit_bytes) / 1024 AS limit_kb,
+       CASE WHEN MAX(file_limit_bytes) > 0 AND SUM(file_bytes) >= MAX(file_limit_bytes) THEN 1 ELSE 0 END AS is_full
+FROM {TABLE} GROUP BY taken, server
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusRow:
+    """One queue at one look. The columns of the table are these fields, in this order."""
+
+    taken: dt.datetime
+    """By the database's clock."""
+    server: str
+    """Who looked: host and process."""
+    queue: int
+    queue_name: str
+    events: int
+    """Pending, those in process included."""
+    inline_bytes: int
+    file_bytes: int
+    file_limit_bytes: int
+    """Of all queues together; 0: no limit."""
+    registered: int
+    """Ever; so are done and retries."""
+    done: int
+    retries: int
+    dead: int
+    dead_bytes: int
+    stranded_chains: int
+    """Of all queues together; anything but 0 is a bug."""
+    oldest_seconds: float | None
+    """Age of the oldest pending event."""
+    in_per_second: float | None
+    """Registered since the look before; so is out, of those done."""
+    out_per_second: float | None
+
+
+class StatusTable:
+    """The table in one database.
+
+    Args:
+        engine: connections that may write; kept by the caller.
+        translated: turns what the driver raises into errors of ours.
+    """
+
+    def __init__(self, engine: sa.Engine, translated: Translated) -> None:
+        self._engine = engine
+        self._translated = translated
+
+    def create(self) -> None:
+        """Make the table and the view that are missing.
+
+        Raises:
+            WriteFailed: they cannot be made.
+        """
+        with self._transaction() as connection:
+            _STATUS.create(connection, checkfirst=True)
+            if LEGACY_VIEW not in sa.inspect(connection).get_view_names():
+                connection.exec_driver_sql(_LEGACY)
+
+    def write(self, rows: Sequence[StatusRow], *, keep: dt.timedelta) -> None:
+        """Add the rows of one look and remove those that are older than ``keep``, in one transaction.
+
+        Raises:
+            WriteFailed: nothing was written.
+        """
+        with self._transaction() as connection:
+            connection.execute(sa.insert(_STATUS), [self._stored(row) for row in rows])
+            cut = self._time(max(row.taken for row in rows) - keep)
+            connection.execute(sa.delete(_STATUS).where(_STATUS.c.taken < cut))
+
+    def latest(self) -> Sequence[StatusRow]:
+        """Return the rows of the newest look, by queue; none where nobody has looked or there is no table.
+
+        Raises:
+            CannotCheck: the table cannot be read.
+        """
+        newest = sa.select(sa.func.max(_STATUS.c.taken)).scalar_subquery()
+        look = sa.select(_STATUS).where(_STATUS.c.taken == newest).order_by(_STATUS.c.server, _STATUS.c.queue)
+        with self._transaction() as connection:
+            if not sa.inspect(connection).has_table(TABLE):
+                return ()
+            found = [_row(row) for row in connection.execute(look).mappings()]
+        return [row for row in found if row.server == found[0].server]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sa.Connection]:
+        with self._translated(), self._engine.connect() as connection:
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")  # a lock taken later would not be waited for
+            yield connection
+            connection.commit()
+
+    def _stored(self, row: StatusRow) -> dict[str, Any]:
+        return asdict(row) | {"taken": self._time(row.taken), "server": row.server[:200]}
+
+    def _time(self, when: dt.datetime) -> dt.datetime | str:
+        utc = when.astimezone(dt.UTC)
+        if self._engine.dialect.name == "sqlite":
+            return utc.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return utc if self._engine.dialect.name == "postgresql" else utc.replace(tzinfo=None)
+
+
+def _row(stored: Any) -> StatusRow:  # noqa: ANN401 - a row of SQLAlchemy as a mapping
+    values = {field.name: stored[field.name] for field in fields(StatusRow)}
+    taken = values["taken"]
+    when = taken if isinstance(taken, dt.datetime) else dt.datetime.fromisoformat(str(taken))
+    values["taken"] = when if when.tzinfo is not None else when.replace(tzinfo=dt.UTC)
+    return StatusRow(**values)
