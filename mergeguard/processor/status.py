@@ -1,4 +1,4 @@
-"""Writes the data class *Event Queue Status* at an interval, so that reports see how the queue has been, not only is."""
+"""Writes the data class *Event Queue Status* at an interval: reports see how the queue has been, not only how it is."""
 
 from __future__ import annotations
 

@@ -49,13 +49,11 @@ _STATUS = sa.Table(
     ),
     *(sa.Column(name, sa.Double, nullable=True) for name in ("oldest_seconds", "in_per_second", "out_per_second")),
 )
-_LEGACY: Final = f"""
-CREATE VIEW {LEGACY_VIEW} AS
-SELECT taken, server, SUM(events) AS events, SUM(inline_bytes + file_bytes) / 1024 AS size_kb,
-       MAX(file_limit_bytes) / 1024 AS limit_kb,
-       CASE WHEN MAX(file_limit_bytes) > 0 AND SUM(file_bytes) >= MAX(file_limit_bytes) THEN 1 ELSE 0 END AS is_full
-FROM {TABLE} GROUP BY taken, server
-"""
+_LEGACY: Final = (
+    f"CREATE VIEW {LEGACY_VIEW} AS "  # noqa: S608 - names of this module
+    "SELECT taken, server, SUM(events) AS events, SUM(inline_bytes + file_bytes) / 1024 AS size_kb, "
+    f"MAX(file_limit_bytes) / 1024 AS limit_kb FROM {TABLE} GROUP BY taken, server"
+)
 
 
 @dataclass(frozen=True, slots=True)
