@@ -1,0 +1,105 @@
+"""The end of a batch: what is done is deleted, failures are noted, the dead are moved, all under the lease's token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, TypeAlias
+
+from mergeguard.core.events import Claim, Event, Failure, Ran
+from mergeguard.errors import LeaseLost
+from mergeguard.storage.queue.sqlite_claiming import mine
+from mergeguard.storage.queue.sqlite_clock import length
+from mergeguard.storage.queue.sqlite_transaction import Transaction
+
+Statement: TypeAlias = tuple[str, Sequence[Any]]
+_DONE = "DELETE FROM mergeguard_event WHERE chain = ? AND id <= ?"
+_TRIED = "UPDATE mergeguard_event SET tries = tries + 1 WHERE chain = ? AND id = ?"
+_BURY = """
+    INSERT INTO mergeguard_dead_event (id, chain, source, priority, queue, size, received, tries, file, body,
+                                       kind, message, reason, died, done_before)
+    SELECT e.id, e.chain, c.source, c.priority, e.queue, e.size, e.received, e.tries + 1, e.file, e.body,
+           ?, ?, ?, ?, c.done + ?
+    FROM mergeguard_event AS e JOIN mergeguard_chain AS c ON c.id = e.chain WHERE e.chain = ? AND e.id = ?
+"""
+_DELETE = "DELETE FROM mergeguard_event WHERE id = ?"
+_GIVE_BACK = """
+    UPDATE mergeguard_chain
+    SET owner = NULL, lease_until = NULL, retry_at = ?1, done = done + ?2,
+        head = (SELECT min(id) FROM mergeguard_event WHERE chain = ?3),
+        queue = coalesce((SELECT queue FROM mergeguard_event WHERE chain = ?3 ORDER BY id LIMIT 1), queue)
+    WHERE id = ?3 AND owner = ?4 AND epoch = ?5
+"""
+_END_CHAIN = "DELETE FROM mergeguard_chain WHERE id = ? AND owner = ? AND epoch = ?"
+_LOST = LeaseLost(
+    "the lease of a chain was taken over while its events were processed; nothing of this batch was kept",
+    hint="give the leases more time, or the handlers less work at once",
+)
+
+
+def send(transaction: Transaction, statements: Iterable[Statement]) -> None:
+    """Send a unit of work in its order; equal statements that stand together go together."""
+    for statement, alike in groupby(statements, key=itemgetter(0)):
+        transaction.driver.executemany(statement, [row for _, row in alike])
+
+
+def finish(transaction: Transaction, claim: Claim, ran: Sequence[Ran]) -> None:
+    """Write down what became of leases, and give their chains back.
+
+    Raises:
+        LeaseLost: one of them is somebody else's by now.
+        ValueError: the failed event is not the one after those that are done.
+    """
+    for one in ran:
+        _finish(transaction, claim, one)
+
+
+def _finish(transaction: Transaction, claim: Claim, ran: Ran) -> None:
+    driver, lease, failure = transaction.driver, ran.lease, ran.failure
+    done = lease.events[: ran.done]
+    if done:
+        if driver.execute(_DONE, (lease.chain, done[-1].id)).rowcount != len(done):
+            raise lost()
+        transaction.leave(done)
+        transaction.change(claim.queue).done += len(done)
+    retry_at = None if failure is None else _fail(transaction, ran, failure)
+    ended = lease.chain < 0 and (done or (failure is not None and retry_at is None))
+    if ended:
+        kept = driver.execute(_END_CHAIN, mine(claim, lease)).rowcount
+    else:
+        kept = driver.execute(_GIVE_BACK, (retry_at, len(done), *mine(claim, lease))).rowcount
+    if kept != 1:
+        raise lost()
+
+
+def _fail(transaction: Transaction, ran: Ran, failure: Failure) -> int | None:
+    """Note a failed try; return when the next is due, ``None`` where the event is dead."""
+    lease = ran.lease
+    if ran.done >= len(lease.events) or lease.events[ran.done].id != failure.event:
+        raise ValueError("the failed event is the one after those that are done")
+    event = lease.events[ran.done]
+    if failure.retry_after is None:
+        _bury(transaction, event, failure, lease.chain, ran.done)
+        return None
+    if transaction.driver.execute(_TRIED, (lease.chain, event.id)).rowcount != 1:
+        raise lost()
+    transaction.change(event.queue).retries += 1
+    return transaction.now + length(failure.retry_after)
+
+
+def _bury(transaction: Transaction, event: Event, failure: Failure, chain: int, done: int) -> None:
+    driver = transaction.driver
+    why = (failure.kind, failure.message, failure.reason.value, transaction.now, done)
+    if driver.execute(_BURY, (*why, chain, event.id)).rowcount != 1:
+        raise lost()
+    driver.execute(_DELETE, (event.id,))
+    transaction.leave((event,))
+    change = transaction.change(event.queue)
+    change.dead += 1
+    change.dead_bytes += event.size
+
+
+def lost() -> LeaseLost:
+    """Return the error that tells a worker that its lease is another one's."""
+    return LeaseLost(_LOST.message, hint=_LOST.hint)

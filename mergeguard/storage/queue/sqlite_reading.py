@@ -1,0 +1,148 @@
+"""What stands in the queue, for people and reports; each answer is one look at the file."""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mergeguard.core.events import NO_SOURCE, Event, Failure, Queue, Reason
+from mergeguard.storage.queue.sqlite_clock import moment
+from mergeguard.storage.queue.store import ChainState, DeadCount, DeadEvent, QueueSize
+
+_SIZES = """
+    SELECT queue, events, inline_bytes, file_bytes, registered, done, dead, dead_bytes, retries,
+           CASE WHEN events THEN
+               (SELECT e.received FROM mergeguard_event AS e WHERE e.queue = q.queue ORDER BY e.id LIMIT 1) END
+    FROM mergeguard_queue AS q ORDER BY queue
+"""
+_CHAINS = """
+    SELECT c.source, c.priority, c.queue, count(*), min(e.received), c.owner, c.lease_until, c.retry_at,
+           sum(CASE WHEN e.file IS NULL THEN e.size ELSE 0 END), sum(CASE WHEN e.file IS NULL THEN 0 ELSE e.size END),
+           (SELECT h.tries FROM mergeguard_event AS h WHERE h.id = c.head)
+    FROM (SELECT * FROM mergeguard_chain WHERE head IS NOT NULL ORDER BY head LIMIT ?) AS c
+    JOIN mergeguard_event AS e ON e.chain = c.id GROUP BY c.id ORDER BY c.head
+"""
+_STRANDED = """
+    SELECT c.source, coalesce(c.priority, -1), h.queue, s.events, s.oldest, c.owner, c.lease_until, c.retry_at,
+           s.inline_bytes, s.file_bytes, h.tries
+    FROM (SELECT chain, min(id) AS head, count(*) AS events, min(received) AS oldest,
+                 sum(CASE WHEN file IS NULL THEN size ELSE 0 END) AS inline_bytes,
+                 sum(CASE WHEN file IS NULL THEN 0 ELSE size END) AS file_bytes
+          FROM mergeguard_event GROUP BY chain) AS s
+    JOIN mergeguard_event AS h ON h.id = s.head
+    LEFT JOIN mergeguard_chain AS c ON c.id = s.chain
+    WHERE c.id IS NULL OR c.head IS NOT s.head OR c.queue <> h.queue ORDER BY s.head
+"""
+_PENDING = """
+    SELECT e.id, c.source, c.priority, e.queue, e.size, e.received, e.tries, {body}, e.file
+    FROM mergeguard_event AS e LEFT JOIN mergeguard_chain AS c ON c.id = e.chain
+"""
+_WAITING = _PENDING.format(body="NULL") + "ORDER BY e.id LIMIT ?"
+_WAITING_OF = _PENDING.format(body="NULL") + "WHERE c.source IS ? ORDER BY e.id LIMIT ?"
+_EVENT = _PENDING.format(body="e.body") + "WHERE e.id = ?"
+_DEAD = """
+    SELECT id, source, priority, queue, size, received, tries, body, file, kind, message, reason, died
+    FROM mergeguard_dead_event
+"""
+_DEAD_OLDEST = _DEAD + "ORDER BY died, id LIMIT ?"
+_DEAD_EVENT = _DEAD + "WHERE id = ?"
+_LATER_DONE = """
+    SELECT c.done - d.done_before FROM mergeguard_dead_event AS d JOIN mergeguard_chain AS c ON c.id = d.chain
+    WHERE d.id = ?
+"""
+_FILES = """
+    SELECT file, id FROM mergeguard_event WHERE file IS NOT NULL
+    UNION ALL SELECT file, id FROM mergeguard_dead_event WHERE file IS NOT NULL
+"""
+_DEAD_COUNTS = """
+    SELECT source, priority, count(*), sum(size) FROM mergeguard_dead_event
+    GROUP BY source, priority ORDER BY count(*) DESC, source, priority LIMIT ?
+"""
+_STORED_CLOCK = "SELECT clock FROM mergeguard_queue_state"
+
+
+def stored_clock(driver: sqlite3.Connection) -> int:
+    """Return the latest time in the file."""
+    return int(driver.execute(_STORED_CLOCK).fetchone()[0])
+
+
+def sizes(driver: sqlite3.Connection) -> Sequence[QueueSize]:
+    """Return the counters of the queues."""
+    rows = driver.execute(_SIZES).fetchall()
+    return [QueueSize(Queue(row[0]), *row[1:9], oldest=None if row[9] is None else moment(row[9])) for row in rows]
+
+
+def chains(driver: sqlite3.Connection, limit: int) -> Sequence[ChainState]:
+    """Return the chains with events, by the age of their heads."""
+    return [_chain(row) for row in driver.execute(_CHAINS, (limit,))]
+
+
+def stranded(driver: sqlite3.Connection) -> Sequence[ChainState]:
+    """Return chains whose row does not say where their events begin: no claim would ever find them."""
+    return [_chain(row) for row in driver.execute(_STRANDED)]
+
+
+def waiting(driver: sqlite3.Connection, limit: int, source: str | None) -> Sequence[Event]:
+    """Return pending events without their bodies."""
+    if source is None:
+        return [_event(row) for row in driver.execute(_WAITING, (limit,))]
+    key = uuid.UUID(source)
+    return [_event(row) for row in driver.execute(_WAITING_OF, (None if key == NO_SOURCE else key.bytes, limit))]
+
+
+def dead(driver: sqlite3.Connection, limit: int) -> Sequence[DeadEvent]:
+    """Return dead events with their bodies."""
+    return [_dead(row) for row in driver.execute(_DEAD_OLDEST, (limit,))]
+
+
+def event(driver: sqlite3.Connection, number: int) -> Event | DeadEvent | None:
+    """Return one event with its body."""
+    pending = driver.execute(_EVENT, (number,)).fetchone()
+    if pending is not None:
+        return _event(pending)
+    buried = driver.execute(_DEAD_EVENT, (number,)).fetchone()
+    return None if buried is None else _dead(buried)
+
+
+def later_done(driver: sqlite3.Connection, number: int) -> int:
+    """Return how many events of a dead one's chain were done after it died."""
+    found = driver.execute(_LATER_DONE, (number,)).fetchone()
+    return 0 if found is None else int(found[0])
+
+
+def files(driver: sqlite3.Connection) -> Mapping[str, int]:
+    """Return the files that rows name."""
+    return dict(driver.execute(_FILES).fetchall())
+
+
+def dead_counts(driver: sqlite3.Connection, limit: int) -> Sequence[DeadCount]:
+    """Return how many dead events each (source, priority) has."""
+    return [DeadCount(_text(row[0]), *row[1:]) for row in driver.execute(_DEAD_COUNTS, (limit,))]
+
+
+def _source(source: bytes | None) -> uuid.UUID:
+    return NO_SOURCE if source is None else uuid.UUID(bytes=source)
+
+
+def _text(source: bytes | None) -> str:
+    return str(_source(source))
+
+
+def _chain(row: Sequence[Any]) -> ChainState:
+    source, priority, queue, events, oldest, owner, until, retry_at, inline_bytes, file_bytes, tries = row
+    times = [None if time is None else moment(time) for time in (oldest, until, retry_at)]
+    counts = (inline_bytes, file_bytes, tries or 0)
+    return ChainState(_text(source), priority, Queue(queue), events, times[0], owner, times[1], times[2], *counts)
+
+
+def _event(row: Sequence[Any]) -> Event:
+    number, source, priority, queue, size, received, tries, body, file = row
+    return Event(number, _source(source), priority, Queue(queue), size, moment(received), tries, body, file)
+
+
+def _dead(row: Sequence[Any]) -> DeadEvent:
+    kind, message, reason, died = row[9:]
+    failure = Failure(row[0], kind, message, None, Reason(reason))
+    return DeadEvent(_event(row[:9]), failure, moment(died))

@@ -1,0 +1,95 @@
+"""One open write transaction: the time, the ids it gives, and the counters it moves."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+from mergeguard.core.events import Event, NewEvent
+from mergeguard.storage.queue.sqlite_clock import Clock
+
+_STATE = "SELECT last_event, clock FROM mergeguard_queue_state"
+_SAVE_STATE = "UPDATE mergeguard_queue_state SET last_event = ?, clock = ?"
+_FILE_BYTES = "SELECT sum(file_bytes) FROM mergeguard_queue"
+
+
+@dataclass(slots=True)
+class Change:
+    """By how much the counters of one queue move."""
+
+    events: int = 0
+    inline_bytes: int = 0
+    file_bytes: int = 0
+    registered: int = 0
+    done: int = 0
+    dead: int = 0
+    dead_bytes: int = 0
+    retries: int = 0
+
+
+_NAMES = tuple(field.name for field in fields(Change))
+_COUNT = f"UPDATE mergeguard_queue SET {', '.join(f'{name} = {name} + ?' for name in _NAMES)} WHERE queue = ?"  # noqa: S608 - names of fields
+
+
+class Transaction:
+    """What jobs of one transaction share; made after BEGIN IMMEDIATE, so that nobody else writes meanwhile."""
+
+    def __init__(self, driver: sqlite3.Connection, clock: Clock) -> None:
+        self.driver = driver
+        self.chains: dict[tuple[bytes, int], int] = {}
+        """Chains that stand in the file and whose head is set, as far as registrations of this transaction know."""
+        self._last_event, self._clock = driver.execute(_STATE).fetchone()
+        self._changes_before = driver.total_changes
+        self.now = clock.now(self._clock)
+        self._changes: dict[int, Change] = {}
+        self._file_bytes: int | None = None
+
+    def next_event(self) -> int:
+        """Return an id above all that were ever given."""
+        self._last_event += 1
+        return self._last_event
+
+    @property
+    def file_bytes(self) -> int:
+        """Bytes of pending events in files, those of this transaction too."""
+        if self._file_bytes is None:
+            moved = sum(change.file_bytes for change in self._changes.values())
+            self._file_bytes = self.driver.execute(_FILE_BYTES).fetchone()[0] + moved
+        return self._file_bytes
+
+    def change(self, queue: int) -> Change:
+        """Return the change of a queue, to be added to."""
+        return self._changes.get(queue) or self._changes.setdefault(queue, Change())
+
+    def enter(self, event: NewEvent | Event) -> None:
+        """Count an event that is pending from now on."""
+        change = self.change(event.queue)
+        change.events += 1
+        change.registered += 1
+        self._move(change, event, 1)
+
+    def leave(self, events: Sequence[Event]) -> None:
+        """Count events of one queue that are pending no more."""
+        if not events:
+            return
+        change = self.change(events[0].queue)
+        change.events -= len(events)
+        for event in events:
+            self._move(change, event, -1)
+
+    def save(self) -> None:
+        """Write counters, the last id and the time."""
+        for queue, change in self._changes.items():
+            self.driver.execute(_COUNT, (*(getattr(change, name) for name in _NAMES), queue))
+        self._changes.clear()
+        if self.driver.total_changes != self._changes_before:
+            self.driver.execute(_SAVE_STATE, (self._last_event, self.now))
+
+    def _move(self, change: Change, event: NewEvent | Event, sign: int) -> None:
+        if event.file is None:
+            change.inline_bytes += sign * event.size
+            return
+        change.file_bytes += sign * event.size
+        if self._file_bytes is not None:
+            self._file_bytes += sign * event.size
