@@ -1,0 +1,172 @@
+"""What a person does to single events: look at one, have a dead one tried again, drop it, take it out to a folder."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mergeguard.core.events import Event
+from mergeguard.errors import LostBody, MergeGuardError, UsageError
+from mergeguard.processor.backup import log_text
+from mergeguard.processor.backup_files import write_event
+from mergeguard.processor.event_bodies import EventBodies
+from mergeguard.storage.new_file import write_new
+from mergeguard.storage.queue.store import DeadEvent, EventStore
+
+MOST_EXPORTED: Final = 100_000
+_GONE: Final = "an event that is done is not kept; 'mergeguard queue list TARGET' shows those that are"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One event with its body."""
+
+    found: Event | DeadEvent
+    body: bytes | None
+    """``None`` where it cannot be read; ``why`` says what is the matter."""
+    why: str | None = None
+    later_done: int = 0
+    """Of a dead event: how many later ones of its source and priority are done."""
+
+    @property
+    def event(self) -> Event:
+        """The event, dead or not."""
+        return event_of(self.found)
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export wrote."""
+
+    files: tuple[Path, ...]
+    dropped: int
+    left: tuple[tuple[int, str], ...]
+    """Events that could not be written, with the reason; nothing of them was changed."""
+
+
+def event_of(found: Event | DeadEvent) -> Event:
+    """Return the event, dead or not."""
+    return found.event if isinstance(found, DeadEvent) else found
+
+
+def show(store: EventStore, bodies: EventBodies, event: int) -> Shown:
+    """Return one event with its body.
+
+    Raises:
+        UsageError: there is no such event.
+        CannotCheck: the database could not be read.
+    """
+    found = _found(store, event)
+    later = store.later_done(event) if isinstance(found, DeadEvent) else 0
+    try:
+        return Shown(found, bodies.read(event_of(found)), later_done=later)
+    except (MergeGuardError, OSError) as failure:
+        return Shown(found, None, getattr(failure, "message", None) or str(failure), later)
+
+
+def dead_one(store: EventStore, event: int) -> DeadEvent:
+    """Return a dead event.
+
+    Raises:
+        UsageError: there is no such event, or it is not dead.
+    """
+    found = _found(store, event)
+    if not isinstance(found, DeadEvent):
+        raise UsageError(f"event {event} is not dead: it waits in line", hint="only a dead event can be acted on")
+    return found
+
+
+def retry(store: EventStore, event: int) -> int:
+    """Register a dead event again, at the end of its line; return its new id.
+
+    Raises:
+        UsageError: there is no such event, or it is not dead.
+    """
+    dead_one(store, event)
+    new = store.retry(event)
+    if new is None:
+        raise UsageError(f"event {event} went meanwhile", hint=_GONE)
+    return new
+
+
+def drop(store: EventStore, bodies: EventBodies, event: int) -> None:
+    """Remove a dead event for ever, its file too.
+
+    Raises:
+        UsageError: there is no such event, or it is not dead.
+    """
+    dead = dead_one(store, event)
+    if not store.drop(event):
+        raise UsageError(f"event {event} went meanwhile", hint=_GONE)
+    bodies.remove(dead.event)
+
+
+def export(
+    store: EventStore, bodies: EventBodies, folder: Path, events: Sequence[int] = (), *, drop_them: bool = False
+) -> Exported:
+    """Write events to a folder, byte for byte, each dead one with a ``.log``; synced before any is dropped.
+
+    Args:
+        store: the queue.
+        bodies: of events that are files.
+        folder: made where it is missing; a file of another event is never written over.
+        events: which; all dead ones where none is named.
+        drop_them: remove each dead one from the queue after it was written.
+
+    Raises:
+        UsageError: there is no such event, or one to be dropped is not dead.
+        WriteFailed: the folder cannot be written; the events before are there.
+    """
+    wanted = [_found(store, event) for event in events] if events else list(store.dead(limit=MOST_EXPORTED))
+    waiting = [event_of(found).id for found in wanted if not isinstance(found, DeadEvent)]
+    if drop_them and waiting:
+        raise UsageError(f"event {waiting[0]} is not dead: it waits in line", hint="leave out --drop, or the event")
+    files: list[Path] = []
+    left: list[tuple[int, str]] = []
+    dropped = 0
+    for found in wanted:
+        try:
+            files += _written(found, bodies, folder)
+        except LostBody as failure:
+            left.append((event_of(found).id, failure.message))
+            continue
+        if drop_them and store.drop(event_of(found).id):
+            bodies.remove(event_of(found))
+            dropped += 1
+    return Exported(tuple(files), dropped, tuple(left))
+
+
+def _written(found: Event | DeadEvent, bodies: EventBodies, folder: Path) -> list[Path]:
+    event = event_of(found)
+    path = write_event(event, bodies.read(event), folder, "the export of an event")
+    if not isinstance(found, DeadEvent):
+        return [path]
+    log = path.with_suffix(".log")
+    write_new(log, log_text(found).encode(), "the log of an event", replace=True)
+    return [path, log]
+
+
+def _found(store: EventStore, event: int) -> Event | DeadEvent:
+    found = store.event(event)
+    if found is None:
+        raise UsageError(f"there is no event {event} in the queue", hint=_GONE)
+    return found
+
+
+def as_source(text: str | None) -> str | None:
+    """Read the guid of a source as stores spell it; ``None`` stays ``None``.
+
+    Raises:
+        UsageError: it is no guid.
+    """
+    if text is None:
+        return None
+    try:
+        return str(uuid.UUID(text.strip().strip("{}")))
+    except ValueError:
+        raise UsageError(
+            f"{text[:80]!r} is not a guid", hint="a source has 32 hex digits, in any usual spelling"
+        ) from None
