@@ -195,5 +195,11 @@ class MalformedEvent(CannotCheck):
     """An event's body is not what its handler can read; to try it again would not change that."""
 
 
+class FolderAway(CannotCheck):
+    """The folder that holds the bodies of events is not there now, a share that is not mounted for one."""
+
+    retryable = True
+
+
 class LostBody(CannotCheck):
     """The file that holds an event's body is gone, or it is not as long as when the event was registered."""

@@ -130,6 +130,10 @@ _SQLITE: Mapping[int, _Failure] = {
     ),
     sqlite3.SQLITE_FULL: _FULL,
 }
+_AWAY = (_LOGIN, _EXPIRED, _NO_DATABASE, _READ_ONLY, _REFUSED, _BUSY_SERVER, _LOST, _FULL, _CERTIFICATE)
+_SQLITE_AWAY = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
+_SQLITE_DATA = frozenset({sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH})
+_STATES_OF_DATA = ("22", "23", "44", "P0")
 _UNREADABLE = _Failure(errors.UnreadableFile, "the file cannot be read")
 _OS: Sequence[tuple[type[OSError], _Failure]] = (
     (gzip.BadGzipFile, _Failure(errors.UnreadableFile, "the file is not gzip or is damaged", "unpack it and look")),
@@ -207,6 +211,25 @@ def as_error(
     error = errors.WriteFailed if writing and failure.error is errors.CannotCheck else failure.error
     hint = _WRITE_GRANT_HINT if writing and failure is _DENIED else failure.hint
     return error(f"{where}: {failure.words}{quoted}", hint=hint)
+
+
+def is_outage(cause: BaseException) -> bool:
+    """Say whether a driver raised this because its database is away, full or not to be written, whoever asks."""
+    cause = getattr(cause, "orig", None) or cause
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_AWAY
+    root = type(cause).__module__.partition(".")[0]
+    return (root == "sqlalchemy" or root in _DRIVERS) and _failure(cause, "", writing=False) in _AWAY
+
+
+def is_refused_data(cause: BaseException) -> bool:
+    """Say whether a driver raised this because of values that were written: a constraint, a range, a trigger."""
+    cause = getattr(cause, "orig", None) or cause
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_DATA
+    if type(cause).__module__.partition(".")[0] not in _DRIVERS:
+        return False
+    return (_code(cause, _text(cause)) or "").startswith(_STATES_OF_DATA)
 
 
 def _failure(cause: BaseException, target: str, *, writing: bool) -> _Failure | None:

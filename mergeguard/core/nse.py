@@ -1,0 +1,85 @@
+"""The outside of a notification-server event: is it XML that may be read, and to whom is it addressed.
+
+The parser fetches, expands and builds nothing: a document type is refused before its first entity.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from xml.parsers import expat
+
+from mergeguard.errors import MalformedEvent
+
+MOST_DEPTH = 1000
+"""Elements that may stand in each other."""
+_MOST_RECIPIENT = 200
+"""Characters of the recipient that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What stands on an event."""
+
+    root: str
+    """Name of the outermost element; ``message`` for what agents send."""
+    recipient: str
+    """The text of its first ``to``: the guid or alias of who handles it; empty where there is none."""
+
+
+class _Refused(Exception):
+    """What an event holds that is not allowed in it."""
+
+
+@dataclass(slots=True)
+class _Reader:
+    """What expat calls while it reads."""
+
+    root: str = ""
+    recipient: str | None = None
+    _path: list[str] = field(default_factory=list)
+
+    def start(self, name: str, _attributes: object) -> None:
+        if not self._path:
+            self.root = name
+        if len(self._path) >= MOST_DEPTH:
+            raise _Refused(f"its elements stand in each other more than {MOST_DEPTH} deep")
+        self._path.append(name)
+        if self.recipient is None and self._is_recipient():
+            self.recipient = ""
+
+    def text(self, text: str) -> None:
+        if self._is_recipient() and len(self.recipient or "") < _MOST_RECIPIENT:
+            self.recipient = (self.recipient or "") + text
+
+    def end(self, _name: str) -> None:
+        self._path.pop()
+
+    def doctype(self, *_declared: object) -> None:
+        raise _Refused("it has a document type (DOCTYPE)")
+
+    def _is_recipient(self) -> bool:
+        return len(self._path) == 2 and self._path[1].casefold() == "to"
+
+
+def envelope(body: bytes) -> Envelope:
+    """Read an event's body through and return what stands on it.
+
+    Raises:
+        MalformedEvent: it is not well-formed XML, its encoding is not understood, or it has a document type.
+    """
+    parser, reader = expat.ParserCreate(), _Reader()
+    parser.buffer_text = True
+    parser.StartElementHandler = reader.start
+    parser.EndElementHandler = reader.end
+    parser.CharacterDataHandler = reader.text
+    parser.StartDoctypeDeclHandler = reader.doctype
+    try:
+        parser.Parse(body, True)  # noqa: FBT003 - expat takes it by position only
+    except _Refused as refused:
+        raise MalformedEvent(f"line {parser.CurrentLineNumber}: {refused}") from None
+    except expat.ExpatError as error:
+        words = expat.ErrorString(error.code)
+        raise MalformedEvent(f"line {error.lineno}, column {error.offset + 1}: {words}") from None
+    except (ValueError, LookupError) as error:  # an encoding that Python does not know or cannot follow
+        raise MalformedEvent(f"its encoding is not understood: {error}") from None
+    return Envelope(reader.root[:_MOST_RECIPIENT], (reader.recipient or "").strip()[:_MOST_RECIPIENT])
