@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from mergeguard.core import guids
 from mergeguard.core.guids import Guids
+from mergeguard.storage.ahead import ahead
 from mergeguard.storage.database_lookup import PHASE, LookupWriter
 from mergeguard.storage.postgresql_columns import quoted, relation
 from mergeguard.storage.source import LookupChange, Progress
@@ -97,13 +98,18 @@ class PostgresqlLookupWriter(LookupWriter):
         done = 0
         with self.source.raw(self.connection).cursor() as cursor, cursor.copy(self._copy_statement()) as copy:
             copy.write(_HEADER)
-            for rows in self._groups(change):
-                for start in range(0, len(rows), CHUNK):
-                    chunk = rows[start : start + CHUNK]
-                    copy.write(self._records(change, chunk))
-                    done += len(chunk)
-                    progress(PHASE, done, len(change.olds))
+            for rows, records in ahead(self._packed(change)):
+                copy.write(records)
+                done += rows
+                progress(PHASE, done, len(change.olds))
             copy.write(_TRAILER)
+
+    def _packed(self, change: LookupChange) -> Iterator[tuple[int, bytes]]:
+        """Yield so many rows and their records, a chunk each."""
+        for rows in self._groups(change):
+            for start in range(0, len(rows), CHUNK):
+                chunk = rows[start : start + CHUNK]
+                yield len(chunk), self._records(change, chunk)
 
     def _copy_statement(self) -> bytes:
         columns = ", ".join(quoted(column.name) for column in self.table.columns)

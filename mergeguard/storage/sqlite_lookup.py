@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from mergeguard.core import guids
 from mergeguard.core.guids import Guids
+from mergeguard.storage.ahead import ahead
 from mergeguard.storage.database_lookup import PHASE, GuidForm, LookupWriter
 from mergeguard.storage.source import LookupChange, Progress
 from mergeguard.storage.sqlite_packing import sample
@@ -90,6 +91,13 @@ class SqliteLookupWriter(LookupWriter):
             super().insert(change, progress)
             return
         done = 0
+        for statement, values in ahead(self._insertions(change)):
+            self.connection.execute(statement, values)
+            done += values["records"]
+            progress(PHASE, done, len(change.olds))
+
+    def _insertions(self, change: LookupChange) -> Iterator[tuple[sa.Insert, dict[str, Any]]]:
+        """Yield statements with their values, a chunk of rows each."""
         for rows in _groups(change):
             first = int(rows[0])
             has, known = bool(change.has_current[first]), bool(change.depths[first] >= 0)
@@ -102,9 +110,7 @@ class SqliteLookupWriter(LookupWriter):
                 if known:
                     digits = _digits(change.depths[chunk])
                     values |= {"depths": digits.tobytes(), "width": digits.shape[1]}
-                self.connection.execute(statement, values)
-                done += len(chunk)
-                progress(PHASE, done, len(change.olds))
+                yield statement, values
 
     def _insertion(self, *, has_current: bool, has_depth: bool) -> sa.Insert:
         width = sa.bindparam("width", type_=sa.Integer)
