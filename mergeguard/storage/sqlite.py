@@ -190,6 +190,8 @@ class SqliteSource(DatabaseSource):
         """How the open snapshot reads the file."""
         self._writing: sa.Engine | None = None
         self._changing: DatabaseWriting | None = None
+        self.driver_class = sqlite3.Connection
+        """What connections are; the test kit counts the steps of its own."""
 
     @contextmanager
     def snapshot(self) -> Iterator[SqliteSnapshot]:
@@ -312,7 +314,8 @@ class SqliteSource(DatabaseSource):
 
     def _connect(self, uri: str) -> sqlite3.Connection:
         # Without an isolation level the driver leaves transactions to us.
-        return sqlite3.connect(uri, uri=True, timeout=self.options.lock_timeout, isolation_level=None)
+        timeout = self.options.lock_timeout
+        return sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None, factory=self.driver_class)
 
     def _engine_for(self, creator: Callable[[], sqlite3.Connection]) -> sa.Engine:
         return sa.create_engine("sqlite://", creator=creator, hide_parameters=True, poolclass=sa.pool.NullPool)

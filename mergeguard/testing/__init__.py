@@ -13,6 +13,7 @@ from mergeguard.testing.rings import LEVELS, Case, cases, ring_of, rings
 from mergeguard.testing.sandbox import Sandbox
 from mergeguard.testing.scheduler import Planned, Scheduler, Stuck, TooManySteps
 from mergeguard.testing.search import Found, Search, Tally
+from mergeguard.testing.sqlite_sandbox import SqliteSandbox
 from mergeguard.testing.systems import OwnMerge, PlainMerge, Refused, System, schedulable
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Sandbox",
     "Scheduler",
     "Search",
+    "SqliteSandbox",
     "Step",
     "Stuck",
     "System",

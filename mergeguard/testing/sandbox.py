@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Final, Self, cast
 
@@ -14,9 +13,10 @@ import sqlalchemy as sa
 from psycopg import sql
 
 from mergeguard.errors import UsageError
-from mergeguard.storage.profile import Association, Live, Merge, Profile, Reference, Types
+from mergeguard.storage.profile import Profile
 from mergeguard.testing.postgresql import PostgresqlWatcher, StepConnection
-from mergeguard.testing.tables import Datum, Guid, Link, Tables
+from mergeguard.testing.scratch import PROFILE, ROWS, emptied, inserts, tables_of
+from mergeguard.testing.tables import Tables
 
 MAY_BE_USED: Final = r"(^|[_-])(test|tests|testing|scratch|sandbox)([_-]|$)"
 """Names of databases in which the kit may make and drop its schema."""
@@ -41,17 +41,7 @@ _SCHEMA = """
     CREATE TABLE ticket (id integer PRIMARY KEY, owner uuid NOT NULL REFERENCES item);
     CREATE TABLE root (guid uuid PRIMARY KEY, turn bigint NOT NULL);
 """
-_ROWS = """
-    SELECT 'item', guid::text, kind, NULL, NULL FROM item
-    UNION ALL SELECT 'live', guid::text, NULL, NULL, NULL FROM live
-    UNION ALL SELECT 'merge', old::text, new::text, id::text, NULL FROM merge
-    UNION ALL SELECT 'lookup', old_guid::text, current_guid::text, depth::text, status FROM mergeguard_lookup
-    UNION ALL SELECT 'data', guid::text, value, extract(epoch FROM at)::text, NULL FROM data
-    UNION ALL SELECT 'link', parent::text, child::text, extract(epoch FROM at)::text, id::text FROM association
-    UNION ALL SELECT 'ticket', owner::text, id::text, NULL, NULL FROM ticket
-"""
-_EMPTIED = ("item", "live", "merge", "mergeguard_lookup", "data", "association", "ticket", "root")
-_MERGES_OWN = ("mergeguard_root", "mergeguard_request")
+_ROWS = ROWS.format(seconds="CAST(extract(epoch FROM at) AS text)")
 
 
 class Sandbox:
@@ -99,19 +89,17 @@ class Sandbox:
     @property
     def profile(self) -> Profile:
         """The profile of the kit's tables."""
-        return Profile(
-            name="test kit",
-            merge=Merge("merge", "old", "new", row_id="id"),
-            live=Live("live", "guid"),
-            types=Types("item", "guid", "kind"),
-            references=(Reference("data", "guid", ("guid",), "at"), Reference("ticket", "owner")),
-            associations=(Association("association", "parent", "child", time="at"),),
-        )
+        return PROFILE
 
     @cached_property
     def observer(self) -> psycopg.Connection[Any]:
         """A connection in autocommit that sees what is committed, and belongs to no actor."""
         return psycopg.connect(self._conninfo(), autocommit=True)
+
+    @property
+    def failures(self) -> tuple[type[Exception], ...]:
+        """What its driver raises."""
+        return (psycopg.Error,)
 
     @cached_property
     def watcher(self) -> PostgresqlWatcher:
@@ -132,28 +120,11 @@ class Sandbox:
         """Empty the kit's tables and put rows into them; connections of actors must not be in a transaction."""
         known = {name for (name,) in self.observer.execute(_TABLES, [self.schema]).fetchall()}
         # No TRUNCATE: it makes new files and costs ten times as much.
-        names = [*_EMPTIED[::-1], *(one for one in _MERGES_OWN if one in known)]
-        emptied = [f"DELETE FROM {name}" for name in names]  # noqa: S608 - names of our own
-        self.observer.execute("; ".join([*emptied, *_inserts(tables)]))  # sent as one, they are one transaction
+        self.observer.execute("; ".join([*emptied(known), *inserts(tables)]))  # sent as one, they are one transaction
 
     def tables(self) -> Tables:
         """Read what is committed, as of one moment."""
-        rows: dict[str, list[tuple[Any, ...]]] = {}
-        for part, *row in self.observer.execute(_ROWS).fetchall():
-            rows.setdefault(part, []).append(tuple(row))
-        return Tables(
-            kinds={Guid(guid): kind for guid, kind, *_ in rows.get("item", ())},
-            live=frozenset(Guid(guid) for guid, *_ in rows.get("live", ())),
-            merges=tuple(
-                (Guid(old), Guid(new)) for old, new, _, _ in sorted(rows.get("merge", ()), key=lambda row: int(row[2]))
-            ),
-            lookup={Guid(old): (_guid(at), _int(depth), status) for old, at, depth, status in rows.get("lookup", ())},
-            data=tuple(Datum(Guid(guid), value, _seconds(at)) for guid, value, at, _ in rows.get("data", ())),
-            links=tuple(
-                Link(int(id_), Guid(one), Guid(two), _seconds(at)) for one, two, at, id_ in rows.get("link", ())
-            ),
-            tickets={int(number): Guid(owner) for owner, number, *_ in rows.get("ticket", ())},
-        )
+        return tables_of(self.observer.execute(_ROWS).fetchall())
 
     def observe(self, query: str, values: Sequence[object]) -> Sequence[Sequence[object]]:
         """Run a query of an actor on what is committed; ``values`` as a step holds them."""
@@ -186,43 +157,3 @@ def _may_set(connection: psycopg.Connection[Any], name: str) -> bool:
     except psycopg.errors.InsufficientPrivilege:
         return False
     return True
-
-
-def _inserts(tables: Tables) -> Iterable[str]:
-    """Write rows as statements; they hold guids, numbers and texts of the kit's own making."""
-    at = ((old, *answer) for old, answer in tables.lookup.items())
-    yield from _insert("item", tables.kinds.items())
-    yield from _insert("live", ((guid,) for guid in tables.live))
-    yield from _insert("merge (old, new)", tables.merges)
-    yield from _insert("mergeguard_lookup", at)
-    yield from _insert("data (guid, value, at)", ((one.guid, one.value, _time(one.at)) for one in tables.data))
-    yield from _insert("association", ((one.id, one.parent, one.child, _time(one.at)) for one in tables.links))
-    yield from _insert("ticket", tables.tickets.items())
-
-
-def _insert(table: str, rows: Iterable[Sequence[object]]) -> Iterable[str]:
-    values = ", ".join("(" + ", ".join(map(_literal, row)) + ")" for row in rows)
-    if values:
-        yield f"INSERT INTO {table} VALUES {values}"  # noqa: S608 - see _inserts
-
-
-def _literal(value: object) -> str:
-    if value is None or isinstance(value, int):
-        return "NULL" if value is None else str(value)
-    return "'" + str(value).replace("'", "''") + "'"
-
-
-def _guid(text: str | None) -> Guid | None:
-    return None if text is None else Guid(text)
-
-
-def _time(at: int) -> dt.datetime:
-    return dt.datetime(1970, 1, 1) + dt.timedelta(seconds=at)  # noqa: DTZ001 - the column has no zone
-
-
-def _seconds(text: str) -> int:
-    return int(float(text))
-
-
-def _int(text: str | None) -> int | None:
-    return None if text is None else int(text)

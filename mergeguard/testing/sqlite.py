@@ -50,7 +50,13 @@ class SqliteCursor(sqlite3.Cursor):
 
 
 class SqliteConnection(sqlite3.Connection):
-    """A connection whose statements and commits are steps: ``sqlite3.connect(path, factory=SqliteConnection)``."""
+    """A connection whose statements and commits are steps: ``sqlite3.connect(path, factory=SqliteConnection)``.
+
+    It never waits by itself, and may be used from any thread: those of actors come and go.
+    """
+
+    def __init__(self, database: Any, timeout: float = 0.0, *args: Any, **options: Any) -> None:  # noqa: ANN401, ARG002 - as the driver's own; nobody waits
+        super().__init__(database, 0.0, *args, **(options | {"check_same_thread": False}))
 
     def cursor(self, factory: Any = SqliteCursor) -> Any:  # noqa: ANN401 - as the driver's own
         """Return a cursor whose statements are steps."""
@@ -93,9 +99,10 @@ class SqliteConnection(sqlite3.Connection):
             super().rollback()
 
     def is_busy(self, error: BaseException) -> bool:
-        """Say whether another session holds the lock of the file."""
+        """Say whether another session holds the lock of the file; no waiting helps one whose snapshot is old."""
         code: int = getattr(error, "sqlite_errorcode", 0)
-        return code & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+        is_old = code == sqlite3.SQLITE_BUSY_SNAPSHOT
+        return not is_old and code & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
 class SqliteWatcher:
@@ -115,8 +122,8 @@ class SqliteWatcher:
 
 
 def connect(path: str | Path) -> SqliteConnection:
-    """Open a file for an actor: it never waits by itself, and may be used from the actor's thread."""
-    return sqlite3.connect(path, timeout=0, check_same_thread=False, factory=SqliteConnection)
+    """Open a file for an actor."""
+    return sqlite3.connect(path, factory=SqliteConnection)
 
 
 def _kind(sql: str) -> Kind:

@@ -7,7 +7,6 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Any, Protocol
 
-import psycopg
 import sqlalchemy as sa
 
 from mergeguard.errors import MergeRefused
@@ -15,8 +14,8 @@ from mergeguard.storage.source import Options
 from mergeguard.storage.targets import open_target
 from mergeguard.testing.history import Outcome
 from mergeguard.testing.rings import Case
-from mergeguard.testing.sandbox import Sandbox
 from mergeguard.testing.scheduler import Programs, Watcher
+from mergeguard.testing.scratch import Scratch
 from mergeguard.testing.tables import Guid, Tables, guid
 
 
@@ -58,14 +57,14 @@ class PlainMerge:
 
     Args:
         sandbox: where they are.
-        merge: gets a psycopg connection outside a transaction, at the isolation level of the case, and two guids as
-            texts in either case; commits what it does.
+        merge: gets a connection of the sandbox's driver outside a transaction, at the isolation level of the case, and
+            two guids as texts in either case; commits what it does.
         refusals: what it raises to refuse, beside ``Refused``.
     """
 
     def __init__(
         self,
-        sandbox: Sandbox,
+        sandbox: Scratch,
         merge: Callable[[Any, str, str], object],
         refusals: tuple[type[Exception], ...] = (),
     ) -> None:
@@ -97,13 +96,13 @@ class PlainMerge:
 
     def is_failure(self, outcome: Outcome) -> bool:
         """Say whether the driver raised."""
-        return isinstance(outcome.error, psycopg.Error)
+        return isinstance(outcome.error, self.sandbox.failures)
 
 
 class OwnMerge:
     """MergeGuard's own ``merge`` on the kit's tables, unchanged: its engine's connections are those of the kit."""
 
-    def __init__(self, sandbox: Sandbox, options: Options | None = None) -> None:
+    def __init__(self, sandbox: Scratch, options: Options | None = None) -> None:
         self.sandbox = sandbox
         self.watcher = sandbox.watcher
         self._options = options or Options()
@@ -151,7 +150,8 @@ class OwnMerge:
     def is_failure(self, outcome: Outcome) -> bool:
         """Say whether it failed with an error that a caller may try again after, in our words or the driver's."""
         error = outcome.error
-        return isinstance(error, (psycopg.Error, sa.exc.DBAPIError)) or bool(getattr(error, "retryable", False))
+        told = isinstance(error, (*self.sandbox.failures, sa.exc.DBAPIError))
+        return told or bool(getattr(error, "retryable", False))
 
     def _opened(self) -> tuple[ExitStack, object]:
         from mergeguard.resources.merge import open_merges  # noqa: PLC0415 - heavy, and not needed for plain merges
@@ -172,6 +172,11 @@ def schedulable(target: Any) -> None:  # noqa: ANN401 - a Source of a database, 
     Only connections opened from now on; and only in the threads of a schedule's actors. One connection is opened and
     closed: SQLAlchemy asks a server about itself at the first one, and lets all others wait meanwhile.
     """
+    if getattr(target, "kind", "") == "sqlite":  # a source that opens its file by itself, as often as it likes
+        from mergeguard.testing.sqlite import SqliteConnection  # noqa: PLC0415 - the driver of one dialect
+
+        target.driver_class = SqliteConnection
+        return
     engine: sa.Engine = getattr(target, "engine", target)
     sa.event.listen(engine, "do_connect", _connect)
     engine.connect().close()
@@ -188,5 +193,5 @@ def _connect(dialect: sa.Dialect, _record: object, arguments: Any, options: dict
         return MssqlConnection(dialect.loaded_dbapi.connect(*arguments, **options))
     from mergeguard.testing.sqlite import SqliteConnection  # noqa: PLC0415 - likewise
 
-    options |= {"factory": SqliteConnection, "check_same_thread": False, "timeout": 0}
+    options["factory"] = SqliteConnection
     return None
