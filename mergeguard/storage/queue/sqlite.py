@@ -10,7 +10,7 @@ import datetime as dt
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +20,7 @@ from mergeguard.storage import failures
 from mergeguard.storage.queue import sqlite_claiming, sqlite_dead, sqlite_reading, sqlite_registering
 from mergeguard.storage.queue.sqlite_batch import Connections, SqliteBatch
 from mergeguard.storage.queue.sqlite_clock import Clock, moment
+from mergeguard.storage.queue.sqlite_patience import patiently
 from mergeguard.storage.queue.sqlite_tables import TABLES, Driver, connect
 from mergeguard.storage.queue.sqlite_transaction import Transaction
 from mergeguard.storage.queue.sqlite_writer import Writer
@@ -54,16 +55,7 @@ class SqliteEventStore:
     def create(self) -> None:
         """Create the file and the tables that are missing; the file is in WAL mode from then on."""
         with self._translated():
-            driver = connect(self.path, timeout=self._patience, create=True)
-            try:
-                if driver.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
-                    raise Unsupported(f"{self.path}: this file system cannot hold an SQLite database in WAL mode")
-                driver.execute("BEGIN IMMEDIATE")
-                for statement in TABLES:
-                    driver.execute(statement)
-                driver.execute("COMMIT")
-            finally:
-                driver.close()
+            patiently(self._create, self._patience)
 
     def register(self, events: Sequence[NewEvent], *, file_limit: int = 0) -> Sequence[Registered | Denied]:
         """Register events; threads that register at the same time share one transaction and one wait for the disk."""
@@ -85,9 +77,8 @@ class SqliteEventStore:
         return SqliteBatch(self._writer, self._connections, claim, self._translated, self._held)
 
     def release(self, claim: Claim) -> None:
-        """Give back the chains that ``finish`` has not: it gives back all that it was told of."""
-        if self._read(lambda driver: sqlite_claiming.held(driver, claim, claim.leases)):
-            self._write(lambda within: sqlite_claiming.release(within, claim), durable=False)
+        """Give back the chains that still are the claim's own."""
+        self._write(lambda within: sqlite_claiming.release(within, claim), durable=False)
 
     def renew(self, claim: Claim, lease: dt.timedelta) -> Sequence[Lease]:
         """Prolong the leases; return those that are still held."""
@@ -166,26 +157,39 @@ class SqliteEventStore:
 
     def _read(self, ask: Callable[[sqlite3.Connection], T]) -> T:
         with self._translated():
-            try:
-                driver = self._readers.pop()
-            except IndexError:
-                driver = connect(self.path, timeout=self._patience)
-                driver.execute("PRAGMA query_only = 1")
-            try:
-                driver.execute("BEGIN")
-                answer = ask(driver)
-                driver.execute("COMMIT")
-            except BaseException:
-                driver.close()
-                raise
-            if len(self._readers) < _READERS:
-                self._readers.append(driver)
-            else:
-                driver.close()
-            return answer
+            return patiently(lambda: self._read_once(ask), self._patience)
+
+    def _read_once(self, ask: Callable[[sqlite3.Connection], T]) -> T:
+        """Ask in a transaction of its own, so that all of an answer is of one moment."""
+        try:
+            driver = self._readers.pop()
+        except IndexError:
+            driver = connect(self.path)
+            driver.execute("PRAGMA query_only = 1")
+        try:
+            driver.execute("BEGIN")
+            answer = ask(driver)
+            driver.execute("COMMIT")
+        except BaseException:
+            driver.close()
+            raise
+        if len(self._readers) < _READERS:
+            self._readers.append(driver)
+        else:
+            driver.close()
+        return answer
+
+    def _create(self) -> None:
+        with closing(connect(self.path, create=True)) as driver:
+            if driver.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+                raise Unsupported(f"{self.path}: this file system cannot hold an SQLite database in WAL mode")
+            driver.execute("BEGIN IMMEDIATE")
+            for statement in TABLES:
+                driver.execute(statement)
+            driver.execute("COMMIT")
 
     def _connect_to_write(self) -> Driver:
-        driver = connect(self.path, timeout=0)
+        driver = connect(self.path)
         driver.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT}")
         return driver
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sqlite3
 import uuid
 from collections.abc import Mapping, Sequence
@@ -71,7 +72,7 @@ def stored_clock(driver: sqlite3.Connection) -> int:
 def sizes(driver: sqlite3.Connection) -> Sequence[QueueSize]:
     """Return the counters of the queues."""
     rows = driver.execute(_SIZES).fetchall()
-    return [QueueSize(Queue(row[0]), *row[1:9], oldest=None if row[9] is None else moment(row[9])) for row in rows]
+    return [QueueSize(Queue(row[0]), *(*row[1:-1], _time(row[-1]))) for row in rows]
 
 
 def chains(driver: sqlite3.Connection, limit: int) -> Sequence[ChainState]:
@@ -122,6 +123,10 @@ def dead_counts(driver: sqlite3.Connection, limit: int) -> Sequence[DeadCount]:
     return [DeadCount(_text(row[0]), *row[1:]) for row in driver.execute(_DEAD_COUNTS, (limit,))]
 
 
+def _time(microseconds: int | None) -> dt.datetime | None:
+    return None if microseconds is None else moment(microseconds)
+
+
 def _source(source: bytes | None) -> uuid.UUID:
     return NO_SOURCE if source is None else uuid.UUID(bytes=source)
 
@@ -132,9 +137,8 @@ def _text(source: bytes | None) -> str:
 
 def _chain(row: Sequence[Any]) -> ChainState:
     source, priority, queue, events, oldest, owner, until, retry_at, inline_bytes, file_bytes, tries = row
-    times = [None if time is None else moment(time) for time in (oldest, until, retry_at)]
-    counts = (inline_bytes, file_bytes, tries or 0)
-    return ChainState(_text(source), priority, Queue(queue), events, times[0], owner, times[1], times[2], *counts)
+    times = (_time(oldest), owner, _time(until), _time(retry_at))
+    return ChainState(_text(source), priority, Queue(queue), events, *times, inline_bytes, file_bytes, tries or 0)
 
 
 def _event(row: Sequence[Any]) -> Event:

@@ -111,15 +111,7 @@ class Driver(sqlite3.Connection):
             raise RuntimeError("the batch rolls back, a handler raises")
 
 
-def connect(path: Path, *, timeout: float, create: bool = False) -> Driver:
-    """Open the file to be used by any thread, one at a time.
-
-    Args:
-        path: of the database.
-        timeout: seconds that SQLite itself waits for locks of other processes.
-        create: make the file if there is none.
-    """
+def connect(path: Path, *, create: bool = False) -> Driver:
+    """Open the file, or make it, to be used by any thread, one at a time. It is never waited for: see ``patiently``."""
     uri = f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
-    return sqlite3.connect(
-        uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False, factory=Driver
-    )
+    return sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False, factory=Driver)

@@ -39,9 +39,10 @@ class Transaction:
         self.driver = driver
         self.chains: dict[tuple[bytes, int], int] = {}
         """Chains that stand in the file and whose head is set, as far as registrations of this transaction know."""
-        self._last_event, self._clock = driver.execute(_STATE).fetchone()
+        self._last_event: int
+        self._last_event, latest = driver.execute(_STATE).fetchone()
         self._changes_before = driver.total_changes
-        self.now = clock.now(self._clock)
+        self.now = clock.now(latest)
         self._changes: dict[int, Change] = {}
         self._file_bytes: int | None = None
 
@@ -55,7 +56,7 @@ class Transaction:
         """Bytes of pending events in files, those of this transaction too."""
         if self._file_bytes is None:
             moved = sum(change.file_bytes for change in self._changes.values())
-            self._file_bytes = self.driver.execute(_FILE_BYTES).fetchone()[0] + moved
+            self._file_bytes = moved + int(self.driver.execute(_FILE_BYTES).fetchone()[0])
         return self._file_bytes
 
     def change(self, queue: int) -> Change:

@@ -1,27 +1,24 @@
 """All writes of one process to an SQLite file: one transaction at a time, each for as many callers as wait.
 
 A transaction is begun IMMEDIATE: one that wanted to write only later would be refused at once if another process wrote
-in between, however long it was ready to wait. The waiting is done here, in short steps: SQLite's own grow to a tenth
-of a second, many times as long as a transaction.
+in between, however long it was ready to wait.
 """
 
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from mergeguard.errors import WriteFailed
 from mergeguard.storage.queue.sqlite_clock import Clock
+from mergeguard.storage.queue.sqlite_patience import patiently, primary_code
 from mergeguard.storage.queue.sqlite_tables import Driver
 from mergeguard.storage.queue.sqlite_transaction import Transaction
 from mergeguard.storage.queue.sqlite_turns import Job, Turns
 
 T = TypeVar("T")
-_SHORTEST, _LONGEST = 0.0002, 0.005
-"""Seconds between two tries to begin while another process writes."""
 _PAST_REPAIR = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN)
 """After these a connection is opened anew."""
 _INTERRUPTED = "the write was interrupted; nothing of it was kept"
@@ -139,18 +136,11 @@ class Writer:
         if durable is not self._durable:
             driver.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self._durable = durable
-        pause, end = _SHORTEST, time.monotonic() + self._patience
-        while True:
-            try:
-                driver.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > end:
-                    self._undo(error)
-                    raise
-            else:
-                return
-            time.sleep(pause)
-            pause = min(2 * pause, _LONGEST)
+        try:
+            patiently(lambda: driver.execute("BEGIN IMMEDIATE"), self._patience)
+        except BaseException as error:
+            self._undo(error)
+            raise
 
     def _undo(self, error: BaseException) -> None:
         driver = self._driver
@@ -159,13 +149,7 @@ class Writer:
         with suppress(sqlite3.Error):
             if driver.in_transaction:
                 driver.execute("ROLLBACK")
-        if driver.in_transaction or _code(error) in _PAST_REPAIR:
+        if driver.in_transaction or primary_code(error) in _PAST_REPAIR:
             self._driver = None
             with suppress(sqlite3.Error):
                 driver.close()
-
-
-def _code(error: BaseException) -> int:
-    """Return SQLite's primary result code, 0 for what is no error of its own."""
-    number: int = getattr(error, "sqlite_errorcode", 0) or 0
-    return number & 0xFF
