@@ -36,6 +36,14 @@ if TYPE_CHECKING:
         propose_guard_install,
         propose_guard_removal,
         propose_unmerge,
+        queue_doctor,
+        queue_drop,
+        queue_export,
+        queue_list,
+        queue_retry,
+        queue_settings,
+        queue_show,
+        queue_status,
         resolve,
         save_plan,
         scan,
@@ -43,6 +51,7 @@ if TYPE_CHECKING:
         unmerge,
         verify_lookup,
     )
+    from mergeguard.core.events import Event
     from mergeguard.core.findings import Explanation, Finding, Outcome, RowRef, ScanReport, Severity
     from mergeguard.core.graph import MergeGraph
     from mergeguard.core.lookup import Lookup
@@ -63,10 +72,15 @@ if TYPE_CHECKING:
     from mergeguard.integrity.scan import ScanOptions
     from mergeguard.integrity.undo import Undone
     from mergeguard.integrity.unmerge import Unmerge, Unmerged
+    from mergeguard.processor.by_hand import ExportedEvents, ShownEvent
+    from mergeguard.processor.doctor import QueueCheck
+    from mergeguard.processor.report import QueueStatistics
+    from mergeguard.processor.settings import QueueSettings
     from mergeguard.resources.current import Answer, Currents
     from mergeguard.resources.merged import ColumnMoves, Merged, Refusal
     from mergeguard.storage.profile import Profile
     from mergeguard.storage.profile_file import builtin_profile, load_profile
+    from mergeguard.storage.queue.store import DeadEvent
     from mergeguard.storage.source import Options
 
 _HOMES = {
@@ -95,6 +109,14 @@ _HOMES = {
         "propose_guard_install",
         "propose_guard_removal",
         "propose_unmerge",
+        "queue_doctor",
+        "queue_drop",
+        "queue_export",
+        "queue_list",
+        "queue_retry",
+        "queue_settings",
+        "queue_show",
+        "queue_status",
         "resolve",
         "save_plan",
         "scan",
@@ -102,6 +124,7 @@ _HOMES = {
         "unmerge",
         "verify_lookup",
     ),
+    "mergeguard.core.events": ("Event",),
     "mergeguard.core.findings": ("Explanation", "Finding", "Outcome", "RowRef", "ScanReport", "Severity"),
     "mergeguard.core.graph": ("MergeGraph",),
     "mergeguard.errors": ("ExitCode", "MergeGuardError"),
@@ -130,10 +153,15 @@ _HOMES = {
     "mergeguard.integrity.apply": ("Applied", "ApplyOptions"),
     "mergeguard.integrity.undo": ("Undone",),
     "mergeguard.integrity.unmerge": ("Unmerge", "Unmerged"),
+    "mergeguard.processor.by_hand": ("ExportedEvents", "ShownEvent"),
+    "mergeguard.processor.doctor": ("QueueCheck",),
+    "mergeguard.processor.report": ("QueueStatistics",),
+    "mergeguard.processor.settings": ("QueueSettings",),
     "mergeguard.resources.current": ("Answer", "Currents"),
     "mergeguard.resources.merged": ("ColumnMoves", "Merged", "Refusal"),
     "mergeguard.storage.profile": ("Profile",),
     "mergeguard.storage.profile_file": ("builtin_profile", "load_profile"),
+    "mergeguard.storage.queue.store": ("DeadEvent",),
     "mergeguard.storage.source": ("Options",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
@@ -147,9 +175,12 @@ __all__ = [
     "ColumnMoves",
     "Confidence",
     "Currents",
+    "DeadEvent",
     "DemoResult",
+    "Event",
     "ExitCode",
     "Explanation",
+    "ExportedEvents",
     "Finding",
     "GuardChange",
     "GuardProof",
@@ -169,6 +200,9 @@ __all__ = [
     "PlanOptions",
     "Profile",
     "Proposal",
+    "QueueCheck",
+    "QueueSettings",
+    "QueueStatistics",
     "Refusal",
     "Refused",
     "Resolved",
@@ -178,6 +212,7 @@ __all__ = [
     "ScanOptions",
     "ScanReport",
     "Severity",
+    "ShownEvent",
     "Step",
     "TableShape",
     "TargetIdentity",
@@ -213,6 +248,14 @@ __all__ = [
     "propose_guard_install",
     "propose_guard_removal",
     "propose_unmerge",
+    "queue_doctor",
+    "queue_drop",
+    "queue_export",
+    "queue_list",
+    "queue_retry",
+    "queue_settings",
+    "queue_show",
+    "queue_status",
     "resolve",
     "save_plan",
     "scan",

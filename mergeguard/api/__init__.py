@@ -9,6 +9,16 @@ got wrong, ``CannotCheck`` where the target could not be read.
 from __future__ import annotations
 
 from mergeguard.api.opened import ProfileLike
+from mergeguard.api.queueing import (
+    queue_doctor,
+    queue_drop,
+    queue_export,
+    queue_list,
+    queue_retry,
+    queue_settings,
+    queue_show,
+    queue_status,
+)
 from mergeguard.api.reading import (
     current,
     currents,
@@ -72,6 +82,14 @@ __all__ = [
     "propose_guard_install",
     "propose_guard_removal",
     "propose_unmerge",
+    "queue_doctor",
+    "queue_drop",
+    "queue_export",
+    "queue_list",
+    "queue_retry",
+    "queue_settings",
+    "queue_show",
+    "queue_status",
     "resolve",
     "save_plan",
     "scan",

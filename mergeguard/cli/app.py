@@ -28,6 +28,7 @@ from mergeguard.cli import (
     nightly,
     plan,
     process,
+    queue,
     repair,
     resolve,
     scan,
@@ -92,6 +93,7 @@ app.command("nightly", cls=help.Command)(nightly.nightly)
 app.command("demo", cls=help.Command)(demo.demo)
 app.add_typer(lookup.app, name="lookup")
 app.add_typer(guard.app, name="guard")
+app.add_typer(queue.app, name="queue")
 app.add_typer(config.app, name="config")
 
 

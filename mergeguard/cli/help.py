@@ -27,6 +27,7 @@ ORDER = (
     "unmerge",
     "journal",
     "guard",
+    "queue",
     "lookup",
     "history",
     "discover",

@@ -88,6 +88,8 @@ class Chosen:
     settings: Settings
     profile: Profile
     options: Options
+    config: Path | None = None
+    """The settings file that was asked for."""
 
     @property
     def to_write(self) -> Options:
@@ -186,7 +188,8 @@ def choose(target: str, flags: Mapping[str, Any], own: Mapping[str, Any]) -> Cho
     profile = Profile()
     if "profile" in flags:
         profile = choose_profile(target, settings.profile, _overrides(flags, settings))
-    return Chosen(target, settings, profile, Options(password, settings.lock_timeout, settings.fast))
+    options = Options(password, settings.lock_timeout, settings.fast)
+    return Chosen(target, settings, profile, options, flags["config"])
 
 
 def _overrides(flags: Mapping[str, Any], settings: Settings) -> Overrides:

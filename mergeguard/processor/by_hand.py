@@ -21,7 +21,7 @@ _GONE: Final = "an event that is done is not kept; 'mergeguard queue list TARGET
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownEvent:
     """One event with its body."""
 
     found: Event | DeadEvent
@@ -38,7 +38,7 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
+class ExportedEvents:
     """What an export wrote."""
 
     files: tuple[Path, ...]
@@ -52,7 +52,7 @@ def event_of(found: Event | DeadEvent) -> Event:
     return found.event if isinstance(found, DeadEvent) else found
 
 
-def show(store: EventStore, bodies: EventBodies, event: int) -> Shown:
+def show(store: EventStore, bodies: EventBodies, event: int) -> ShownEvent:
     """Return one event with its body.
 
     Raises:
@@ -62,9 +62,9 @@ def show(store: EventStore, bodies: EventBodies, event: int) -> Shown:
     found = _found(store, event)
     later = store.later_done(event) if isinstance(found, DeadEvent) else 0
     try:
-        return Shown(found, bodies.read(event_of(found)), later_done=later)
+        return ShownEvent(found, bodies.read(event_of(found)), later_done=later)
     except (MergeGuardError, OSError) as failure:
-        return Shown(found, None, getattr(failure, "message", None) or str(failure), later)
+        return ShownEvent(found, None, getattr(failure, "message", None) or str(failure), later)
 
 
 def dead_one(store: EventStore, event: int) -> DeadEvent:
@@ -106,7 +106,7 @@ def drop(store: EventStore, bodies: EventBodies, event: int) -> None:
 
 def export(
     store: EventStore, bodies: EventBodies, folder: Path, events: Sequence[int] = (), *, drop_them: bool = False
-) -> Exported:
+) -> ExportedEvents:
     """Write events to a folder, byte for byte, each dead one with a ``.log``; synced before any is dropped.
 
     Args:
@@ -136,7 +136,7 @@ def export(
         if drop_them and store.drop(event_of(found).id):
             bodies.remove(event_of(found))
             dropped += 1
-    return Exported(tuple(files), dropped, tuple(left))
+    return ExportedEvents(tuple(files), dropped, tuple(left))
 
 
 def _written(found: Event | DeadEvent, bodies: EventBodies, folder: Path) -> list[Path]:
@@ -154,6 +154,16 @@ def _found(store: EventStore, event: int) -> Event | DeadEvent:
     if found is None:
         raise UsageError(f"there is no event {event} in the queue", hint=_GONE)
     return found
+
+
+def database_name(target: str) -> str:
+    """Return what a person calls the database of a queue: its name at its server, or the name of its file."""
+    if "://" not in target:
+        return Path(target).name
+    from sqlalchemy import make_url  # noqa: PLC0415 - costs its import
+
+    name = make_url(target).database or "the database"
+    return Path(name).name if target.startswith("sqlite") else name
 
 
 def as_source(text: str | None) -> str | None:

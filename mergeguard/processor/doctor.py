@@ -26,7 +26,7 @@ MOST_NAMED: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class QueueCheck:
     """One thing that was looked at."""
 
     name: str
@@ -37,7 +37,7 @@ class Check:
     """What to do where it is not fine."""
 
 
-def examine(store: EventStore, settings: Settings, *, clock: Callable[[], float] = time.time) -> tuple[Check, ...]:
+def examine(store: EventStore, settings: Settings, *, clock: Callable[[], float] = time.time) -> tuple[QueueCheck, ...]:
     """Look at everything that could hold an event up or lose it.
 
     Args:
@@ -59,19 +59,19 @@ def examine(store: EventStore, settings: Settings, *, clock: Callable[[], float]
     )
 
 
-def _fine(name: str, found: str) -> Check:
-    return Check(name, found, fine=True)
+def _fine(name: str, found: str) -> QueueCheck:
+    return QueueCheck(name, found, fine=True)
 
 
-def _bad(name: str, found: str, help_: str) -> Check:
-    return Check(name, found, fine=False, help=help_)
+def _bad(name: str, found: str, help_: str) -> QueueCheck:
+    return QueueCheck(name, found, fine=False, help=help_)
 
 
-def _unseen(name: str, found: str, help_: str) -> Check:
-    return Check(name, found, fine=None, help=help_)
+def _unseen(name: str, found: str, help_: str) -> QueueCheck:
+    return QueueCheck(name, found, fine=None, help=help_)
 
 
-def _stranded(chains: Sequence[ChainState]) -> Check:
+def _stranded(chains: Sequence[ChainState]) -> QueueCheck:
     if not chains:
         return _fine("stranded chains", "none: each chain with events is taken, waits its turn or waits for a retry")
     events = sum(chain.events for chain in chains)
@@ -79,7 +79,7 @@ def _stranded(chains: Sequence[ChainState]) -> Check:
     return _bad("stranded chains", words, "this is a bug; restart the server and report it")
 
 
-def _leases(store: EventStore, chains: Sequence[ChainState], settings: Settings) -> Iterator[Check]:
+def _leases(store: EventStore, chains: Sequence[ChainState], settings: Settings) -> Iterator[QueueCheck]:
     """A lease that has run out and a retry that is due are nothing, unless nobody sweeps."""
     late = store.now() - dt.timedelta(seconds=max(2 * settings.sweep_milliseconds / 1000, 5.0))
     held = [chain for chain in chains if chain.lease_until is not None]
@@ -97,7 +97,7 @@ def _leases(store: EventStore, chains: Sequence[ChainState], settings: Settings)
         yield _fine("retries", f"{len(waiting)} waited for, none overdue")
 
 
-def _full(store: EventStore, settings: Settings) -> Iterator[Check]:
+def _full(store: EventStore, settings: Settings) -> Iterator[QueueCheck]:
     sizes = store.sizes()
     pending, bytes_ = sum(size.events for size in sizes), sum(size.file_bytes for size in sizes)
     if settings.file_limit and bytes_ >= settings.file_limit:
@@ -113,7 +113,7 @@ def _full(store: EventStore, settings: Settings) -> Iterator[Check]:
         yield _unseen("threads", words, "fine where another server works on that queue")
 
 
-def _dead(store: EventStore) -> Check:
+def _dead(store: EventStore) -> QueueCheck:
     sizes = store.sizes()
     events, bytes_ = sum(size.dead for size in sizes), sum(size.dead_bytes for size in sizes)
     if not events:
@@ -125,7 +125,7 @@ def _dead(store: EventStore) -> Check:
     return _bad("dead events", f"{events:,} with {bytes_:,} bytes; {'; '.join(keys)}", help_)
 
 
-def _files(store: EventStore, settings: Settings, now: float) -> Iterator[Check]:
+def _files(store: EventStore, settings: Settings, now: float) -> Iterator[QueueCheck]:
     """Hold rows and files against each other; what moves while this looks is looked at again."""
     folder = settings.queue_folder
     payloads = Payloads(folder)
@@ -159,7 +159,7 @@ def _files(store: EventStore, settings: Settings, now: float) -> Iterator[Check]
     )
 
 
-def _inboxes(settings: Settings, now: float) -> Iterator[Check]:
+def _inboxes(settings: Settings, now: float) -> Iterator[QueueCheck]:
     late = max(YOUNG_SECONDS, 3 * settings.inbox_rescan_seconds)
     files = [file for folder in (settings.inbox_folder, *settings.legacy_folders) for file in _listing(folder)]
     waiting = [f"{file.parent.name}/{file.name}" for file in files if _age(file, now) > late]
@@ -171,7 +171,7 @@ def _inboxes(settings: Settings, now: float) -> Iterator[Check]:
     )
 
 
-def _verdict(name: str, wrong: Sequence[str], fine: str, help_: str) -> Check:
+def _verdict(name: str, wrong: Sequence[str], fine: str, help_: str) -> QueueCheck:
     return _bad(name, f"{len(wrong):,}: {_named(iter(wrong))}", help_) if wrong else _fine(name, fine)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from mergeguard.core.events import Queue
-from mergeguard.processor.report import ChainLine, QueueLine, Statistics
+from mergeguard.processor.report import ChainLine, QueueLine, QueueStatistics
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -84,7 +84,7 @@ def chain_state(line: ChainLine) -> str:
     return "retrying" if line.retry_seconds is not None and line.retry_seconds > 0 else "waiting"
 
 
-def samples(statistics: Statistics) -> dict[str, list[Sample]]:
+def samples(statistics: QueueStatistics) -> dict[str, list[Sample]]:
     """Return the samples of ``QUEUE_METRICS`` by name."""
     found = {f"mergeguard_queue_{name}": _each(statistics, number) for name, number in _NUMBERS.items()}
     states = [chain_state(line) for line in statistics.chains]
@@ -111,11 +111,11 @@ _NUMBERS: Final[dict[str, Callable[[QueueLine], float]]] = {
 }
 
 
-def _each(statistics: Statistics, number: Callable[[QueueLine], float]) -> list[Sample]:
+def _each(statistics: QueueStatistics, number: Callable[[QueueLine], float]) -> list[Sample]:
     return [((line.size.queue.name.lower(),), float(number(line))) for line in statistics.queues]
 
 
-def exposition(statistics: Statistics) -> str:
+def exposition(statistics: QueueStatistics) -> str:
     """Write a report in Prometheus' text format, version 0.0.4."""
     found = samples(statistics)
     return "".join(line for metric in QUEUE_METRICS for line in _family(metric, found[metric.name]))
@@ -135,7 +135,7 @@ class ServerMetrics:
         MissingExtra: ``prometheus_client`` is not installed.
     """
 
-    def __init__(self, look: Callable[[], Statistics | None]) -> None:
+    def __init__(self, look: Callable[[], QueueStatistics | None]) -> None:
         """Set all counters to zero.
 
         Args:

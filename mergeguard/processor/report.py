@@ -62,7 +62,7 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True)
-class Statistics:
+class QueueStatistics:
     """One look at the queue."""
 
     taken: dt.datetime
@@ -96,7 +96,7 @@ class Statistics:
 
 def take_statistics(
     store: EventStore, *, file_limit: int = 0, before: Counters | None = None, limit: int = MOST_CHAINS
-) -> Statistics:
+) -> QueueStatistics:
     """Look at the queue of a database.
 
     Args:
@@ -112,7 +112,7 @@ def take_statistics(
     dead, stranded = store.dead_counts(limit=limit), len(store.stranded())
     now = store.now()
     used = before if before is not None and before.taken < now else None
-    return Statistics(
+    return QueueStatistics(
         taken=now,
         since=None if used is None else used.taken,
         queues=tuple(_queue_line(size, now, used) for size in sorted(sizes, key=lambda size: size.queue)),

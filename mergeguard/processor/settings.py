@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from mergeguard.core.events import INLINE_CHARACTERS, Queue
 from mergeguard.errors import UsageError
@@ -294,6 +294,8 @@ class Settings:
         return dict(zip(Queue, counts, strict=True))
 
 
+QueueSettings: TypeAlias = Settings
+"""The same by the name that it has outside this package, where other things have settings too."""
 ENTRIES: Final[tuple[Entry, ...]] = tuple(entry_of(one) for one in dataclasses.fields(Settings) if one.metadata)
 """Every setting there is, in the order of the reference page."""
 

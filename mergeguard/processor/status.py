@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from mergeguard.core.events import Queue
 from mergeguard.errors import MergeGuardError
-from mergeguard.processor.report import Counters, Statistics, take_statistics
+from mergeguard.processor.report import Counters, QueueStatistics, take_statistics
 from mergeguard.processor.settings import Settings
 from mergeguard.storage.queue.status_table import StatusRow, StatusTable
 from mergeguard.storage.queue.store import EventStore
@@ -24,7 +24,7 @@ def this_server() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def status_rows(statistics: Statistics, server: str) -> tuple[StatusRow, ...]:
+def status_rows(statistics: QueueStatistics, server: str) -> tuple[StatusRow, ...]:
     """Return the rows of one look, one a queue."""
     return tuple(
         StatusRow(
@@ -77,7 +77,7 @@ class StatusWriter:
         self._server = server or this_server()
         self._before: Counters | None = None
 
-    def write_once(self) -> Statistics:
+    def write_once(self) -> QueueStatistics:
         """Take one look and write it.
 
         Raises:

@@ -7,17 +7,22 @@ there so that older reports go on working, is made from the same rows, and holds
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mssql, postgresql
 
+from mergeguard.errors import Unsupported
+from mergeguard.storage.database import DatabaseSource
+from mergeguard.storage.profile import Profile
+from mergeguard.storage.source import Options
+from mergeguard.storage.targets import is_file_target, open_target
+
 TABLE: Final = "mergeguard_event_queue_status"
 LEGACY_VIEW: Final = "mergeguard_ns_event_queue_status"
-Translated: TypeAlias = Callable[[], AbstractContextManager[None]]
 
 _TIME = (
     sa.DateTime()
@@ -91,13 +96,11 @@ class StatusTable:
     """The table in one database.
 
     Args:
-        engine: connections that may write; kept by the caller.
-        translated: turns what the driver raises into errors of ours.
+        source: of the database; kept and closed by this object.
     """
 
-    def __init__(self, engine: sa.Engine, translated: Translated) -> None:
-        self._engine = engine
-        self._translated = translated
+    def __init__(self, source: DatabaseSource) -> None:
+        self._source = source
 
     def create(self) -> None:
         """Make the table and the view that are missing.
@@ -105,7 +108,7 @@ class StatusTable:
         Raises:
             WriteFailed: they cannot be made.
         """
-        with self._transaction() as connection:
+        with self._writing() as connection:
             _STATUS.create(connection, checkfirst=True)
             if LEGACY_VIEW not in sa.inspect(connection).get_view_names():
                 connection.exec_driver_sql(_LEGACY)
@@ -116,7 +119,7 @@ class StatusTable:
         Raises:
             WriteFailed: nothing was written.
         """
-        with self._transaction() as connection:
+        with self._writing() as connection:
             connection.execute(sa.insert(_STATUS), [self._stored(row) for row in rows])
             cut = self._time(max(row.taken for row in rows) - keep)
             connection.execute(sa.delete(_STATUS).where(_STATUS.c.taken < cut))
@@ -129,17 +132,22 @@ class StatusTable:
         """
         newest = sa.select(sa.func.max(_STATUS.c.taken)).scalar_subquery()
         look = sa.select(_STATUS).where(_STATUS.c.taken == newest).order_by(_STATUS.c.server, _STATUS.c.queue)
-        with self._transaction() as connection:
+        # The snapshot of a source would open and close an SQLite file, and with that drop the locks that others in
+        # this process have on it.
+        with self._source.translated(), self._source.connect_to_write() as connection:
             if not sa.inspect(connection).has_table(TABLE):
                 return ()
             found = [_row(row) for row in connection.execute(look).mappings()]
         return [row for row in found if row.server == found[0].server]
 
+    def close(self) -> None:
+        """Give back the connections."""
+        self._source.close()
+
     @contextmanager
-    def _transaction(self) -> Iterator[sa.Connection]:
-        with self._translated(), self._engine.connect() as connection:
-            if connection.dialect.name == "sqlite":
-                connection.exec_driver_sql("BEGIN IMMEDIATE")  # a lock taken later would not be waited for
+    def _writing(self) -> Iterator[sa.Connection]:
+        with self._source.translated(writing=True), self._source.connect_to_write() as connection:
+            self._source.begin_write(connection)
             yield connection
             connection.commit()
 
@@ -148,9 +156,23 @@ class StatusTable:
 
     def _time(self, when: dt.datetime) -> dt.datetime | str:
         utc = when.astimezone(dt.UTC)
-        if self._engine.dialect.name == "sqlite":
+        if self._source.kind == "sqlite":
             return utc.isoformat(timespec="microseconds").replace("+00:00", "Z")
-        return utc if self._engine.dialect.name == "postgresql" else utc.replace(tzinfo=None)
+        return utc if self._source.kind == "postgresql" else utc.replace(tzinfo=None)
+
+
+def open_status(target: str, options: Options | None = None) -> StatusTable:
+    """Open the table of a database; nothing is connected to yet.
+
+    Raises:
+        UsageError: the target is not understood.
+        Unsupported: it is a file of rows.
+    """
+    if is_file_target(target):
+        raise Unsupported(f"{target} is a file of rows; an event queue lives in a database")
+    # An URL in any case: to tell what kind of file it is, the file itself would be opened.
+    url = target if "://" in target else sa.URL.create("sqlite", database=target).render_as_string()
+    return StatusTable(cast("DatabaseSource", open_target(url, Profile(), options or Options())))
 
 
 def _row(stored: Any) -> StatusRow:  # noqa: ANN401 - a row of SQLAlchemy as a mapping
