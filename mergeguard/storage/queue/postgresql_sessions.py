@@ -1,0 +1,111 @@
+"""Connections of the event queue to PostgreSQL: pooled, set up once, and thrown away together when one is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, cast
+
+import sqlalchemy as sa
+
+from mergeguard.errors import ConnectFailed, ConnectionLost
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from mergeguard.storage.postgresql import PostgresqlSource
+
+POOL = 8
+"""Connections that stay open; more are opened while more threads ask, and closed after."""
+MORE = 64
+CONNECT_TIMEOUT = 15
+_SET_UP = """
+    SELECT set_config('timezone', 'UTC', false), set_config('jit', 'off', false),
+        set_config('lock_timeout', %s, false),
+        set_config('synchronous_commit', replace(current_setting('synchronous_commit'), 'off', 'on'), false)
+"""
+"""An answered post must survive a power cut, whatever the server's default is."""
+HURRY = "SET LOCAL synchronous_commit TO off"
+"""For leases: a power cut ends the workers that hold them too."""
+
+
+class Sessions:
+    """Transactions at READ COMMITTED: each statement sees what was committed before it.
+
+    Args:
+        source: the database; its driver's errors are translated by it.
+    """
+
+    def __init__(self, source: PostgresqlSource) -> None:
+        self._source = source
+        self._engine: sa.Engine | None = None
+
+    @property
+    def engine(self) -> sa.Engine:
+        """The engine, made at first use."""
+        if self._engine is None:
+            self._engine = self._made()
+        return self._engine
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Raise the driver's errors as MergeGuard's own; when the server is gone, keep no connection to it."""
+        try:
+            with self._source.translated(writing=True):
+                yield
+        except (ConnectionLost, ConnectFailed):
+            self.engine.dispose()
+            raise
+
+    @contextmanager
+    def opened(self) -> Iterator[sa.Connection]:
+        """Begin a transaction; whoever asked ends it, and what is open at the end is rolled back."""
+        with self.translated():
+            connection = self.engine.connect()
+            connection.begin()
+        try:
+            yield connection
+        finally:
+            if raw(connection).closed:
+                connection.invalidate()
+            # A connection that broke cannot be rolled back; the first error is the one to tell.
+            with suppress(sa.exc.SQLAlchemyError):
+                connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[psycopg.Cursor[Any]]:
+        """Run statements through the driver, and commit at the end."""
+        with self.opened() as connection, self.translated():
+            with raw(connection).cursor(binary=True) as cursor:
+                yield cursor
+            raw(connection).commit()
+
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        if self._engine is not None:
+            self._engine.dispose()
+
+    def _made(self) -> sa.Engine:
+        url = self._source.url
+        ours = {"application_name": "mergeguard", "connect_timeout": CONNECT_TIMEOUT}
+        arguments: dict[str, object] = {name: value for name, value in ours.items() if name not in url.query}
+        engine = sa.create_engine(
+            url,
+            hide_parameters=True,
+            isolation_level="READ COMMITTED",
+            pool_size=POOL,
+            max_overflow=MORE,
+            use_native_hstore=False,
+            connect_args={**arguments, "client_encoding": "utf8"},
+        )
+        sa.event.listen(engine, "connect", self._set_up)
+        return engine
+
+    def _set_up(self, driver: psycopg.Connection[Any], _record: object) -> None:
+        driver.execute(_SET_UP, (self._source.lock_timeout,))
+        driver.commit()
+
+
+def raw(connection: sa.Connection) -> psycopg.Connection[Any]:
+    """Return the driver's connection."""
+    return cast("psycopg.Connection[Any]", connection.connection.driver_connection)

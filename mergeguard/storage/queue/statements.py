@@ -1,0 +1,44 @@
+"""The unit of work of a batch: statements of handlers, with a ``?`` for each value, on their way to a driver."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+_PARTS = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|[?%]", re.DOTALL)
+
+
+@lru_cache(maxsize=256)
+def with_percents(statement: str) -> str:
+    """Return a statement with ``%s`` in place of each ``?`` that stands for a value, as psycopg has it."""
+    return _PARTS.sub(lambda found: "%s" if found[0] == "?" else found[0].replace("%", "%%"), statement)
+
+
+class UnitOfWork:
+    """Statements in the order in which they were added.
+
+    Args:
+        send: sends one statement for several rows, in as few round trips as the driver can.
+    """
+
+    def __init__(self, send: Callable[[str, Sequence[Sequence[Any]]], None]) -> None:
+        self._send = send
+        self._statements: list[tuple[str, Sequence[Any]]] = []
+
+    def add(self, statement: str, row: Sequence[Any]) -> None:
+        """Add a statement."""
+        self._statements.append((statement, row))
+
+    def flush(self) -> None:
+        """Send all; equal statements that stand together go together."""
+        statements, self._statements = self._statements, []
+        for statement, alike in groupby(statements, key=itemgetter(0)):
+            self._send(statement, [row for _, row in alike])
+
+    def drop(self) -> None:
+        """Forget what was not sent."""
+        self._statements = []
