@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mergeguard.api.opened import DEFAULT
-from mergeguard.errors import CannotCheck
+from mergeguard.errors import CannotCheck, UnknownSchema
+from mergeguard.storage.secrets import masked
 from mergeguard.storage.source import Options
 
 if TYPE_CHECKING:  # each pulls in more than a program that does not call for it should pay
@@ -37,6 +38,10 @@ def _opened(target: str | Path, options: Options) -> Iterator[EventStore]:
     store = open_store(str(target), options)
     try:
         yield store
+    except UnknownSchema:
+        raise UnknownSchema(
+            f"{masked(str(target))} has no event queue", hint="is it the right database? 'mergeguard serve' makes one"
+        ) from None
     finally:
         store.close()
 

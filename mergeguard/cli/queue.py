@@ -54,6 +54,8 @@ def status(
     from mergeguard.processor.metrics import exposition
     from mergeguard.render.queue import status_text
     from mergeguard.render.queue_json import status_json
+    from mergeguard.render.text import visible
+    from mergeguard.storage.secrets import masked
     from mergeguard.storage.setting_values import seconds
 
     wanted = terminal.pair_outputs(format or [], output or [], (*_FORMS, "prometheus"), "table")
@@ -65,7 +67,11 @@ def status(
         limit=limit,
         over=None if over is None else seconds(over),
     )
-    written = {"table": status_text, "json": status_json, "prometheus": exposition}
+    written = {
+        "table": status_text,
+        "json": status_json,
+        "prometheus": lambda statistics: exposition(statistics, visible(masked(chosen.target))),
+    }
     for name, path in wanted:
         terminal.write(written[name](found), path)
 
@@ -144,6 +150,7 @@ def drop(chosen: Chosen, *, event: Number, yes: Yes = False, core_settings: Core
     from mergeguard.processor.by_hand import database_name
 
     number, settings = _id(event), _settings(chosen, core_settings)
+    api.queue_show(chosen.target, number, settings=settings, options=chosen.options)
     consent(database_name(chosen.target), f"Event {event} will be gone for ever; 'queue export' keeps a copy.", yes=yes)
     api.queue_drop(chosen.target, number, settings=settings, options=chosen.options)
     terminal.write(f"event {event} is dropped\n", terminal.STDOUT)

@@ -115,17 +115,29 @@ def _each(statistics: QueueStatistics, number: Callable[[QueueLine], float]) -> 
     return [((line.size.queue.name.lower(),), float(number(line))) for line in statistics.queues]
 
 
-def exposition(statistics: QueueStatistics) -> str:
-    """Write a report in Prometheus' text format, version 0.0.4."""
+def exposition(statistics: QueueStatistics, target: str | None = None) -> str:
+    """Write a report in Prometheus' text format, version 0.0.4.
+
+    Args:
+        statistics: the report.
+        target: what all samples are labelled with, for files of several databases in one folder; it must be visible
+            text without a password.
+    """
     found = samples(statistics)
-    return "".join(line for metric in QUEUE_METRICS for line in _family(metric, found[metric.name]))
+    return "".join(line for metric in QUEUE_METRICS for line in _family(metric, found[metric.name], target))
 
 
-def _family(metric: Metric, found: list[Sample]) -> Iterator[str]:
+def _family(metric: Metric, found: list[Sample], target: str | None) -> Iterator[str]:
     yield f"# HELP {metric.name} {metric.help}\n# TYPE {metric.name} {metric.type}\n"
+    common = [] if target is None else [("target", target)]
     for values, number in found:
-        labels = ",".join(f'{name}="{value}"' for name, value in zip(metric.labels, values, strict=True))
+        pairs = [*common, *zip(metric.labels, values, strict=True)]
+        labels = ",".join(f'{name}="{_label(value)}"' for name, value in pairs)
         yield f"{metric.name}{{{labels}}} {number:.15g}\n" if labels else f"{metric.name} {number:.15g}\n"
+
+
+def _label(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 class ServerMetrics:
