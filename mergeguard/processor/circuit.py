@@ -59,9 +59,9 @@ class Circuit:
 
     def passed(self) -> bool:
         """Wait until work may go on; return ``False`` if it is to stop instead."""
-        while self._outage is not None:
+        while self.outage is not None:
             with self._probing:  # one probes, the others wait for what it finds
-                if self._outage is None:
+                if self.outage is None:
                     break
                 if self._wait(min(self._pause, self._longest())):
                     return False
