@@ -1,0 +1,274 @@
+-- MergeGuard SQL scripts, version 1: mssql/00_names.sql
+-- The vendor's names, our tables where they are missing, and the views through which all other files see both.
+--
+-- EDIT THIS FILE. It names the tables of the reference schema, which are not yours. What stands between two marks,
+-- /*{name*/ and /*}*/, is yours to change, and nothing else is; 'mergeguard sql show' does it from a profile.
+-- Names stand in brackets with their schema, and as texts in N'...' where a mark ends in _name or _text.
+-- What you do not have: a query for it ends in WHERE 1 = 0, its flag in [declared] becomes 0.
+-- Run it again after each change, and after the vendor has added a column to one of these tables.
+
+SET ANSI_NULLS ON;
+SET QUOTED_IDENTIFIER ON;
+GO
+
+IF SCHEMA_ID(N'mergeguard') IS NULL
+    EXEC (N'CREATE SCHEMA [mergeguard] AUTHORIZATION [dbo]');
+GO
+
+-- Our tables, exactly as MergeGuard's programs make them: whichever of the two comes first.
+
+IF OBJECT_ID(/*{lookup_text*/N'[dbo].[mergeguard_lookup]'/*}*/, N'U') IS NULL
+    CREATE TABLE /*{lookup_table*/[dbo].[mergeguard_lookup]/*}*/ (
+        /*{lookup_old*/[old_guid]/*}*/ /*{guid_type*/uniqueidentifier/*}*/ NOT NULL PRIMARY KEY,
+        /*{lookup_current*/[current_guid]/*}*/ /*{guid_type*/uniqueidentifier/*}*/ NULL,
+        /*{lookup_depth*/[depth]/*}*/ int NULL,
+        /*{lookup_status*/[status]/*}*/ varchar(16) NOT NULL
+    );
+GO
+
+-- By it the class of a guid is found.
+IF INDEXPROPERTY(OBJECT_ID(/*{lookup_text*/N'[dbo].[mergeguard_lookup]'/*}*/), /*{lookup_index_name*/N'IX_mergeguard_lookup_current_guid'/*}*/, 'IndexID') IS NULL
+    CREATE INDEX /*{lookup_index*/[IX_mergeguard_lookup_current_guid]/*}*/
+        ON /*{lookup_table*/[dbo].[mergeguard_lookup]/*}*/ (/*{lookup_current*/[current_guid]/*}*/);
+GO
+
+IF OBJECT_ID(/*{roots_text*/N'[dbo].[mergeguard_root]'/*}*/, N'U') IS NULL
+    CREATE TABLE /*{roots_table*/[dbo].[mergeguard_root]/*}*/ (
+        [guid] /*{guid_type*/uniqueidentifier/*}*/ NOT NULL PRIMARY KEY,
+        [turn] bigint NOT NULL
+    );
+GO
+
+IF OBJECT_ID(/*{never_text*/N'[dbo].[mergeguard_never]'/*}*/, N'U') IS NULL
+    CREATE TABLE /*{never_table*/[dbo].[mergeguard_never]/*}*/ (
+        [one_guid] /*{guid_type*/uniqueidentifier/*}*/ NOT NULL,
+        [other_guid] /*{guid_type*/uniqueidentifier/*}*/ NOT NULL,
+        [who] nvarchar(max) NULL,
+        [why] nvarchar(max) NULL,
+        PRIMARY KEY ([one_guid], [other_guid])
+    );
+GO
+
+IF OBJECT_ID(/*{requests_text*/N'[dbo].[mergeguard_request]'/*}*/, N'U') IS NULL
+    CREATE TABLE /*{requests_table*/[dbo].[mergeguard_request]/*}*/ (
+        [request_id] nvarchar(64) NOT NULL PRIMARY KEY,
+        [run_id] nvarchar(32) NOT NULL,
+        [answer] nvarchar(max) NOT NULL
+    );
+GO
+
+IF OBJECT_ID(/*{runs_text*/N'[dbo].[mergeguard_run]'/*}*/, N'U') IS NULL
+    CREATE TABLE /*{runs_table*/[dbo].[mergeguard_run]/*}*/ (
+        [run_id] nvarchar(32) NOT NULL PRIMARY KEY,
+        [kind] nvarchar(64) NOT NULL,
+        [who] nvarchar(max) NOT NULL,
+        [tool_version] nvarchar(64) NOT NULL,
+        [started] datetime2(3) NOT NULL,
+        [reason] nvarchar(max) NOT NULL,
+        [finished] datetime2(3) NULL,
+        [undoes] nvarchar(32) NULL
+    );
+GO
+
+IF OBJECT_ID(/*{steps_text*/N'[dbo].[mergeguard_step]'/*}*/, N'U') IS NULL
+    CREATE TABLE /*{steps_table*/[dbo].[mergeguard_step]/*}*/ (
+        [run_id] nvarchar(32) NOT NULL,
+        [step] int NOT NULL,
+        [component] nvarchar(600) NOT NULL,
+        [kinds] nvarchar(max) NOT NULL,
+        [members] nvarchar(max) NOT NULL,
+        [confidence] nvarchar(64) NOT NULL,
+        [why] nvarchar(max) NOT NULL,
+        [guard_after] nvarchar(max) NOT NULL,
+        [evidence] nvarchar(max) NOT NULL,
+        [happened] datetime2(3) NOT NULL,
+        [digest] nvarchar(64) NOT NULL,
+        [survivor] nvarchar(64) NULL,
+        [undone_by] nvarchar(32) NULL,
+        PRIMARY KEY ([run_id], [step])
+    );
+GO
+
+IF OBJECT_ID(/*{changes_text*/N'[dbo].[mergeguard_change]'/*}*/, N'U') IS NULL
+    CREATE TABLE /*{changes_table*/[dbo].[mergeguard_change]/*}*/ (
+        [run_id] nvarchar(32) NOT NULL,
+        [step] int NOT NULL,
+        [place] int NOT NULL,
+        [action] nvarchar(64) NOT NULL,
+        [table_name] nvarchar(600) NOT NULL,
+        [before_image] nvarchar(max) NULL,
+        [after_image] nvarchar(max) NULL,
+        PRIMARY KEY ([run_id], [step], [place])
+    );
+GO
+
+-- The tables that a merge writes: the one of merges, and the one of live guids, if liveness is a table.
+
+IF OBJECT_ID(N'[mergeguard].[merge_table]', N'SN') IS NOT NULL DROP SYNONYM [mergeguard].[merge_table];
+GO
+CREATE SYNONYM [mergeguard].[merge_table] FOR /*{merge_table*/[dbo].[ResourceMerge]/*}*/;
+GO
+
+-- Where liveness is no table, the synonym may name anything that does not exist.
+IF OBJECT_ID(N'[mergeguard].[live_table]', N'SN') IS NOT NULL DROP SYNONYM [mergeguard].[live_table];
+GO
+CREATE SYNONYM [mergeguard].[live_table] FOR /*{live_table*/[dbo].[ItemResource]/*}*/;
+GO
+
+IF OBJECT_ID(N'[mergeguard].[written_tables]', N'V') IS NOT NULL DROP VIEW [mergeguard].[written_tables];
+GO
+-- The same names as texts. [table_name] is how the journal calls a table: as the profile does.
+CREATE VIEW [mergeguard].[written_tables] AS
+SELECT
+    N'merge' AS [part],
+    N'[mergeguard].[merge_table]' AS [rows_name],
+    /*{merge_name*/N'ResourceMerge'/*}*/ AS [table_name],
+    /*{old_name*/N'OldGuid'/*}*/ AS [guid_name],
+    /*{new_name*/N'NewGuid'/*}*/ AS [new_name]
+UNION ALL
+SELECT
+    N'live',
+    N'[mergeguard].[live_rows]',
+    /*{live_name*/N'ItemResource'/*}*/,
+    /*{live_guid_name*/N'Guid'/*}*/,
+    NULL
+WHERE 1 = /*{live_written*/1/*}*/;
+GO
+
+IF OBJECT_ID(N'[mergeguard].[live_rows]', N'V') IS NOT NULL DROP VIEW [mergeguard].[live_rows];
+GO
+-- The rows by which a guid is live, whole: a merge takes that of the old root out.
+CREATE VIEW [mergeguard].[live_rows] AS
+/*{live_rows*/SELECT * FROM [dbo].[ItemResource]/*}*/;
+GO
+
+IF OBJECT_ID(N'[mergeguard].[put_merge]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[put_merge];
+GO
+-- Writes one row into the merge table. Only merge_guids calls it, and has looked before.
+CREATE PROCEDURE [mergeguard].[put_merge] @old_root uniqueidentifier, @new_root uniqueidentifier
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    INSERT INTO [mergeguard].[merge_table] (/*{put_columns*/[OldGuid], [NewGuid], [MergedAt]/*}*/)
+    VALUES (/*{put_values*/@old_root, @new_root, SYSUTCDATETIME()/*}*/);
+END;
+GO
+
+-- What everything else reads. The columns never change their names.
+
+IF OBJECT_ID(N'[mergeguard].[merge_rows]', N'V') IS NOT NULL DROP VIEW [mergeguard].[merge_rows];
+GO
+CREATE VIEW [mergeguard].[merge_rows] AS
+SELECT
+    /*{row_id*/CONVERT(nvarchar(200), m.[Id])/*}*/ AS [row_id],
+    /*{old_guid*/m.[OldGuid]/*}*/ AS [old_guid],
+    /*{new_guid*/m.[NewGuid]/*}*/ AS [new_guid],
+    CONVERT(nvarchar(400), /*{old*/m.[OldGuid]/*}*/) AS [old_text],
+    CONVERT(nvarchar(400), /*{new*/m.[NewGuid]/*}*/) AS [new_text],
+    /*{merged_at*/CONVERT(datetime2(7), m.[MergedAt])/*}*/ AS [merged_at]
+FROM [mergeguard].[merge_table] AS m;
+GO
+
+IF OBJECT_ID(N'[mergeguard].[live_guids]', N'V') IS NOT NULL DROP VIEW [mergeguard].[live_guids];
+GO
+CREATE VIEW [mergeguard].[live_guids] AS
+/*{live_guids*/SELECT l.[Guid] AS [guid] FROM [dbo].[ItemResource] AS l WHERE l.[Guid] IS NOT NULL/*}*/;
+GO
+
+IF OBJECT_ID(N'[mergeguard].[guid_types]', N'V') IS NOT NULL DROP VIEW [mergeguard].[guid_types];
+GO
+CREATE VIEW [mergeguard].[guid_types] AS
+/*{guid_types*/SELECT t.[Guid] AS [guid], LOWER(CONVERT(nvarchar(400), t.[ResourceTypeGuid])) AS [type] FROM [dbo].[Item] AS t WHERE t.[Guid] IS NOT NULL/*}*/;
+GO
+
+IF OBJECT_ID(N'[mergeguard].[reference_guids]', N'V') IS NOT NULL DROP VIEW [mergeguard].[reference_guids];
+GO
+CREATE VIEW [mergeguard].[reference_guids] AS
+/*{reference_guids*/SELECT N'ResourceKey.ResourceGuid' AS [reference], r.[ResourceGuid] AS [guid] FROM [dbo].[ResourceKey] AS r WHERE r.[ResourceGuid] IS NOT NULL
+UNION ALL SELECT N'ResourceUpdateSummary.ResourceGuid', r.[ResourceGuid] FROM [dbo].[ResourceUpdateSummary] AS r WHERE r.[ResourceGuid] IS NOT NULL
+UNION ALL SELECT N'Inv_Identification._ResourceGuid', r.[_ResourceGuid] FROM [dbo].[Inv_Identification] AS r WHERE r.[_ResourceGuid] IS NOT NULL
+UNION ALL SELECT N'Inv_InstalledSoftware._ResourceGuid', r.[_ResourceGuid] FROM [dbo].[Inv_InstalledSoftware] AS r WHERE r.[_ResourceGuid] IS NOT NULL
+UNION ALL SELECT N'Inv_InstalledSoftware._SoftwareComponentGuid', r.[_SoftwareComponentGuid] FROM [dbo].[Inv_InstalledSoftware] AS r WHERE r.[_SoftwareComponentGuid] IS NOT NULL
+UNION ALL SELECT N'Evt_Software_Execution._ResourceGuid', r.[_ResourceGuid] FROM [dbo].[Evt_Software_Execution] AS r WHERE r.[_ResourceGuid] IS NOT NULL
+UNION ALL SELECT N'ResourceAssociation.ParentResourceGuid', r.[ParentResourceGuid] FROM [dbo].[ResourceAssociation] AS r WHERE r.[ParentResourceGuid] IS NOT NULL
+UNION ALL SELECT N'ResourceAssociation.ChildResourceGuid', r.[ChildResourceGuid] FROM [dbo].[ResourceAssociation] AS r WHERE r.[ChildResourceGuid] IS NOT NULL/*}*/;
+GO
+
+IF OBJECT_ID(N'[mergeguard].[moving_guids]', N'V') IS NOT NULL DROP VIEW [mergeguard].[moving_guids];
+GO
+-- Those that a merge would have to re-point, the keys among them: without the rows that are the resource itself.
+CREATE VIEW [mergeguard].[moving_guids] AS
+/*{moving_guids*/SELECT N'ResourceKey.ResourceGuid' AS [reference], r.[ResourceGuid] AS [guid] FROM [dbo].[ResourceKey] AS r WHERE r.[ResourceGuid] IS NOT NULL
+UNION ALL SELECT N'ResourceUpdateSummary.ResourceGuid', r.[ResourceGuid] FROM [dbo].[ResourceUpdateSummary] AS r WHERE r.[ResourceGuid] IS NOT NULL
+UNION ALL SELECT N'Inv_Identification._ResourceGuid', r.[_ResourceGuid] FROM [dbo].[Inv_Identification] AS r WHERE r.[_ResourceGuid] IS NOT NULL
+UNION ALL SELECT N'Inv_InstalledSoftware._ResourceGuid', r.[_ResourceGuid] FROM [dbo].[Inv_InstalledSoftware] AS r WHERE r.[_ResourceGuid] IS NOT NULL
+UNION ALL SELECT N'Inv_InstalledSoftware._SoftwareComponentGuid', r.[_SoftwareComponentGuid] FROM [dbo].[Inv_InstalledSoftware] AS r WHERE r.[_SoftwareComponentGuid] IS NOT NULL
+UNION ALL SELECT N'Evt_Software_Execution._ResourceGuid', r.[_ResourceGuid] FROM [dbo].[Evt_Software_Execution] AS r WHERE r.[_ResourceGuid] IS NOT NULL
+UNION ALL SELECT N'ResourceAssociation.ParentResourceGuid', r.[ParentResourceGuid] FROM [dbo].[ResourceAssociation] AS r WHERE r.[ParentResourceGuid] IS NOT NULL
+UNION ALL SELECT N'ResourceAssociation.ChildResourceGuid', r.[ChildResourceGuid] FROM [dbo].[ResourceAssociation] AS r WHERE r.[ChildResourceGuid] IS NOT NULL/*}*/;
+GO
+
+IF OBJECT_ID(N'[mergeguard].[declared]', N'V') IS NOT NULL DROP VIEW [mergeguard].[declared];
+GO
+CREATE VIEW [mergeguard].[declared] AS
+SELECT
+    CONVERT(bit, /*{has_live*/1/*}*/) AS [live],
+    CONVERT(bit, /*{has_types*/1/*}*/) AS [types],
+    CONVERT(bit, /*{has_times*/1/*}*/) AS [times],
+    CONVERT(bit, /*{has_refs*/1/*}*/) AS [refs],
+    CONVERT(bit, /*{has_deleted*/0/*}*/) AS [deleted];
+GO
+
+-- Our tables under names that never change.
+
+IF OBJECT_ID(N'[mergeguard].[lookup_rows]', N'V') IS NOT NULL DROP VIEW [mergeguard].[lookup_rows];
+GO
+CREATE VIEW [mergeguard].[lookup_rows] AS
+SELECT
+    /*{lookup_old_guid*/l.[old_guid]/*}*/ AS [old_guid],
+    /*{lookup_current_guid*/l.[current_guid]/*}*/ AS [current_guid],
+    l./*{lookup_depth*/[depth]/*}*/ AS [depth],
+    l./*{lookup_status*/[status]/*}*/ AS [status]
+FROM /*{lookup_table*/[dbo].[mergeguard_lookup]/*}*/ AS l;
+GO
+
+IF OBJECT_ID(N'[mergeguard].[roots]', N'V') IS NOT NULL DROP VIEW [mergeguard].[roots];
+GO
+CREATE VIEW [mergeguard].[roots] AS
+SELECT r.[guid], r.[turn] FROM /*{roots_table*/[dbo].[mergeguard_root]/*}*/ AS r;
+GO
+
+IF OBJECT_ID(N'[mergeguard].[never_pairs]', N'V') IS NOT NULL DROP VIEW [mergeguard].[never_pairs];
+GO
+CREATE VIEW [mergeguard].[never_pairs] AS
+SELECT n.[one_guid], n.[other_guid], n.[who], n.[why] FROM /*{never_table*/[dbo].[mergeguard_never]/*}*/ AS n;
+GO
+
+IF OBJECT_ID(N'[mergeguard].[requests]', N'V') IS NOT NULL DROP VIEW [mergeguard].[requests];
+GO
+CREATE VIEW [mergeguard].[requests] AS
+SELECT q.[request_id], q.[run_id], q.[answer] FROM /*{requests_table*/[dbo].[mergeguard_request]/*}*/ AS q;
+GO
+
+IF OBJECT_ID(N'[mergeguard].[journal_runs]', N'V') IS NOT NULL DROP VIEW [mergeguard].[journal_runs];
+GO
+CREATE VIEW [mergeguard].[journal_runs] AS
+SELECT j.[run_id], j.[kind], j.[who], j.[tool_version], j.[started], j.[reason], j.[finished], j.[undoes]
+FROM /*{runs_table*/[dbo].[mergeguard_run]/*}*/ AS j;
+GO
+
+IF OBJECT_ID(N'[mergeguard].[journal_steps]', N'V') IS NOT NULL DROP VIEW [mergeguard].[journal_steps];
+GO
+CREATE VIEW [mergeguard].[journal_steps] AS
+SELECT j.[run_id], j.[step], j.[component], j.[kinds], j.[members], j.[confidence], j.[why], j.[guard_after], j.[evidence],
+    j.[happened], j.[digest], j.[survivor], j.[undone_by]
+FROM /*{steps_table*/[dbo].[mergeguard_step]/*}*/ AS j;
+GO
+
+IF OBJECT_ID(N'[mergeguard].[journal_changes]', N'V') IS NOT NULL DROP VIEW [mergeguard].[journal_changes];
+GO
+CREATE VIEW [mergeguard].[journal_changes] AS
+SELECT j.[run_id], j.[step], j.[place], j.[action], j.[table_name], j.[before_image], j.[after_image]
+FROM /*{changes_table*/[dbo].[mergeguard_change]/*}*/ AS j;
+GO

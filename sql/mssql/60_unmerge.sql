@@ -1,0 +1,141 @@
+-- MergeGuard SQL scripts, version 1: mssql/60_unmerge.sql
+-- The way back of one merge: unmerge_run puts its rows back as they were, if nothing has changed since.
+
+SET ANSI_NULLS ON;
+SET QUOTED_IDENTIFIER ON;
+GO
+
+IF OBJECT_ID(N'[mergeguard].[require_undoable]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[require_undoable];
+GO
+IF OBJECT_ID(N'[mergeguard].[take_back]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[take_back];
+GO
+IF OBJECT_ID(N'[mergeguard].[unmerge_run]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[unmerge_run];
+GO
+
+-- Refuses a run that is no merge, was taken back or altered, or that moved rows of references.
+CREATE PROCEDURE [mergeguard].[require_undoable] @run_id nvarchar(32)
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @said nvarchar(2048), @kind nvarchar(64), @by nvarchar(32), @digest nvarchar(64);
+    SELECT @kind = r.[kind] FROM [mergeguard].[journal_runs] AS r WHERE r.[run_id] = @run_id;
+    IF @kind IS NULL OR @kind <> N'merge'
+    BEGIN
+        SET @said = CONCAT(N'mergeguard: no-run: the journal knows no merge ', @run_id,
+            N'; other runs are taken back by ''mergeguard undo''');
+        THROW 51940, @said, 1;
+    END;
+    SELECT @by = s.[undone_by], @digest = s.[digest]
+    FROM [mergeguard].[journal_steps] AS s WHERE s.[run_id] = @run_id AND s.[step] = 1;
+    IF @by IS NOT NULL
+    BEGIN
+        SET @said = CONCAT(N'mergeguard: undone: run ', @run_id, N' was taken back by run ', @by, N' before');
+        THROW 51941, @said, 1;
+    END;
+    IF @digest IS NULL OR @digest <> [mergeguard].[step_digest](@run_id, 1)
+        OR EXISTS (SELECT 1 FROM [mergeguard].[journal_steps] AS s WHERE s.[run_id] = @run_id AND s.[step] <> 1)
+    BEGIN
+        SET @said = CONCAT(N'mergeguard: journal-damaged: run ', @run_id, N' was altered in the journal after it was written');
+        THROW 51944, @said, 1;
+    END;
+    IF EXISTS (
+        SELECT 1 FROM [mergeguard].[journal_changes] AS c
+        WHERE c.[run_id] = @run_id AND NOT EXISTS (
+            SELECT 1 FROM [mergeguard].[written_tables] AS t
+            WHERE t.[table_name] = c.[table_name] AND c.[action] = CASE t.[part] WHEN N'merge' THEN N'merge' ELSE N'remove' END
+        )
+    )
+    BEGIN
+        SET @said = CONCAT(N'mergeguard: references: run ', @run_id,
+            N' re-pointed rows of references, and this takes ''mergeguard undo''');
+        THROW 51924, @said, 1;
+    END;
+END;
+GO
+
+-- Reverses the changes of a run, the last one first, in the open transaction, which holds the merge lock alone.
+CREATE PROCEDURE [mergeguard].[take_back] @run_id nvarchar(32)
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @place int = 2147483647, @found int = 1, @before nvarchar(max), @after nvarchar(max), @part nvarchar(16), @rows int, @all int;
+    DECLARE @rows_name nvarchar(300), @guid_name sysname, @table int, @guid uniqueidentifier, @sql nvarchar(max), @expression nvarchar(max);
+    WHILE 1 = 1
+    BEGIN
+        SELECT TOP (1) @place = c.[place], @before = c.[before_image], @after = c.[after_image],
+            @part = t.[part], @rows_name = t.[rows_name], @guid_name = t.[guid_name]
+        FROM [mergeguard].[journal_changes] AS c
+        JOIN [mergeguard].[written_tables] AS t ON t.[table_name] = c.[table_name]
+            AND c.[action] = CASE t.[part] WHEN N'merge' THEN N'merge' ELSE N'remove' END
+        WHERE c.[run_id] = @run_id AND c.[step] = 1 AND c.[place] < @place ORDER BY c.[place] DESC;
+        IF @@ROWCOUNT = 0
+            BREAK;
+        SELECT @table = OBJECT_ID(s.[base_object_name]) FROM sys.synonyms AS s
+        WHERE s.[object_id] = OBJECT_ID(N'[mergeguard].[' + @part + N'_table]', N'SN');
+        SET @guid = NULL;
+        SELECT @guid = TRY_CONVERT(uniqueidentifier, j.[value])
+        FROM [mergeguard].[json_cells](COALESCE(@after, @before)) AS j WHERE j.[name] = @guid_name COLLATE Latin1_General_BIN2;
+        SET @expression = [mergeguard].[image_expression](@table);
+        -- @all: the rows of that guid; @rows: those that are as the run left them.
+        SET @sql = N'SELECT @all = COUNT(*), @rows = COALESCE(SUM(CASE WHEN t.[image] = @after THEN 1 ELSE 0 END), 0) FROM ('
+            + N'SELECT ' + @expression + N' COLLATE Latin1_General_BIN2 AS [image] FROM ' + @rows_name + N' AS t WHERE t.'
+            + QUOTENAME(@guid_name) + N' = @guid) AS t;';
+        EXEC sys.sp_executesql @sql, N'@guid uniqueidentifier, @after nvarchar(max), @all int OUTPUT, @rows int OUTPUT',
+            @guid = @guid, @after = @after, @all = @all OUTPUT, @rows = @rows OUTPUT;
+        IF @part = N'merge' AND (@guid IS NULL OR COALESCE(@all, 0) <> 1 OR @rows <> 1)
+            THROW 51942, N'mergeguard: changed: the row of the merge is not as the run left it; nothing was taken back', 1;
+        IF @part = N'merge'
+        BEGIN
+            SET @sql = N'DELETE t FROM ' + @rows_name + N' AS t WHERE t.' + QUOTENAME(@guid_name) + N' = @guid AND '
+                + @expression + N' COLLATE Latin1_General_BIN2 = @after; SET @rows = @@ROWCOUNT;';
+            EXEC sys.sp_executesql @sql, N'@guid uniqueidentifier, @after nvarchar(max), @rows int OUTPUT',
+                @guid = @guid, @after = @after, @rows = @rows OUTPUT;
+            IF @rows <> 1
+                THROW 51943, N'mergeguard: stored-otherwise: the row of the merge could not be deleted; look for triggers on the table', 1;
+        END;
+        ELSE
+            EXEC [mergeguard].[put_back] @table = @table, @rows_name = @rows_name, @guid_name = @guid_name, @guid = @guid, @image = @before;
+    END;
+END;
+GO
+
+-- Takes back the merge of a run, and answers in one row. Merges that re-pointed references take 'mergeguard undo'.
+CREATE PROCEDURE [mergeguard].[unmerge_run] @run_id nvarchar(32), @reason nvarchar(4000) = N''
+WITH EXECUTE AS OWNER
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    SET ANSI_PADDING ON;
+    SET ANSI_WARNINGS ON;
+    SET CONCAT_NULL_YIELDS_NULL ON;
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    SET LOCK_TIMEOUT 10000;
+    SET DEADLOCK_PRIORITY LOW;
+    DECLARE @undo nvarchar(32) = LOWER(REPLACE(CONVERT(nvarchar(36), NEWID()), N'-', N'')), @written int, @deleted int, @held int;
+    SET @run_id = LOWER(REPLACE(@run_id, N'-', N''));
+    BEGIN TRY
+        BEGIN TRANSACTION;
+        EXEC [mergeguard].[take_merge_lock] @mode = N'Exclusive';
+        -- Programs that do not know the merge lock are kept from the table, too; readers go on.
+        SELECT TOP (1) @held = 1 FROM [mergeguard].[merge_table] WITH (TABLOCK, HOLDLOCK);
+        EXEC [mergeguard].[require_undoable] @run_id = @run_id;
+        INSERT INTO [mergeguard].[journal_runs] ([run_id], [kind], [who], [tool_version], [started], [reason], [finished], [undoes])
+        VALUES (@undo, N'undo', CONCAT(ORIGINAL_LOGIN(), N'@' + HOST_NAME()), N'SQL scripts 1', SYSUTCDATETIME(),
+            COALESCE(@reason, N''), SYSUTCDATETIME(), @run_id);
+        UPDATE s SET [undone_by] = @undo
+        FROM [mergeguard].[journal_steps] AS s WHERE s.[run_id] = @run_id AND s.[step] = 1 AND s.[undone_by] IS NULL;
+        EXEC [mergeguard].[take_back] @run_id = @run_id;
+        EXEC [mergeguard].[write_lookup] @written = @written OUTPUT, @deleted = @deleted OUTPUT;
+        COMMIT TRANSACTION;
+    END TRY
+    BEGIN CATCH
+        IF @@TRANCOUNT > 0
+            ROLLBACK TRANSACTION;
+        THROW;
+    END CATCH;
+    SELECT @undo AS [run_id], @run_id AS [undoes], @written + @deleted AS [lookup_rows];
+END;
+GO
