@@ -47,6 +47,9 @@ if TYPE_CHECKING:
         resolve,
         save_plan,
         scan,
+        sql_install,
+        sql_scripts,
+        sql_uninstall,
         undo,
         unmerge,
         verify_lookup,
@@ -70,6 +73,7 @@ if TYPE_CHECKING:
     from mergeguard.integrity.profiles import Overrides, choose_profile
     from mergeguard.integrity.resolve import Resolved
     from mergeguard.integrity.scan import ScanOptions
+    from mergeguard.integrity.sql_scripts import Scripts
     from mergeguard.integrity.undo import Undone
     from mergeguard.integrity.unmerge import Unmerge, Unmerged
     from mergeguard.processor.by_hand import ExportedEvents, ShownEvent
@@ -120,6 +124,9 @@ _HOMES = {
         "resolve",
         "save_plan",
         "scan",
+        "sql_install",
+        "sql_scripts",
+        "sql_uninstall",
         "undo",
         "unmerge",
         "verify_lookup",
@@ -151,6 +158,7 @@ _HOMES = {
         "TargetIdentity",
     ),
     "mergeguard.integrity.apply": ("Applied", "ApplyOptions"),
+    "mergeguard.integrity.sql_scripts": ("Scripts",),
     "mergeguard.integrity.undo": ("Undone",),
     "mergeguard.integrity.unmerge": ("Unmerge", "Unmerged"),
     "mergeguard.processor.by_hand": ("ExportedEvents", "ShownEvent"),
@@ -211,6 +219,7 @@ __all__ = [
     "Run",
     "ScanOptions",
     "ScanReport",
+    "Scripts",
     "Severity",
     "ShownEvent",
     "Step",
@@ -259,6 +268,9 @@ __all__ = [
     "resolve",
     "save_plan",
     "scan",
+    "sql_install",
+    "sql_scripts",
+    "sql_uninstall",
     "undo",
     "unmerge",
     "verify_lookup",

@@ -44,6 +44,7 @@ from mergeguard.api.repairing import (
     undo,
     unmerge,
 )
+from mergeguard.api.sql import sql_install, sql_scripts, sql_uninstall
 from mergeguard.api.writing import (
     build_lookup,
     guard_install,
@@ -93,6 +94,9 @@ __all__ = [
     "resolve",
     "save_plan",
     "scan",
+    "sql_install",
+    "sql_scripts",
+    "sql_uninstall",
     "undo",
     "unmerge",
     "verify_lookup",

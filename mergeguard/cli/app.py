@@ -33,6 +33,7 @@ from mergeguard.cli import (
     resolve,
     scan,
     show,
+    sql,
     terminal,
     undo,
     unmerge,
@@ -93,6 +94,7 @@ app.command("nightly", cls=help.Command)(nightly.nightly)
 app.command("demo", cls=help.Command)(demo.demo)
 app.add_typer(lookup.app, name="lookup")
 app.add_typer(guard.app, name="guard")
+app.add_typer(sql.app, name="sql")
 app.add_typer(queue.app, name="queue")
 app.add_typer(config.app, name="config")
 

@@ -27,6 +27,7 @@ ORDER = (
     "unmerge",
     "journal",
     "guard",
+    "sql",
     "queue",
     "lookup",
     "history",

@@ -99,11 +99,18 @@ CREATE OR REPLACE VIEW mergeguard.live_guids (guid) AS
 /*{live*/SELECT "Guid" FROM "ItemResource" WHERE "Guid" IS NOT NULL/*}*/;
 
 CREATE OR REPLACE VIEW mergeguard.guid_types (guid, type) AS
-/*{types*/SELECT "Guid", CAST("ResourceTypeGuid" AS text) FROM "Item" WHERE "Guid" IS NOT NULL AND "ResourceTypeGuid" IS NOT NULL/*}*/;
+/*{types*/SELECT "Guid", CAST("ResourceTypeGuid" AS text) FROM "Item" WHERE "Guid" IS NOT NULL AND CAST("ResourceTypeGuid" AS text) IS NOT NULL/*}*/;
 
 -- One row a cell that holds a guid, of all declared reference columns.
 CREATE OR REPLACE VIEW mergeguard.reference_guids (reference, guid) AS
-/*{references*/SELECT NULL, NULL/*}*/;
+/*{references*/SELECT CAST('ResourceKey.ResourceGuid' AS text), "ResourceGuid" FROM "ResourceKey" WHERE "ResourceGuid" IS NOT NULL
+UNION ALL SELECT CAST('ResourceUpdateSummary.ResourceGuid' AS text), "ResourceGuid" FROM "ResourceUpdateSummary" WHERE "ResourceGuid" IS NOT NULL
+UNION ALL SELECT CAST('Inv_Identification._ResourceGuid' AS text), "_ResourceGuid" FROM "Inv_Identification" WHERE "_ResourceGuid" IS NOT NULL
+UNION ALL SELECT CAST('Inv_InstalledSoftware._ResourceGuid' AS text), "_ResourceGuid" FROM "Inv_InstalledSoftware" WHERE "_ResourceGuid" IS NOT NULL
+UNION ALL SELECT CAST('Inv_InstalledSoftware._SoftwareComponentGuid' AS text), "_SoftwareComponentGuid" FROM "Inv_InstalledSoftware" WHERE "_SoftwareComponentGuid" IS NOT NULL
+UNION ALL SELECT CAST('Evt_Software_Execution._ResourceGuid' AS text), "_ResourceGuid" FROM "Evt_Software_Execution" WHERE "_ResourceGuid" IS NOT NULL
+UNION ALL SELECT CAST('ResourceAssociation.ParentResourceGuid' AS text), "ParentResourceGuid" FROM "ResourceAssociation" WHERE "ParentResourceGuid" IS NOT NULL
+UNION ALL SELECT CAST('ResourceAssociation.ChildResourceGuid' AS text), "ChildResourceGuid" FROM "ResourceAssociation" WHERE "ChildResourceGuid" IS NOT NULL/*}*/;
 
 CREATE OR REPLACE VIEW mergeguard.declared AS
 SELECT /*{has_live*/true/*}*/ AS live, /*{has_types*/true/*}*/ AS types, /*{has_times*/true/*}*/ AS times,
@@ -118,7 +125,7 @@ SELECT CAST(/*{merge_place*/'"ResourceMerge"'/*}*/ AS regclass) AS merge_table,
     CAST(/*{time_column*/'MergedAt'/*}*/ AS name) AS time_column,
     CAST(/*{key_column*/'MergeKey'/*}*/ AS name) AS key_column,
     -- Whether an index begins with the new, so that the merges into a guid are found without reading all.
-    /*{new_indexed*/false/*}*/ AS new_indexed,
+    /*{new_indexed*/true/*}*/ AS new_indexed,
     -- Whether all guids are stored as uuid: others are read, and not written by these scripts.
     /*{writable*/true/*}*/ AS writable,
     CAST(/*{live_place*/'"ItemResource"'/*}*/ AS regclass) AS live_table,
@@ -128,7 +135,12 @@ SELECT CAST(/*{merge_place*/'"ResourceMerge"'/*}*/ AS regclass) AS merge_table,
 
 -- Reference columns by table. Only the plain ones are re-pointed here: nothing in their table is unique, linked or hashed.
 CREATE OR REPLACE VIEW mergeguard.reference_places (place, name, columns, plain) AS
-/*{reference_places*/SELECT NULL, NULL, NULL, NULL/*}*/;
+/*{reference_places*/SELECT CAST('"ResourceUpdateSummary"' AS regclass), CAST('ResourceUpdateSummary' AS text), CAST(ARRAY['ResourceGuid'] AS name[]), false
+UNION ALL SELECT CAST('"ResourceKey"' AS regclass), CAST('ResourceKey' AS text), CAST(ARRAY['ResourceGuid'] AS name[]), false
+UNION ALL SELECT CAST('"Inv_Identification"' AS regclass), CAST('Inv_Identification' AS text), CAST(ARRAY['_ResourceGuid'] AS name[]), false
+UNION ALL SELECT CAST('"Inv_InstalledSoftware"' AS regclass), CAST('Inv_InstalledSoftware' AS text), CAST(ARRAY['_ResourceGuid', '_SoftwareComponentGuid'] AS name[]), false
+UNION ALL SELECT CAST('"Evt_Software_Execution"' AS regclass), CAST('Evt_Software_Execution' AS text), CAST(ARRAY['_ResourceGuid'] AS name[]), false
+UNION ALL SELECT CAST('"ResourceAssociation"' AS regclass), CAST('ResourceAssociation' AS text), CAST(ARRAY['ParentResourceGuid', 'ChildResourceGuid'] AS name[]), false/*}*/;
 
 -- Our own tables under names that never change.
 
