@@ -89,9 +89,17 @@ class PostgresqlBatch:
             try:
                 yield
                 self._work.flush()
+                self._insist()
             except BaseException:
                 self._work.drop()
                 raise
+
+    def _insist(self) -> None:
+        """Raise where a handler hid an error: its savepoint could not be released, only rolled back."""
+        import psycopg  # noqa: PLC0415 - imported by now
+
+        if raw(self._connection).info.transaction_status == psycopg.pq.TransactionStatus.INERROR:
+            raise psycopg.errors.InFailedSqlTransaction("a statement failed, and its handler did not say so")
 
     def finish(self, ran: Sequence[Ran]) -> None:
         """Write down what became of the leases."""
