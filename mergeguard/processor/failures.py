@@ -27,6 +27,8 @@ from mergeguard.storage import failures as storage_failures
 _AT_ONCE = {MalformedEvent: Reason.MALFORMED, LostBody: Reason.LOST_BODY}
 _MESSAGE = 4000
 """Characters of a message that are kept."""
+_KIND = 200
+"""Characters of an exception's name that are kept."""
 _DEEPEST = 10
 """Errors that were raised from each other and are looked at."""
 
@@ -101,7 +103,7 @@ def failure_of(event: Event, error: BaseException, *, limit: int, step: dt.timed
     again = reason is None and event.tries < limit
     return Failure(
         event=event.id,
-        kind=type(error).__name__,
+        kind=type(error).__name__[:_KIND],
         message=told(error),
         retry_after=retry_delay(event.tries + 1, step) if again else None,
         reason=reason or Reason.RETRIES,
@@ -111,8 +113,16 @@ def failure_of(event: Event, error: BaseException, *, limit: int, step: dt.timed
 def told(error: BaseException) -> str:
     """Return the error in words for the log and for the row of a dead event: no driver's noise, no password."""
     known = _known(error)
-    text = known.message if known is not None else str(error)
-    return text[:_MESSAGE] or type(error).__name__
+    text = known.message if known is not None else _words(error)
+    storable = text[:_MESSAGE].replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+    return storable or type(error).__name__
+
+
+def _words(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - a handler's exception may be as broken as its handler
+        return ""
 
 
 def _known(error: BaseException) -> MergeGuardError | None:
