@@ -77,8 +77,9 @@ class SqliteEventStore:
         return SqliteBatch(self._writer, self._connections, claim, self._translated, self._held)
 
     def release(self, claim: Claim) -> None:
-        """Give back the chains that still are the claim's own."""
-        self._write(lambda within: sqlite_claiming.release(within, claim), durable=False)
+        """Give back the chains that ``finish`` was not told of: those it was told of are given back with the commit."""
+        if self._read(lambda driver: sqlite_claiming.held(driver, claim, claim.leases)):
+            self._write(lambda within: sqlite_claiming.release(within, claim), durable=False)
 
     def renew(self, claim: Claim, lease: dt.timedelta) -> Sequence[Lease]:
         """Prolong the leases; return those that are still held."""

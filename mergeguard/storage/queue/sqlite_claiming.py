@@ -11,18 +11,20 @@ import sqlite3
 import uuid
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
-from typing import Any
+from typing import Any, TypeAlias
 
 from mergeguard.core.events import NO_SOURCE, Claim, Event, Lease, Queue
 from mergeguard.storage.queue.sqlite_clock import length, moment
 from mergeguard.storage.queue.sqlite_transaction import Transaction
 
+Row: TypeAlias = tuple[Any, ...]
 _READY = """
     SELECT id, source, priority, epoch FROM mergeguard_chain
     WHERE queue = ? AND head IS NOT NULL AND owner IS NULL AND retry_at IS NULL ORDER BY head LIMIT ?
 """
 _RUN = """
-    SELECT id, queue, size, received, tries, body, file FROM mergeguard_event WHERE chain = ? ORDER BY id LIMIT ?
+    SELECT id, queue, size, received, tries, body, file FROM mergeguard_event
+    WHERE chain = ? AND id > ? ORDER BY id LIMIT ?
 """
 _LEASE = "UPDATE mergeguard_chain SET owner = ?, epoch = epoch + 1, lease_until = ? WHERE id = ?"
 _EXPIRED = "mergeguard_chain WHERE owner IS NOT NULL AND lease_until <= ?"
@@ -67,13 +69,12 @@ def claim(
     driver = transaction.driver
     ready = driver.execute(_READY, (int(queue), max(0, min(chains, events)))).fetchall()
     until = transaction.now + length(lease)
-    leases: list[Lease] = []
-    for at, (chain, source, priority, epoch) in enumerate(ready):
-        share = -(-events // (len(ready) - at))
-        found = _events(driver.execute(_RUN, (chain, share)), queue, source, priority)
-        if found:
-            events -= len(found)
-            leases.append(Lease(chain, epoch + 1, found))
+    runs = _shared_out(driver, [chain for chain, *_ in ready], events)
+    leases = [
+        Lease(chain, epoch + 1, found)
+        for (chain, source, priority, epoch), rows in zip(ready, runs, strict=True)
+        if (found := _events(rows, queue, source, priority))
+    ]
     driver.executemany(_LEASE, [(worker, until, one.chain) for one in leases])
     return Claim(worker, queue, tuple(leases), moment(until)) if leases else None
 
@@ -100,7 +101,22 @@ def mine(claimed: Claim, lease: Lease) -> tuple[int, str, int]:
     return lease.chain, claimed.worker, lease.epoch
 
 
-def _events(rows: Iterable[tuple[Any, ...]], queue: Queue, source: bytes | None, priority: int) -> tuple[Event, ...]:
+def _shared_out(driver: sqlite3.Connection, chains: Sequence[int], events: int) -> Sequence[list[Row]]:
+    """Read the beginnings of chains: the same share of each, and what the short ones leave for the long ones."""
+    runs: list[list[Row]] = []
+    for at, chain in enumerate(chains):
+        share = -(-events // (len(chains) - at))
+        runs.append(driver.execute(_RUN, (chain, 0, share)).fetchall())
+        events -= len(runs[-1])
+    for chain, run in zip(chains, runs, strict=True):
+        if events and run:
+            more = driver.execute(_RUN, (chain, run[-1][0], events)).fetchall()
+            run.extend(more)
+            events -= len(more)
+    return runs
+
+
+def _events(rows: Iterable[Row], queue: Queue, source: bytes | None, priority: int) -> tuple[Event, ...]:
     """Return the events of one queue at the head of a chain; the first of another queue ends them."""
     key, own = NO_SOURCE if source is None else uuid.UUID(bytes=source), int(queue)
     return tuple(

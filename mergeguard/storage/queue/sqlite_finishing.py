@@ -24,9 +24,9 @@ _BURY = """
     FROM mergeguard_event AS e JOIN mergeguard_chain AS c ON c.id = e.chain WHERE e.chain = ? AND e.id = ?
 """
 _DELETE = "DELETE FROM mergeguard_event WHERE id = ?"
-_MOVE_ON = """
+_GIVE_BACK = """
     UPDATE mergeguard_chain
-    SET retry_at = ?1, done = done + ?2,
+    SET owner = NULL, lease_until = NULL, retry_at = ?1, done = done + ?2,
         head = (SELECT min(id) FROM mergeguard_event WHERE chain = ?3),
         queue = coalesce((SELECT queue FROM mergeguard_event WHERE chain = ?3 ORDER BY id LIMIT 1), queue)
     WHERE id = ?3 AND owner = ?4 AND epoch = ?5
@@ -45,7 +45,7 @@ def send(transaction: Transaction, statements: Iterable[Statement]) -> None:
 
 
 def finish(transaction: Transaction, claim: Claim, ran: Sequence[Ran]) -> None:
-    """Write down what became of leases; their chains stay leased until they are released.
+    """Write down what became of leases; and give their chains back: nobody can look before the commit.
 
     Raises:
         LeaseLost: one of them is somebody else's by now.
@@ -68,7 +68,7 @@ def _finish(transaction: Transaction, claim: Claim, ran: Ran) -> None:
     if ended:
         kept = driver.execute(_END_CHAIN, mine(claim, lease)).rowcount
     else:
-        kept = driver.execute(_MOVE_ON, (retry_at, len(done), *mine(claim, lease))).rowcount
+        kept = driver.execute(_GIVE_BACK, (retry_at, len(done), *mine(claim, lease))).rowcount
     if kept != 1:
         raise lost()
 

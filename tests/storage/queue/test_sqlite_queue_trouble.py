@@ -132,8 +132,13 @@ def test_the_disk_is_waited_for_by_registrations_and_batches_and_not_by_claims(t
     with store.batch(claim) as batch:
         batch.finish([Ran(claim.leases[0], 1)])
     assert synchronous() == full
-    store.release(claim)
-    assert synchronous() == normal
+    store.register([event(1)])
+    again = store.claim(Queue.FAST, "w", HOUR)
+    assert again is not None
+    store.register([event(2)])
+    for part in (lambda: store.renew(again, HOUR), lambda: store.release(again)):
+        part()
+        assert synchronous() == normal
     with closing(sqlite3.connect(store.path)) as other:
         assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     store.close()
