@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,6 +60,47 @@ def test_killed_at_each_step(queue_forge: Forge, how: How, folder: Path, beside:
     steps = Drill(queue_forge, how, folder, (), reset, between, done).all(*limits)
     assert len(steps) > 50, steps
     assert states >= {"pending", "done"}, "no death came in the middle"
+
+
+DURABLE = textwrap.dedent("""
+    import datetime as dt, json, os, sys, uuid
+    from pathlib import Path
+    from crash import tracing
+    from mergeguard.core.events import NewEvent, Queue, Ran
+    from mergeguard.storage.queue.sqlite import SqliteEventStore
+
+    folder = Path(sys.argv[1])
+
+    def work():
+        answers = os.open(folder / "answers", os.O_WRONLY | os.O_CREAT)
+        store = SqliteEventStore(folder / "q.db")
+        store.create()
+        for at in range(20):
+            store.register([NewEvent(uuid.UUID(int=at % 3 + 1), 1, Queue.FAST, 1, b"x")])
+            os.write(answers, b"registered")
+        while claim := store.claim(Queue.FAST, "w", dt.timedelta(hours=1), events=3):
+            with store.batch(claim) as batch:
+                batch.finish([Ran(lease, len(lease.events)) for lease in claim.leases])
+            os.write(answers, b"done")
+        os._exit(0)
+
+    print(json.dumps(tracing.run(work, None, ()).steps))
+""")
+
+
+def test_an_answer_comes_after_the_log_is_on_the_disk(
+    queue_forge: Forge, folder: Path, environment: dict[str, str]
+) -> None:
+    if not queue_forge.traces:
+        return  # what the file system is asked for can only be seen from outside
+    command = [sys.executable, "-c", DURABLE, str(folder)]
+    steps = json.loads(subprocess.run(command, env=environment, check=True, capture_output=True).stdout)
+    answers = [at for at, step in enumerate(steps) if step == "write answers"]
+    assert len(answers) > 25
+    for begin, end in itertools.pairwise([-1, *answers]):
+        log = [step.partition(" ")[0] for step in steps[begin + 1 : end] if step.endswith("-wal")]
+        assert log, "nothing was written before the answer"
+        assert log[-1] in {"fsync", "fdatasync"}, log
 
 
 def started(folder: Path, name: str, environment: dict[str, str], *amounts: int) -> subprocess.Popen[bytes]:
