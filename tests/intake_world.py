@@ -177,14 +177,9 @@ class World:
     waited: list[float]
     now: float = 0.0
 
-    @property
-    def intake(self) -> Intake:
-        return Intake(lambda: self.settings, self.payloads, self.registrar, self.tally)
-
     def caller(self, *, stopping: bool = False) -> Caller:
         """Return what calls the app of this world."""
-        intake = self.intake
-        intake.stopping = stopping
+        intake = Intake(lambda: self.settings, self.payloads, self.registrar, self.tally, lambda: stopping)
         readiness = Readiness(self.store, self.payloads.folder, lambda: stopping)
         return Caller(create_app(intake, readiness, lambda: "metrics\n"))
 

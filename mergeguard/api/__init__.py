@@ -44,6 +44,7 @@ from mergeguard.api.repairing import (
     undo,
     unmerge,
 )
+from mergeguard.api.serving import post_event, serve
 from mergeguard.api.sql import sql_install, sql_scripts, sql_uninstall
 from mergeguard.api.writing import (
     build_lookup,
@@ -80,6 +81,7 @@ __all__ = [
     "merge",
     "nightly",
     "plan",
+    "post_event",
     "propose_guard_install",
     "propose_guard_removal",
     "propose_unmerge",
@@ -94,6 +96,7 @@ __all__ = [
     "resolve",
     "save_plan",
     "scan",
+    "serve",
     "sql_install",
     "sql_scripts",
     "sql_uninstall",

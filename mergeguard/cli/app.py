@@ -27,11 +27,13 @@ from mergeguard.cli import (
     merge,
     nightly,
     plan,
+    post,
     process,
     queue,
     repair,
     resolve,
     scan,
+    serve,
     show,
     sql,
     terminal,
@@ -91,6 +93,8 @@ app.command("discover", cls=help.Command)(discover.discover)
 app.command("doctor", cls=help.Command)(doctor.doctor)
 app.command("history", cls=help.Command)(history.history)
 app.command("nightly", cls=help.Command)(nightly.nightly)
+app.command("serve", cls=help.Command)(serve.serve)
+app.command("post", cls=help.Command)(post.post)
 app.command("demo", cls=help.Command)(demo.demo)
 app.add_typer(lookup.app, name="lookup")
 app.add_typer(guard.app, name="guard")

@@ -28,6 +28,8 @@ ORDER = (
     "journal",
     "guard",
     "sql",
+    "serve",
+    "post",
     "queue",
     "lookup",
     "history",

@@ -16,7 +16,7 @@ LOGGERS = ("mergeguard", "uvicorn", "watchfiles")
 
 
 @contextmanager
-def json_lines(stream: IO[str], clean: Callable[[str], str] = str, level: int = logging.INFO) -> Iterator[None]:
+def json_lines(stream: IO[str], clean: Callable[[str], str] = str, level: str = "info") -> Iterator[None]:
     """Write the log as JSON lines while the block runs.
 
     Args:
@@ -30,7 +30,7 @@ def json_lines(stream: IO[str], clean: Callable[[str], str] = str, level: int = 
     before = {name: logging.getLogger(name).level for name in LOGGERS}
     root.addHandler(handler)
     for name in LOGGERS:
-        logging.getLogger(name).setLevel(level if name == "mergeguard" else logging.WARNING)
+        logging.getLogger(name).setLevel(level.upper() if name == "mergeguard" else logging.WARNING)
     try:
         yield
     finally:

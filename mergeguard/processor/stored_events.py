@@ -6,8 +6,8 @@ import hashlib
 
 from mergeguard.core.events import Event
 from mergeguard.core.nse import envelope
+from mergeguard.processor.handlers import EventBatch
 from mergeguard.storage.queue.handled import INSERT
-from mergeguard.storage.queue.store import Batch
 
 
 class StoreHandler:
@@ -16,7 +16,7 @@ class StoreHandler:
     The table is made by ``storage.queue.handled.create_handled``.
     """
 
-    def handle(self, event: Event, body: bytes, batch: Batch, /) -> None:
+    def handle(self, event: Event, body: bytes, batch: EventBatch, /) -> None:
         """Store one event.
 
         Raises:

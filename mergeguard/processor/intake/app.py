@@ -12,7 +12,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mergeguard.processor.intake.http import POST_EVENT, Intake
+from mergeguard.processor.intake.http import Intake
+from mergeguard.processor.intake.posts import POST_EVENT
 from mergeguard.processor.intake.readiness import OK, Readiness
 
 _PROMETHEUS: Final = "text/plain; version=0.0.4; charset=utf-8"

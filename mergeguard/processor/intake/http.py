@@ -29,7 +29,6 @@ from mergeguard.processor.intake.registration import Outcome
 from mergeguard.processor.intake.spool import Spool, Spooled
 from mergeguard.processor.settings import Settings
 
-POST_EVENT: Final = "/Altiris/NS/Agent/PostEvent.aspx"
 _LINGER: Final = 1 << 20
 """Bytes of a refused body that are still read: an answer may be lost if its connection is closed on unread data."""
 
@@ -51,12 +50,12 @@ class Intake:
     payloads: Payloads
     registrar: Registrar
     counts: Counts
-    stopping: bool = False
-    """Set when no more posts are to be taken in; those under way are finished."""
+    stopping: Callable[[], bool]
+    """Whether no more posts are to be taken in; those under way are finished."""
 
     async def post_event(self, request: Request) -> Response:
         """Answer one post."""
-        if self.stopping:
+        if self.stopping():
             return self._busy(Busy("it is shutting down"))
         try:
             event, outcome = await self._take(request)

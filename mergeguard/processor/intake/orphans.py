@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from mergeguard.errors import WriteFailed
+from mergeguard.errors import TargetNotFound, WriteFailed
 from mergeguard.processor.intake.payloads import Payloads, sync_folder
 from mergeguard.storage.queue.store import EventStore
 
@@ -64,6 +65,24 @@ class Orphans:
             self.payloads.remove(name)
         self._names = frozenset(self.payloads.names())
         self._strangers = list(self.payloads.strangers())
+
+    def insist(self) -> None:
+        """Refuse a folder that was missing and had to be made, where rows name files in it.
+
+        A disk that is not mounted must not cost all these events their bodies.
+
+        Raises:
+            TargetNotFound: so it is; the folder is removed again.
+            CannotCheck: the database does not answer.
+        """
+        rows = self.store.files()
+        if rows:
+            with suppress(OSError):
+                self.payloads.folder.rmdir()
+            raise TargetNotFound(
+                f"{len(rows):,} events have their bodies in {self.payloads.folder}, and there was no such folder",
+                hint="mount its disk. If it is lost, make the folder: those events then die, each with that reason",
+            )
 
     def mend(self, spared: Collection[str] = ()) -> Mended:
         """Move the files that no row names, and tell of everything.

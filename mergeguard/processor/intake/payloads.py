@@ -89,14 +89,14 @@ class Payloads:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def prepare(self) -> None:
-        """Make the folder where it is missing.
+    def prepare(self) -> bool:
+        """Make the folder where it is missing; return whether it was.
 
         Raises:
             UsageError: a file stands in its place.
             PermissionDenied: it cannot be made or written.
         """
-        prepare_folder(self.folder)
+        return prepare_folder(self.folder)
 
     def begin(self, guid: str | None = None) -> Payload:
         """Begin a payload of this name, by default a random one.
@@ -152,13 +152,14 @@ class Payloads:
             ) from failure
 
 
-def prepare_folder(folder: Path) -> None:
-    """Make a folder where it is missing, and see that files can be made in it.
+def prepare_folder(folder: Path) -> bool:
+    """Make a folder where it is missing, and see that files can be made in it; return whether it was missing.
 
     Raises:
         UsageError: a file stands in its place.
         PermissionDenied: it cannot be made or written.
     """
+    missing = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
@@ -172,6 +173,7 @@ def prepare_folder(folder: Path) -> None:
         raise PermissionDenied(
             f"the folder {folder} cannot be written", hint="let the account of the server read and write it"
         )
+    return missing
 
 
 def writable(folder: Path) -> bool:

@@ -14,6 +14,8 @@ from mergeguard.processor.intake.refusals import Refused
 from mergeguard.processor.intake.spool import Spooled
 from mergeguard.processor.settings import Settings
 
+POST_EVENT: Final = "/Altiris/NS/Agent/PostEvent.aspx"
+"""The page that agents post to."""
 _SHOWN: Final = 60
 """Characters of a wrong value that are said again."""
 

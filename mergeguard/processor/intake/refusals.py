@@ -5,16 +5,15 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import ClassVar
 
-from mergeguard.errors import ExitCode, MergeGuardError
+from mergeguard.errors import ExitCode, MergeGuardError, UsageError
 
 BUSY_TEXT = "server busy"
 """What the body of every 503 begins with; the sender keeps its event and posts it again."""
 
 
-class Refused(MergeGuardError):
+class Refused(UsageError):
     """A post that is not taken in: nothing of it is kept, and posting the same again would end the same."""
 
-    exit_code = ExitCode.USAGE
     status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
 
 

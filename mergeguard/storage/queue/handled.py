@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, cast
 
 import sqlalchemy as sa
+
+from mergeguard.storage.database import DatabaseSource
+from mergeguard.storage.profile import Profile
+from mergeguard.storage.source import Options
+from mergeguard.storage.targets import open_target
 
 TABLE: Final = "mergeguard_handled"
 _COLUMNS: Final = ("event", "source", "priority", "queue", "size", "tries", "root", "recipient", "body_sha256")
@@ -24,6 +29,42 @@ _HANDLED = sa.Table(
 )
 INSERT: Final = f"INSERT INTO {TABLE} ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - names of this module
 """For ``Batch.add``, with the columns of ``mergeguard_handled`` in order."""
+
+
+class HandledTable:
+    """The table in one database.
+
+    Args:
+        source: of the database; kept and closed by this object.
+    """
+
+    def __init__(self, source: DatabaseSource) -> None:
+        self._source = source
+
+    def create(self) -> None:
+        """Make the table if it is missing.
+
+        Raises:
+            CannotCheck: the database does not answer.
+            WriteFailed: the table cannot be made.
+        """
+        with self._source.translated(writing=True), self._source.connect_to_write() as connection:
+            create_handled(connection.engine)
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self._source.close()
+
+
+def open_handled(target: str, options: Options | None = None) -> HandledTable:
+    """Open the table of a database; nothing is connected to yet.
+
+    Raises:
+        UsageError: the target is not understood.
+    """
+    # An URL in any case: to tell what kind of file it is, the file itself would be opened, and with that its locks go.
+    url = target if "://" in target else sa.URL.create("sqlite", database=target).render_as_string()
+    return HandledTable(cast("DatabaseSource", open_target(url, Profile(), options or Options())))
 
 
 def create_handled(engine: sa.Engine) -> None:

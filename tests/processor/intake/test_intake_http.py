@@ -11,7 +11,7 @@ from intake_world import Caller, World, world
 
 from mergeguard.core.events import NO_SOURCE, Queue
 from mergeguard.errors import ConnectFailed
-from mergeguard.processor.intake.http import POST_EVENT
+from mergeguard.processor.intake.posts import POST_EVENT
 
 SOURCE = uuid.UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
 

@@ -1,0 +1,129 @@
+"""One process that takes events in and handles them: it starts what belongs together, and ends it in the right order.
+
+A database that is away keeps nothing from starting: posts are answered *busy*, and workers begin when it is back. At a
+stop posts are refused at once and those under way are answered, the inboxes rest, and workers finish the events they
+are at and give their leases back.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+from mergeguard.errors import MergeGuardError, TargetNotFound
+from mergeguard.processor.handlers import Handler
+from mergeguard.processor.intake.serving import Address, RunningIntake, running_intake
+from mergeguard.processor.metrics import ServerMetrics
+from mergeguard.processor.running import Processor
+from mergeguard.processor.settings import Settings
+from mergeguard.storage.queue.store import EventStore
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Server:
+    """What one process does for one queue.
+
+    Args:
+        store: the queue.
+        settings: those in force.
+        metrics: of this process.
+        prepare: makes the tables that are missing; called until the database answers.
+        address: where to listen; ``None``: no events are taken in here.
+        handler: of events; ``None``: none are handled here.
+        beside: runs until it is told to stop, in a thread of its own, once the tables are there.
+        started: is told where the server listens, as soon as it does.
+    """
+
+    store: EventStore
+    settings: Callable[[], Settings]
+    metrics: ServerMetrics
+    prepare: Callable[[], None]
+    address: Address | None = None
+    handler: Handler | None = None
+    beside: Callable[[threading.Event], None] | None = None
+    started: Callable[[str | None], None] = lambda _url: None
+    _failure: MergeGuardError | None = field(default=None, init=False)
+
+    def run(self, stop: threading.Event) -> bool:
+        """Serve until ``stop`` is set; return whether all that was under way ended in time.
+
+        Raises:
+            UsageError: the address is taken, or a file stands in the place of a folder.
+            PermissionDenied: a folder cannot be written.
+            Locked: another server takes events into the same folder.
+            TargetNotFound: the folder of the queue is not there, or its disk is not mounted.
+            CannotCheck: the database refuses this server for good.
+        """
+        with ExitStack() as stack:
+            intake = None if self.address is None else stack.enter_context(self._intake(self.address, stop))
+            if intake is None:
+                _insist(self.settings())
+            url = None if intake is None else intake.url
+            _log.info("serving", extra={"url": url, "workers": self.handler is not None})
+            self.started(url)
+            ended = self._prepared(intake, stop) and self._work(intake, stop)
+        _log.info("stopped", extra={"in_time": ended})
+        if self._failure is not None:
+            raise self._failure
+        return ended or stop.is_set()
+
+    def _intake(self, address: Address, stop: threading.Event) -> AbstractContextManager[RunningIntake]:
+        return running_intake(self.store, self.settings, self.metrics, address, stop)
+
+    def _prepared(self, intake: RunningIntake | None, stop: threading.Event) -> bool:
+        """Wait until the database answers, and bring tables and folder in order; ``False``: it came to an end."""
+        told = ""
+        while not stop.is_set():
+            try:
+                self.prepare()
+                if intake is not None:
+                    intake.mend()
+            except MergeGuardError as failure:
+                if not failure.retryable:
+                    self._failure = failure
+                    stop.set()  # the intake refuses posts from now on
+                elif failure.message != told:
+                    told = failure.message
+                    _log.warning("waiting for the database", extra={"error": failure.id, "why": told})
+            else:
+                return True
+            stop.wait(self.settings().probe_seconds)
+        return False
+
+    def _work(self, intake: RunningIntake | None, stop: threading.Event) -> bool:
+        """Do what needs the database; return whether it ended in time."""
+        with ExitStack() as stack:
+            if self.beside is not None:
+                stack.enter_context(_beside(self.beside, stop))
+            if intake is not None:
+                stack.enter_context(intake.inboxes())
+            if self.handler is None:
+                return stop.wait()
+            processor = Processor(self.store, self.settings, self.handler)
+            if intake is not None:
+                intake.registrar.wake = processor.wake
+            return processor.run(stop)
+
+
+@contextmanager
+def _beside(work: Callable[[threading.Event], None], stop: threading.Event) -> Iterator[None]:
+    thread = threading.Thread(target=work, args=(stop,), name="beside", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+def _insist(settings: Settings) -> None:
+    """Refuse to handle events whose files are elsewhere: each would die for want of its body."""
+    if not settings.queue_folder.is_dir():
+        raise TargetNotFound(
+            f"the folder of the queue, {settings.queue_folder}, is not there",
+            hint="mount it here too, or set EventQueuePath: workers read the bodies of events from it",
+        )
