@@ -24,28 +24,29 @@ BEGIN
 END
 $mergeguard$;
 
+-- Returns how many rows were not right.
 CREATE OR REPLACE FUNCTION mergeguard.rebuild_lookup() RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '10s' AS $mergeguard$
 DECLARE
-    written bigint;
+    wanted record;
+    gone bigint;
+    put bigint;
 BEGIN
     PERFORM mergeguard.require_read_committed();
     PERFORM pg_advisory_xact_lock(mergeguard.merge_lock_key());
-    WITH wanted AS MATERIALIZED (SELECT * FROM mergeguard.closure()),
-    gone AS (
-        DELETE FROM mergeguard.lookup_rows AS k
-        WHERE NOT EXISTS (SELECT 1 FROM wanted AS w WHERE w.old_guid = k.old_guid) RETURNING 1
-    ),
-    put AS (
-        INSERT INTO mergeguard.lookup_rows AS k (old_guid, current_guid, depth, status)
-        SELECT w.old_guid, w.current_guid, w.depth, w.status FROM wanted AS w
-        ON CONFLICT (old_guid) DO UPDATE
-            SET current_guid = excluded.current_guid, depth = excluded.depth, status = excluded.status
-            WHERE (k.current_guid, k.depth, k.status) IS DISTINCT FROM (excluded.current_guid, excluded.depth, excluded.status)
-        RETURNING 1
-    )
-    SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM put) INTO written;
-    RETURN written;
+    SELECT array_agg(c.old_guid) AS olds, array_agg(c.current_guid) AS currents, array_agg(c.depth) AS depths,
+        array_agg(c.status) AS statuses
+    INTO wanted FROM mergeguard.closure() AS c;
+    DELETE FROM mergeguard.lookup_rows AS k WHERE NOT EXISTS (
+        SELECT 1 FROM unnest(wanted.olds, wanted.currents, wanted.depths, wanted.statuses) AS w (o, c, d, s)
+        WHERE w.o = k.old_guid AND (w.c, w.d, w.s) IS NOT DISTINCT FROM (k.current_guid, k.depth, k.status)
+    );
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    INSERT INTO mergeguard.lookup_rows (old_guid, current_guid, depth, status)
+    SELECT w.o, w.c, w.d, w.s FROM unnest(wanted.olds, wanted.currents, wanted.depths, wanted.statuses) AS w (o, c, d, s)
+    WHERE NOT EXISTS (SELECT 1 FROM mergeguard.lookup_rows AS k WHERE k.old_guid = w.o);
+    GET DIAGNOSTICS put = ROW_COUNT;
+    RETURN greatest(gone, put);
 END
 $mergeguard$;
 
@@ -55,7 +56,6 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $mergeguard$
 DECLARE
     behind uuid[];
     written bigint;
-    more bigint;
 BEGIN
     WITH RECURSIVE walk (g) AS (
         SELECT t FROM unnest(touched) AS t
@@ -63,19 +63,15 @@ BEGIN
         SELECT m.old_guid FROM walk JOIN mergeguard.merge_rows AS m ON m.new_guid = walk.g WHERE m.old_guid IS NOT NULL
     )
     SELECT array_agg(g) INTO behind FROM walk;
-    DELETE FROM mergeguard.lookup_rows AS k WHERE k.old_guid = ANY (behind)
-        AND NOT EXISTS (SELECT 1 FROM mergeguard.merge_rows AS m WHERE m.old_guid = k.old_guid AND m.new_guid IS NOT NULL);
-    GET DIAGNOSTICS written = ROW_COUNT;
-    INSERT INTO mergeguard.lookup_rows AS k (old_guid, current_guid, depth, status)
+    DELETE FROM mergeguard.lookup_rows AS k WHERE k.old_guid = ANY (behind);
+    INSERT INTO mergeguard.lookup_rows (old_guid, current_guid, depth, status)
     SELECT a.guid, a.current, a.depth, a.status
     FROM mergeguard.reach(behind) AS g
     CROSS JOIN LATERAL mergeguard.answers(g.nodes, g.starts, g.news) AS a
     WHERE a.guid = ANY (behind)
-        AND EXISTS (SELECT 1 FROM mergeguard.merge_rows AS m WHERE m.old_guid = a.guid AND m.new_guid IS NOT NULL)
-    ON CONFLICT (old_guid) DO UPDATE SET current_guid = excluded.current_guid, depth = excluded.depth, status = excluded.status
-        WHERE (k.current_guid, k.depth, k.status) IS DISTINCT FROM (excluded.current_guid, excluded.depth, excluded.status);
-    GET DIAGNOSTICS more = ROW_COUNT;
-    RETURN written + more;
+        AND EXISTS (SELECT 1 FROM mergeguard.merge_rows AS m WHERE m.old_guid = a.guid AND m.new_guid IS NOT NULL);
+    GET DIAGNOSTICS written = ROW_COUNT;
+    RETURN written;
 END
 $mergeguard$;
 
