@@ -1,0 +1,135 @@
+"""Metrics: every one of the contract is written, once, parseable, and says what the report says."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from processor.tended_queue import ALICE, BOB, TendedQueue, tended
+from prometheus_client.parser import text_string_to_metric_families
+
+from mergeguard.core.events import Queue
+from mergeguard.processor import metrics
+from mergeguard.processor.metrics import METRICS, QUEUE_METRICS, SERVER_METRICS, ServerMetrics, chain_state, exposition
+from mergeguard.processor.report import QueueStatistics, take_statistics
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> Iterator[TendedQueue]:
+    with tended(tmp_path) as made:
+        yield made
+
+
+def read(text: str) -> Mapping[tuple[str, tuple[str, ...]], float]:
+    """Parse by Prometheus' own reader: (name, values of the labels in their order) to number."""
+    families = list(text_string_to_metric_families(text))
+    samples = [
+        ((sample.name, tuple(sample.labels.values())), sample.value) for one in families for sample in one.samples
+    ]
+    found = dict(samples)
+    assert len(found) == len(samples), "no series is written twice"
+    return found
+
+
+def test_the_contract_is_well_formed() -> None:
+    assert len({metric.name for metric in METRICS}) == len(METRICS)
+    for metric in METRICS:
+        assert re.fullmatch(r"mergeguard_[a-z_]+", metric.name)
+        assert metric.name.endswith("_total") == (metric.type == "counter")
+        assert metric.help.endswith(".")
+
+
+def test_every_metric_of_the_queue_is_written_as_the_report_has_it(queue: TendedQueue) -> None:
+    queue.register(ALICE, b"123")
+    queue.register_file(BOB, b"12345")
+    queue.seconds = 8
+    queue.take(worker="w")
+    report = take_statistics(queue.store, file_limit=99)
+
+    text = exposition(report)
+    found = read(text)
+
+    assert {name for name, _ in found} == {metric.name for metric in QUEUE_METRICS}
+    assert found["mergeguard_queue_events", ("fast",)] == 2
+    assert found["mergeguard_queue_inline_bytes", ("fast",)] == 3
+    assert found["mergeguard_queue_file_bytes", ("fast",)] == 5
+    assert found["mergeguard_queue_oldest_seconds", ("fast",)] == 8
+    assert found["mergeguard_queue_oldest_seconds", ("large",)] == 0
+    assert found["mergeguard_queue_registered_total", ("fast",)] == 2
+    assert found["mergeguard_queue_file_limit_bytes", ()] == 99
+    assert found["mergeguard_queue_chains", ("leased",)] == 2
+    assert found["mergeguard_queue_stranded_chains", ()] == 0
+    assert text.endswith("\n")
+
+
+@given(st.text())
+def test_any_name_of_a_target_is_carried(tmp_path_factory: pytest.TempPathFactory, target: str) -> None:
+    with tended(tmp_path_factory.mktemp("m")) as queue:
+        report = take_statistics(queue.store)
+    visible = target.encode("unicode_escape").decode()  # as the command line hands it over
+    found = read(exposition(report, visible))
+    assert found["mergeguard_queue_stranded_chains", (visible,)] == 0
+    assert found["mergeguard_queue_events", (visible, "slow")] == 0
+
+
+def test_the_states_of_chains(queue: TendedQueue) -> None:
+    def states() -> list[str]:
+        return sorted(chain_state(line) for line in take_statistics(queue.store).chains)
+
+    queue.register(ALICE)
+    assert states() == ["waiting"]
+    queue.take(seconds=30)
+    queue.register(BOB)
+    assert states() == ["leased", "waiting"]
+    queue.seconds = 31
+    assert states() == ["expired", "waiting"]
+
+
+def test_a_server_counts_what_it_did(queue: TendedQueue) -> None:
+    asked: list[QueueStatistics | None] = [take_statistics(queue.store), None]
+    server = ServerMetrics(lambda: asked.pop(0))
+    server.posted("accepted", 3)
+    server.posted("full")
+    server.posted("accepted")
+    server.taken_from_inbox("left", 2)
+    server.handled(Queue.SLOW, "done", 5)
+    server.handled(Queue.SLOW, "failed")
+    server.lost_lease()
+    server.database_away(away=True)
+    server.settings_bad(bad=True)
+    server.settings_bad(bad=False)
+
+    found = read(server.exposition())
+
+    assert found["mergeguard_posts_total", ("accepted",)] == 4
+    assert found["mergeguard_posts_total", ("full",)] == 1
+    assert found["mergeguard_inbox_files_total", ("left",)] == 2
+    assert {values: number for (name, values), number in found.items() if name == "mergeguard_handled_total"} == {
+        ("done", "slow"): 5,
+        ("failed", "slow"): 1,
+    }
+    assert found["mergeguard_leases_lost_total", ()] == 1
+    assert (found["mergeguard_database_away", ()], found["mergeguard_settings_bad", ()]) == (1, 0)
+    assert ("mergeguard_queue_events", ("fast",)) in found
+    away = read(server.exposition())
+    assert {name for name, _ in away} <= {metric.name for metric in SERVER_METRICS}, "the database does not answer"
+    assert away["mergeguard_posts_total", ("accepted",)] == 4
+
+
+def test_two_servers_of_one_process_do_not_share_counters() -> None:
+    one, other = ServerMetrics(lambda: None), ServerMetrics(lambda: None)
+    one.lost_lease()
+    assert read(other.exposition())["mergeguard_leases_lost_total", ()] == 0
+
+
+def test_the_metrics_of_a_queue_need_no_further_package() -> None:
+    words = (
+        f"import {metrics.__name__}, sys; sys.exit('prometheus_client' in sys.modules or 'sqlalchemy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", words], check=False).returncode == 0
