@@ -1,0 +1,257 @@
+-- MergeGuard SQL scripts, version 1: sqlite/30_merge.sql
+-- Merging: INSERT INTO mergeguard_merge (old_guid, new_guid, request_id) VALUES (...). The request id may be left out.
+--
+-- One INSERT is one merge, whole or not at all. It is the resources that both guids are now which are merged; where both are
+-- one already nothing is done. SQLite lets one connection write at a time and begins to do so before the trigger reads, so
+-- nothing can change between what is looked at and what is written; a transaction whose snapshot is older is refused by
+-- SQLite itself. Where rows of declared references hold the old resource the merge is refused: by which rules they move is
+-- more than SQL can say, and 'mergeguard merge' does it.
+-- A walk of 100,000 rows takes some seconds; a short one is found by the index on the old guids alone.
+
+-- All guids on both walks, and the rows between them; empty but for the time of one merge.
+DROP TABLE IF EXISTS mergeguard_walk;
+CREATE TABLE mergeguard_walk (
+    side TEXT NOT NULL,
+    guid TEXT NOT NULL,
+    is_end INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (side, guid)
+) WITHOUT ROWID;
+DROP TABLE IF EXISTS mergeguard_walk_rows;
+CREATE TABLE mergeguard_walk_rows (
+    old TEXT NOT NULL,
+    new TEXT NOT NULL,
+    PRIMARY KEY (old, new)
+) WITHOUT ROWID;
+CREATE INDEX mergeguard_walk_rows_new ON mergeguard_walk_rows (new);
+
+-- The longest way from each guid of both walks to its end, for walks that have one.
+DROP VIEW IF EXISTS mergeguard_walk_answers;
+CREATE VIEW mergeguard_walk_answers (guid, current, depth) AS
+WITH RECURSIVE up (guid, current, depth) AS (
+    SELECT guid, guid, 0 FROM mergeguard_walk WHERE is_end
+    UNION
+    SELECT rows.old, up.current, up.depth + 1 FROM up JOIN mergeguard_walk_rows AS rows ON rows.new = up.guid
+)
+SELECT guid, current, max(depth) FROM up GROUP BY guid, current;
+
+DROP VIEW IF EXISTS mergeguard_merge;
+CREATE VIEW mergeguard_merge (old_guid, new_guid, request_id) AS SELECT NULL, NULL, NULL WHERE 0;
+
+CREATE TRIGGER mergeguard_merge_insert INSTEAD OF INSERT ON mergeguard_merge
+BEGIN
+    -- What is asked for.
+    DELETE FROM mergeguard_work;
+    DELETE FROM mergeguard_walk;
+    DELETE FROM mergeguard_walk_rows;
+    INSERT INTO mergeguard_work (id, old, new, request_id)
+    VALUES (1, (
+            SELECT substr(t, 1, 8) || '-' || substr(t, 9, 4) || '-' || substr(t, 13, 4) || '-' || substr(t, 17, 4) || '-' || substr(t, 21)
+            FROM (SELECT lower(replace(replace(replace(trim(NEW.old_guid), '-', ''), '{', ''), '}', '')) AS t)
+            WHERE length(t) = 32 AND t NOT GLOB '*[^0-9a-f]*'), (
+            SELECT substr(t, 1, 8) || '-' || substr(t, 9, 4) || '-' || substr(t, 13, 4) || '-' || substr(t, 17, 4) || '-' || substr(t, 21)
+            FROM (SELECT lower(replace(replace(replace(trim(NEW.new_guid), '-', ''), '{', ''), '}', '')) AS t)
+            WHERE length(t) = 32 AND t NOT GLOB '*[^0-9a-f]*'), NEW.request_id);
+    SELECT RAISE(ABORT, 'mergeguard: unknown-guid: what is to be merged is no guid')
+    FROM mergeguard_work WHERE old IS NULL OR new IS NULL;
+    SELECT RAISE(ABORT, 'mergeguard: request-reused: a request id has 1 to 64 characters')
+    FROM mergeguard_work WHERE length(request_id) NOT BETWEEN 1 AND 64;
+    SELECT RAISE(ABORT, 'mergeguard: request-reused: this request id belongs to another merge')
+    FROM mergeguard_work AS asked JOIN mergeguard_requests AS known ON known.request_id = asked.request_id
+    WHERE json_extract(known.answer, '$.old') <> asked.old OR json_extract(known.answer, '$.new') <> asked.new;
+    -- Asked again: it is made once.
+    DELETE FROM mergeguard_work WHERE request_id IN (SELECT request_id FROM mergeguard_requests);
+    SELECT RAISE(IGNORE) WHERE NOT EXISTS (SELECT 1 FROM mergeguard_work);
+    SELECT RAISE(ABORT, 'mergeguard: spelling: guids here are not texts in a usual spelling; this takes ''mergeguard merge''')
+    FROM mergeguard_places WHERE NOT can_merge;
+    SELECT RAISE(ABORT, 'mergeguard: self-merge: a guid cannot be merged with itself')
+    FROM mergeguard_work WHERE old = new;
+
+    -- Both walks; a live guid leads nowhere.
+    INSERT INTO mergeguard_walk (side, guid)
+    SELECT side, guid FROM (
+        WITH RECURSIVE walk (side, guid) AS (
+            SELECT 'old', old FROM mergeguard_work UNION SELECT 'new', new FROM mergeguard_work
+            UNION
+            SELECT walk.side, rows.new_guid FROM walk JOIN mergeguard_merge_rows AS rows ON rows.old_text IN (
+                walk.guid, upper(walk.guid), replace(walk.guid, '-', ''), upper(replace(walk.guid, '-', '')), '{' || walk.guid || '}', upper('{' || walk.guid || '}'), '{' || replace(walk.guid, '-', '') || '}', upper('{' || replace(walk.guid, '-', '') || '}'))
+            WHERE rows.new_guid IS NOT NULL AND walk.guid <> '9203b1a9-5095-5898-a103-971f44c00fa4'
+            AND NOT EXISTS (SELECT 1 FROM mergeguard_live_cells AS live WHERE live.guid_text IN (
+                walk.guid, upper(walk.guid), replace(walk.guid, '-', ''), upper(replace(walk.guid, '-', '')), '{' || walk.guid || '}', upper('{' || walk.guid || '}'), '{' || replace(walk.guid, '-', '') || '}', upper('{' || replace(walk.guid, '-', '') || '}')))
+        ) SELECT side, guid FROM walk
+    );
+    INSERT OR IGNORE INTO mergeguard_walk_rows (old, new)
+    SELECT walk.guid, rows.new_guid FROM (SELECT DISTINCT guid FROM mergeguard_walk) AS walk
+    JOIN mergeguard_merge_rows AS rows ON rows.old_text IN (
+        walk.guid, upper(walk.guid), replace(walk.guid, '-', ''), upper(replace(walk.guid, '-', '')), '{' || walk.guid || '}', upper('{' || walk.guid || '}'), '{' || replace(walk.guid, '-', '') || '}', upper('{' || replace(walk.guid, '-', '') || '}'))
+    WHERE rows.new_guid IS NOT NULL AND walk.guid <> '9203b1a9-5095-5898-a103-971f44c00fa4'
+    AND NOT EXISTS (SELECT 1 FROM mergeguard_live_cells AS live WHERE live.guid_text IN (
+        walk.guid, upper(walk.guid), replace(walk.guid, '-', ''), upper(replace(walk.guid, '-', '')), '{' || walk.guid || '}', upper('{' || walk.guid || '}'), '{' || replace(walk.guid, '-', '') || '}', upper('{' || replace(walk.guid, '-', '') || '}')));
+    UPDATE mergeguard_walk SET is_end = NOT EXISTS (SELECT 1 FROM mergeguard_walk_rows AS rows WHERE rows.old = guid);
+    SELECT RAISE(ABORT, 'mergeguard: in-cycle: the merges of the first guid lead in a circle; ''mergeguard plan'' proposes what to do')
+    FROM mergeguard_work WHERE NOT EXISTS (SELECT 1 FROM mergeguard_walk WHERE side = 'old' AND is_end) OR EXISTS (
+        -- A circle that can be left is left at a guid with several news.
+        SELECT 1 FROM mergeguard_walk AS fork WHERE fork.side = 'old'
+        AND (SELECT count(*) FROM mergeguard_walk_rows AS own WHERE own.old = fork.guid) > 1
+        AND fork.guid IN (
+            WITH RECURSIVE after (guid) AS (
+                SELECT own.new FROM mergeguard_walk_rows AS own WHERE own.old = fork.guid
+                UNION SELECT next.new FROM after JOIN mergeguard_walk_rows AS next ON next.old = after.guid
+            ) SELECT guid FROM after
+        )
+    );
+    SELECT RAISE(ABORT, 'mergeguard: split: the merges of the first guid lead to two guids at once; ''mergeguard plan'' proposes what to do')
+    WHERE (SELECT count(*) FROM mergeguard_walk WHERE side = 'old' AND is_end) > 1;
+    SELECT RAISE(ABORT, 'mergeguard: in-cycle: the merges of the second guid lead in a circle; ''mergeguard plan'' proposes what to do')
+    FROM mergeguard_work WHERE NOT EXISTS (SELECT 1 FROM mergeguard_walk WHERE side = 'new' AND is_end) OR EXISTS (
+        -- A circle that can be left is left at a guid with several news.
+        SELECT 1 FROM mergeguard_walk AS fork WHERE fork.side = 'new'
+        AND (SELECT count(*) FROM mergeguard_walk_rows AS own WHERE own.old = fork.guid) > 1
+        AND fork.guid IN (
+            WITH RECURSIVE after (guid) AS (
+                SELECT own.new FROM mergeguard_walk_rows AS own WHERE own.old = fork.guid
+                UNION SELECT next.new FROM after JOIN mergeguard_walk_rows AS next ON next.old = after.guid
+            ) SELECT guid FROM after
+        )
+    );
+    SELECT RAISE(ABORT, 'mergeguard: split: the merges of the second guid lead to two guids at once; ''mergeguard plan'' proposes what to do')
+    WHERE (SELECT count(*) FROM mergeguard_walk WHERE side = 'new' AND is_end) > 1;
+    UPDATE mergeguard_work SET old_root = (SELECT guid FROM mergeguard_walk WHERE side = 'old' AND is_end),
+        new_root = (SELECT guid FROM mergeguard_walk WHERE side = 'new' AND is_end);
+    UPDATE mergeguard_work SET already = old_root = new_root,
+        old_status = CASE WHEN old_root = '9203b1a9-5095-5898-a103-971f44c00fa4' THEN 'deleted' WHEN (SELECT live FROM mergeguard_declared)
+            AND NOT EXISTS (SELECT 1 FROM mergeguard_live_cells WHERE guid_text IN (
+                old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}')))
+            THEN 'dangling' ELSE 'ok' END,
+        new_status = CASE WHEN new_root = '9203b1a9-5095-5898-a103-971f44c00fa4' THEN 'deleted' WHEN (SELECT live FROM mergeguard_declared)
+            AND NOT EXISTS (SELECT 1 FROM mergeguard_live_cells WHERE guid_text IN (
+                new_root, upper(new_root), replace(new_root, '-', ''), upper(replace(new_root, '-', '')), '{' || new_root || '}', upper('{' || new_root || '}'), '{' || replace(new_root, '-', '') || '}', upper('{' || replace(new_root, '-', '') || '}')))
+            THEN 'dangling' ELSE 'ok' END;
+    SELECT RAISE(ABORT, 'mergeguard: cycle: the second guid was merged into the first before: this would close a circle')
+    FROM mergeguard_work WHERE already AND old = old_root;
+    SELECT RAISE(ABORT, 'mergeguard: dead-target: what the second guid is now is not live, or was deleted: nothing can be merged into it')
+    FROM mergeguard_work WHERE new_status <> 'ok';
+    SELECT RAISE(ABORT, 'mergeguard: unknown-guid: what the first guid is now is not live, or was deleted: there is nothing to merge')
+    FROM mergeguard_work WHERE old_status <> 'ok';
+    SELECT RAISE(ABORT, 'mergeguard: shadowed-live: a live guid is merged away as well: that merge was never finished; ''mergeguard plan'' proposes what to do')
+    FROM mergeguard_work JOIN mergeguard_merge_cells AS rows ON rows.old_text IN (
+        old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}'),
+        new_root, upper(new_root), replace(new_root, '-', ''), upper(replace(new_root, '-', '')), '{' || new_root || '}', upper('{' || new_root || '}'), '{' || replace(new_root, '-', '') || '}', upper('{' || replace(new_root, '-', '') || '}'));
+
+    -- Both roots are written, by every merge, as the programs do.
+    INSERT INTO mergeguard_roots (guid, turn) SELECT min(old_root, new_root), 1 FROM mergeguard_work;
+    INSERT INTO mergeguard_roots (guid, turn) SELECT max(old_root, new_root), 1 FROM mergeguard_work WHERE NOT already;
+
+    -- Both are one before: only the answer is kept.
+    INSERT INTO mergeguard_requests (request_id, run_id, answer)
+    SELECT request_id, '', json_object('old', old, 'new', new, 'old_root', old_root, 'new_root', new_root, 'already', json('true'),
+        'run_id', NULL, 'request_id', request_id, 'repeated', json('false'), 'row', NULL, 'lookup_rows', 0, 'live_rows', 0,
+        'hashes_cleared', 0, 'columns', json('{}'), 'notes', json('[]'), 'preview', json('false'), 'refused', NULL)
+    FROM mergeguard_work WHERE already AND request_id IS NOT NULL;
+    DELETE FROM mergeguard_walk WHERE EXISTS (SELECT 1 FROM mergeguard_work WHERE already);
+    DELETE FROM mergeguard_walk_rows WHERE EXISTS (SELECT 1 FROM mergeguard_work WHERE already);
+    DELETE FROM mergeguard_work WHERE already;
+    SELECT RAISE(IGNORE) WHERE NOT EXISTS (SELECT 1 FROM mergeguard_work);
+
+    -- What people, types, the lookup and references forbid.
+    SELECT RAISE(ABORT, 'mergeguard: type-mismatch: they are of two types, and only resources of one type can be one')
+    FROM mergeguard_work WHERE EXISTS (
+        SELECT 1 FROM mergeguard_guid_types AS one JOIN mergeguard_guid_types AS other ON other.type <> one.type
+        WHERE one.guid_text IN (SELECT value FROM json_each(json_array(
+            old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}'))))
+        AND other.guid_text IN (SELECT value FROM json_each(json_array(
+            new_root, upper(new_root), replace(new_root, '-', ''), upper(replace(new_root, '-', '')), '{' || new_root || '}', upper('{' || new_root || '}'), '{' || replace(new_root, '-', '') || '}', upper('{' || replace(new_root, '-', '') || '}')))));
+    SELECT RAISE(ABORT, 'mergeguard: never-merge: somebody wrote down that they must never be merged; see mergeguard_never_pairs')
+    FROM mergeguard_work WHERE EXISTS (
+        SELECT 1 FROM mergeguard_never_pairs AS pair
+        LEFT JOIN mergeguard_lookup_rows AS one ON one.old_guid = pair.one_guid
+        LEFT JOIN mergeguard_lookup_rows AS other ON other.old_guid = pair.other_guid
+        WHERE (coalesce(one.current_guid, pair.one_guid) = old_root AND coalesce(other.current_guid, pair.other_guid) = new_root)
+        OR (coalesce(one.current_guid, pair.one_guid) = new_root AND coalesce(other.current_guid, pair.other_guid) = old_root));
+    SELECT RAISE(ABORT, 'mergeguard: lookup-drift: the stored lookup does not say what the merges say; ''mergeguard lookup build'' or mergeguard_rebuild_lookup mends it')
+    WHERE EXISTS (
+        SELECT 1 FROM mergeguard_walk_answers AS walked LEFT JOIN mergeguard_lookup_rows AS said ON said.old_guid = walked.guid
+        WHERE CASE WHEN walked.guid = walked.current THEN said.old_guid IS NOT NULL
+            ELSE said.old_guid IS NULL OR said.current_guid IS NOT walked.current OR said.depth IS NOT walked.depth
+                OR said.status <> 'ok' END
+    ) OR EXISTS (
+        SELECT 1 FROM mergeguard_work JOIN mergeguard_merge_rows AS rows ON rows.new_text IN (
+            old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}'))
+        LEFT JOIN mergeguard_lookup_rows AS said ON said.old_guid = rows.old_guid
+        WHERE rows.old_guid <> old_root AND (said.old_guid IS NULL
+            OR said.status = 'ok' AND said.current_guid <> old_root AND said.current_guid <> said.old_guid));
+    SELECT RAISE(ABORT, 'mergeguard: references: rows of references hold the first resource, and by which rules they move takes ''mergeguard merge''')
+    FROM mergeguard_work WHERE EXISTS (SELECT 1 FROM mergeguard_moving_cells WHERE guid_text IN (
+        old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}')));
+
+    -- The merge, spelled as the others are, with its run in the journal.
+    UPDATE mergeguard_work SET run_id = lower(hex(randomblob(16))),
+        lookup_rows = 1 + (SELECT count(*) FROM mergeguard_lookup_rows WHERE current_guid = old_root),
+        live_rows = (SELECT count(*) FROM mergeguard_live_images WHERE guid_text IN (
+            old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}')));
+    INSERT INTO mergeguard_merge_cells (old_text, new_text)
+    SELECT (
+        SELECT CASE WHEN like_this LIKE '{%' THEN '{' || t || '}' ELSE t END FROM (
+        SELECT CASE WHEN like_this = upper(like_this) AND like_this <> lower(like_this) THEN upper(t) ELSE t END AS t, like_this FROM (
+        SELECT CASE WHEN instr(like_this, '-') = 0 THEN replace(old_root, '-', '') ELSE old_root END AS t, like_this FROM (
+        SELECT coalesce((SELECT old_text FROM mergeguard_merge_cells LIMIT 1),
+            (SELECT guid_text FROM mergeguard_live_cells WHERE guid_text IN (old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}')) LIMIT 1)) AS like_this)))), (
+        SELECT CASE WHEN like_this LIKE '{%' THEN '{' || t || '}' ELSE t END FROM (
+        SELECT CASE WHEN like_this = upper(like_this) AND like_this <> lower(like_this) THEN upper(t) ELSE t END AS t, like_this FROM (
+        SELECT CASE WHEN instr(like_this, '-') = 0 THEN replace(new_root, '-', '') ELSE new_root END AS t, like_this FROM (
+        SELECT coalesce((SELECT old_text FROM mergeguard_merge_cells LIMIT 1),
+            (SELECT guid_text FROM mergeguard_live_cells WHERE guid_text IN (old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}')) LIMIT 1)) AS like_this))))
+    FROM mergeguard_work;
+    SELECT RAISE(ABORT, 'mergeguard: write-failed: the database stored something else than the merge that it was told; look for triggers on the table')
+    FROM mergeguard_work WHERE (SELECT count(*) FROM mergeguard_merge_rows AS rows WHERE rows.old_text IN (
+        old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}'))) <> 1
+    OR (SELECT rows.new_guid FROM mergeguard_merge_rows AS rows WHERE rows.old_text IN (
+        old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}'))) IS NOT new_root;
+    UPDATE mergeguard_work SET image = (SELECT image FROM mergeguard_merge_images WHERE old_text IN (
+        old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}')));
+    INSERT INTO mergeguard_journal_runs (run_id, kind, who, tool_version, started, reason, finished)
+    SELECT run_id, 'merge', 'SQL', 'sql 1', strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), coalesce('request ' || request_id, ''),
+        strftime('%Y-%m-%dT%H:%M:%fZ', 'now') FROM mergeguard_work;
+    INSERT INTO mergeguard_journal_changes (run_id, step, place, action, table_name, before_image, after_image)
+    SELECT run_id, 1, 0, 'merge', merge_name, NULL, image FROM mergeguard_work, mergeguard_places;
+    INSERT INTO mergeguard_journal_changes (run_id, step, place, action, table_name, before_image, after_image)
+    SELECT run_id, 1, row_number() OVER (ORDER BY gone.image), 'remove', live_name, gone.image, NULL
+    FROM mergeguard_work, mergeguard_places JOIN mergeguard_live_images AS gone ON gone.guid_text IN (
+        old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}'));
+    SELECT RAISE(ABORT, 'mergeguard: references: a row holds a value that only ''mergeguard merge'' can journal: a float, or a text with NUL')
+    FROM mergeguard_work WHERE EXISTS (
+        SELECT 1 FROM mergeguard_journal_changes AS made WHERE made.run_id = mergeguard_work.run_id
+        AND made.before_image IS NULL AND made.after_image IS NULL);
+    UPDATE mergeguard_work SET said = json_array(run_id, 1, 'merge:' || old_root, '["merge"]', '["' || old_root || '"]', new_root, 'ordered',
+        '[' || image || ']') || (
+        SELECT group_concat(json_array(place, action, table_name, before_image, after_image), '') FROM (
+            SELECT place, action, table_name, before_image, after_image FROM mergeguard_journal_changes AS made
+            WHERE made.run_id = mergeguard_work.run_id ORDER BY place));
+    UPDATE mergeguard_work SET said = CASE WHEN said GLOB '*[^ -~]*' THEN (
+        WITH RECURSIVE place (at) AS (SELECT 1 UNION ALL SELECT at + 1 FROM place WHERE at < length(said))
+        SELECT group_concat(CASE WHEN code < 128 THEN char(code) WHEN code < 65536 THEN printf('\u%04x', code)
+            ELSE printf('\u%04x\u%04x', 55296 + ((code - 65536) >> 10), 56320 + ((code - 65536) & 1023)) END, '')
+        FROM (SELECT unicode(substr(said, at, 1)) AS code FROM place)
+    ) ELSE said END;
+    INSERT INTO mergeguard_journal_steps (run_id, step, component, kinds, members, confidence, why, guard_after, evidence, happened,
+        digest, survivor)
+    SELECT run_id, 1, 'merge:' || old_root, '["merge"]', '["' || old_root || '"]', 'ordered',
+        old || ' was to be merged into ' || new, '[' || image || ']', '{"columns":{}}', strftime('%Y-%m-%dT%H:%M:%fZ', 'now'),
+        (SELECT digest FROM mergeguard_digest), new_root
+    FROM mergeguard_work;
+
+    -- The old resource is live no more, and its whole class leads to the new one.
+    DELETE FROM mergeguard_live_images WHERE guid_text IN (SELECT value FROM mergeguard_work, json_each(json_array(
+        old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}'))));
+    UPDATE mergeguard_lookup_rows SET current_guid = (SELECT new_root FROM mergeguard_work), depth = depth + 1
+    WHERE current_guid = (SELECT old_root FROM mergeguard_work);
+    INSERT INTO mergeguard_lookup_rows (old_guid, current_guid, depth, status) SELECT old_root, new_root, 1, 'ok' FROM mergeguard_work;
+    INSERT INTO mergeguard_requests (request_id, run_id, answer)
+    SELECT request_id, run_id, json_object('old', old, 'new', new, 'old_root', old_root, 'new_root', new_root,
+        'already', json('false'), 'run_id', run_id, 'request_id', request_id, 'repeated', json('false'), 'row', json(image),
+        'lookup_rows', lookup_rows, 'live_rows', live_rows, 'hashes_cleared', 0, 'columns', json('{}'), 'notes', json('[]'),
+        'preview', json('false'), 'refused', NULL)
+    FROM mergeguard_work WHERE request_id IS NOT NULL;
+    DELETE FROM mergeguard_work;
+    DELETE FROM mergeguard_walk;
+    DELETE FROM mergeguard_walk_rows;
+END;
