@@ -141,7 +141,13 @@ def export(
 
 def _written(found: Event | DeadEvent, bodies: EventBodies, folder: Path) -> list[Path]:
     event = event_of(found)
-    path = write_event(event, bodies.read(event), folder, "the export of an event")
+    body = bodies.read(event)
+    try:
+        path = write_event(event, body, folder, "the export of an event")
+    except OSError as failure:
+        raise UsageError(
+            f"{folder} cannot be written: {failure.strerror or failure}", hint="name a folder, or one that can be made"
+        ) from None
     if not isinstance(found, DeadEvent):
         return [path]
     log = path.with_suffix(".log")
