@@ -66,11 +66,11 @@ class Server:
             url = None if intake is None else intake.url
             _log.info("serving", extra={"url": url, "workers": self.handler is not None})
             self.started(url)
-            ended = self._prepared(intake, stop) and self._work(intake, stop)
+            ended = not self._prepared(intake, stop) or self._work(intake, stop)
         _log.info("stopped", extra={"in_time": ended})
         if self._failure is not None:
             raise self._failure
-        return ended or stop.is_set()
+        return ended
 
     def _intake(self, address: Address, stop: threading.Event) -> AbstractContextManager[RunningIntake]:
         return running_intake(self.store, self.settings, self.metrics, address, stop)
@@ -102,6 +102,7 @@ class Server:
                 stack.enter_context(_beside(self.beside, stop))
             if intake is not None:
                 stack.enter_context(intake.inboxes())
+            stack.callback(stop.set)  # after a bug here nothing else may run on
             if self.handler is None:
                 return stop.wait()
             processor = Processor(self.store, self.settings, self.handler)

@@ -84,7 +84,7 @@ class Inbox:
             self._look()
         except MergeGuardError as failure:  # database or disk: what lies in the inboxes lies well
             self._odd.add(Odd(self.settings().inbox_folder, failure.message))
-        except Exception:  # a bug with one file must not end the intake of all others
+        except Exception:  # noqa: BLE001 - a bug with one file must not end the intake of all others
             _log.exception("a look into the inboxes failed")
         self._complain()
         settings = self.settings()

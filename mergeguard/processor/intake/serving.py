@@ -108,7 +108,7 @@ def running_intake(
         registrar = Registrar(store, payloads, settings)
         inbox = Inbox(store, InboxSteps(payloads, registrar, settings), settings, metrics)
         listening = bound(address.host, address.port)
-        web = WebServer(_app(registrar, settings, metrics, stop), listening, now.stop_seconds)
+        web = WebServer(_app(registrar, settings, metrics, stop), listening, now.stop_seconds, stop.set)
         registrar.start()
         web.start()
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from mergeguard.errors import UsageError
@@ -38,7 +39,10 @@ def bound(host: str, port: int) -> socket.socket:
 class WebServer:
     """Serves one application on one socket."""
 
-    def __init__(self, app: ASGIApp, listening: socket.socket, stop_seconds: float) -> None:
+    def __init__(
+        self, app: ASGIApp, listening: socket.socket, stop_seconds: float, ended: Callable[[], object]
+    ) -> None:
+        """Serve ``app`` on ``listening``; ``ended`` is called if the server ends by a bug of its own."""
         import uvicorn  # noqa: PLC0415 - comes with the extra `serve`
 
         self._socket = listening
@@ -53,6 +57,7 @@ class WebServer:
             timeout_graceful_shutdown=max(1, round(stop_seconds)),
         )
         self._server = uvicorn.Server(config)
+        self._ended = ended
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
 
     @property
@@ -75,6 +80,6 @@ class WebServer:
     def _run(self) -> None:
         try:
             self._server.run(sockets=[self._socket])
-        except Exception:
+        except Exception:  # noqa: BLE001 - uvicorn's bug must end the process, not leave it deaf
             _log.exception("the web server ended by a bug")
-            raise
+            self._ended()
