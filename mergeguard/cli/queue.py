@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -67,13 +68,13 @@ def status(
         limit=limit,
         over=None if over is None else seconds(over),
     )
-    written = {
-        "table": status_text,
-        "json": status_json,
-        "prometheus": lambda statistics: exposition(statistics, visible(masked(chosen.target))),
+    written: dict[str, Callable[[], str]] = {
+        "table": lambda: status_text(found),
+        "json": lambda: status_json(found),
+        "prometheus": lambda: exposition(found, visible(masked(chosen.target))),
     }
     for name, path in wanted:
-        terminal.write(written[name](found), path)
+        terminal.write(written[name](), path)
 
 
 @app.command("list", cls=help.Command)
