@@ -20,7 +20,6 @@ from mergeguard.storage.queue.opening import open_store
 from mergeguard.storage.queue.store import EventStore
 
 
-
 @dataclass
 class Ground:
     """A database with a queue, and what a test asks of it behind the queue's back."""

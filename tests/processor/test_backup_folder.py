@@ -100,7 +100,7 @@ def test_everything_is_synced_before_the_row_goes(desk: Desk, monkeypatch: pytes
     fsync = os.fsync
 
     def noted(handle: int) -> None:
-        synced.add(Path(os.readlink(f"/proc/self/fd/{handle}")))
+        synced.add(Path(f"/proc/self/fd/{handle}").readlink())
         fsync(handle)
 
     monkeypatch.setattr(os, "fsync", noted)

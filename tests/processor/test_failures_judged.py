@@ -37,9 +37,13 @@ def event(tries: int = 0) -> Event:
 
 
 def raised(call: Callable[[], object]) -> BaseException:
-    with pytest.raises(BaseException) as caught:  # noqa: PT011, B017 - any is wanted
+    with pytest.raises(BaseException) as caught:  # noqa: PT011 - any is wanted
         call()
     return caught.value
+
+
+def throw(error: BaseException) -> None:
+    raise error
 
 
 def state(number: str) -> psycopg.Error:
@@ -73,17 +77,19 @@ def test_what_the_database_says_of_a_handlers_statements_is_the_events_own(numbe
 def test_an_error_that_wraps_an_outage_is_one(number: str) -> None:
     def wrapped() -> None:
         try:
-            raise state(number)
+            throw(state(number))
         except psycopg.Error as cause:
             raise ValueError("the import failed") from cause
 
     def hidden() -> None:
         try:
-            raise sa.exc.DBAPIError("SELECT 1", {}, state(number))
+            throw(sa.exc.DBAPIError("SELECT 1", {}, state(number)))
         except sa.exc.DBAPIError:
             raise ValueError("the import failed") from None
 
-    assert verdict_of_handler(raised(wrapped)) is verdict_of_handler(raised(hidden)) is verdict_of_handler(state(number))
+    assert (
+        verdict_of_handler(raised(wrapped)) is verdict_of_handler(raised(hidden)) is verdict_of_handler(state(number))
+    )
 
 
 @pytest.mark.parametrize(

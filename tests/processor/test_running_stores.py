@@ -7,7 +7,7 @@ import threading
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -33,7 +33,7 @@ class Effects:
     before: Callable[[Event, EventBatch], None] = lambda _event, _batch: None
     tries: Counter[int] = field(default_factory=Counter)
 
-    def handle(self, event: Event, body: bytes, batch: EventBatch) -> None:
+    def handle(self, event: Event, _body: bytes, batch: EventBatch) -> None:
         self.tries[event.id] += 1
         batch.add(ADD, (event.id, line_of(event)))
         self.before(event, batch)
@@ -135,10 +135,8 @@ def test_a_statement_that_the_database_refuses_is_charged_to_its_own_event(groun
 
 
 def _swallow(batch: EventBatch, statement: str) -> None:
-    try:
+    with suppress(Exception):  # what a careless handler does
         batch.connection.exec_driver_sql(statement)
-    except Exception:  # noqa: BLE001, S110 - what a careless handler does
-        pass
 
 
 def test_the_plain_handler_stores_events_and_buries_what_is_no_xml(ground: Ground) -> None:

@@ -27,7 +27,7 @@ def is_poison(event: int) -> bool:
 class Handler:
     """Adds its effect, by the unit of work or through the connection; some events fail."""
 
-    def handle(self, event: Event, body: bytes, batch: EventBatch) -> None:
+    def handle(self, event: Event, _body: bytes, batch: EventBatch) -> None:
         batch.add(ADD, (event.id, f"{event.source}/{event.priority}"))
         if event.id % 5 == 0:
             _ = batch.connection
@@ -53,7 +53,7 @@ def main(url: str, folder: str) -> int:
         priority_threads=0,
     )
     store = open_store(url)
-    print("ready", flush=True)
+    print("ready", flush=True)  # noqa: T201 - whoever started this waits for it
     ended = run_workers(store, lambda: settings, Handler(), stop)
     store.close()
     return 0 if ended else 1
