@@ -20,6 +20,7 @@ LEGACY_FOLDERS: Final = ("EvtQFast", "EvtQLarge", "EvtQPriority", "EvtQSlow")
 """The folders of the time before events were registered; a file put there is still taken in."""
 DEFAULT: Final = "default"
 _WEEK: Final = 7 * 86_400
+_WEEK_MS: Final = 1000 * _WEEK
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,9 @@ class Settings:
     )
     retry_step_milliseconds: int = field(
         default=100,
-        metadata=described("Retry number n comes n times this after the failure.", SEED, "milliseconds"),
+        metadata=described(
+            "Retry number n comes n times this after the failure.", SEED, "milliseconds", at_most=_WEEK_MS
+        ),
     )
     registration_tries: int = field(
         default=3,
@@ -132,11 +135,12 @@ class Settings:
             SEED,
             "tries",
             at_least=1,
+            at_most=100,
         ),
     )
     retry_after_seconds: int = field(
         default=30,
-        metadata=described("What a refused sender is told to wait (`Retry-After`).", unit="seconds"),
+        metadata=described("What a refused sender is told to wait (`Retry-After`).", unit="seconds", at_most=_WEEK),
     )
     # Workers
     priority_threads: int = field(
@@ -157,16 +161,19 @@ class Settings:
         default=1, metadata=described("Workers of the large queue.", unit="threads", at_most=256)
     )
     claim_events: int = field(
-        default=512, metadata=described("Most events that a worker claims at once.", unit="events", at_least=1)
+        default=512,
+        metadata=described("Most events that a worker claims at once.", unit="events", at_least=1, at_most=100_000),
     )
     claim_chains: int = field(
-        default=64, metadata=described("Most chains that a worker claims at once.", unit="chains", at_least=1)
+        default=64,
+        metadata=described("Most chains that a worker claims at once.", unit="chains", at_least=1, at_most=10_000),
     )
     batch_milliseconds: int = field(
         default=50,
         metadata=described(
             "A batch commits after this time, so that slow events do not hold up the others of their claim.",
             unit="milliseconds",
+            at_most=_WEEK_MS,
             at_least=1,
         ),
     )
@@ -182,13 +189,19 @@ class Settings:
     idle_milliseconds: int = field(
         default=200,
         metadata=described(
-            "How long a worker without work waits before it asks again.", unit="milliseconds", at_least=1
+            "How long a worker without work waits before it asks again.",
+            unit="milliseconds",
+            at_most=_WEEK_MS,
+            at_least=1,
         ),
     )
     sweep_milliseconds: int = field(
         default=1_000,
         metadata=described(
-            "How often expired leases and chains due for a retry are looked for.", unit="milliseconds", at_least=1
+            "How often expired leases and chains due for a retry are looked for.",
+            unit="milliseconds",
+            at_most=_WEEK_MS,
+            at_least=1,
         ),
     )
     probe_seconds: float = field(
@@ -204,7 +217,9 @@ class Settings:
     # Intake
     registration_group: int = field(
         default=256,
-        metadata=described("Most posts that are registered in one transaction.", unit="events", at_least=1),
+        metadata=described(
+            "Most posts that are registered in one transaction.", unit="events", at_least=1, at_most=10_000
+        ),
     )
     inbox_rescan_seconds: float = field(
         default=10.0,
@@ -214,7 +229,9 @@ class Settings:
     )
     inbox_settle_milliseconds: int = field(
         default=1_000,
-        metadata=described("A file in an inbox is complete when it has not changed for so long.", unit="milliseconds"),
+        metadata=described(
+            "A file in an inbox is complete when it has not changed for so long.", unit="milliseconds", at_most=_WEEK_MS
+        ),
     )
     # Looking after itself
     status_interval_seconds: float = field(

@@ -10,6 +10,9 @@ from docs import api, rules
 from docs.session import CHECKOUT, Session
 from mergeguard import errors
 from mergeguard.errors import ExitCode
+from mergeguard.processor.metrics import METRICS as SERVER_METRICS
+from mergeguard.processor.settings import ENTRIES
+from mergeguard.processor.settings_entry import MOST
 from mergeguard.render.prometheus import METRICS
 
 
@@ -95,6 +98,28 @@ def metrics(_words: str, _shell: Session) -> str:
     return table(("metric", "labels", "meaning"), rows)
 
 
+def queue_metrics(_words: str, _shell: Session) -> str:
+    """List the metrics of the event queue."""
+    rows = [
+        (f"`{one.name}`", one.type, ", ".join(f"`{label}`" for label in one.labels), one.help) for one in SERVER_METRICS
+    ]
+    return table(("metric", "type", "labels", "meaning"), rows)
+
+
+def core_settings(_words: str, _shell: Session) -> str:
+    """List the settings of the event processor."""
+    rows = []
+    for one in ENTRIES:
+        limits = (
+            ""
+            if one.kind == "path"
+            else f"{one.at_least:g}" + (f" to {one.at_most:g}" if one.at_most != MOST else " or more")
+        )
+        default = "not set" if one.default is None else f"`{one.default}`"
+        rows.append((f"`{one.names[1]}`", f"`{one.name}`", default, one.unit, limits, one.source, one.doc))
+    return table(("in CoreSettings.config", "in TOML", "default", "unit", "limits", "source", "meaning"), rows)
+
+
 def rule_table(_words: str, _shell: Session) -> str:
     """List the rules with links to their pages."""
     return table(("rule", "name", "severity", "finds", "needs"), rules.listed())
@@ -139,6 +164,8 @@ BLOCKS: dict[str, Callable[[str, Session], str]] = {
     "exit-codes": exit_codes,
     "errors": error_classes,
     "metrics": metrics,
+    "queue-metrics": queue_metrics,
+    "core-settings": core_settings,
     "rules": rule_table,
     "schema": schema_fields,
     "api": api.reference,
