@@ -55,9 +55,9 @@ class Entry:
         """Say what would fit instead of a number; ``None`` where it fits, and for a path always."""
         if self.at_least <= value <= self.at_most:
             return None
-        most = "" if self.at_most == MOST else f" and at most {self.at_most:g}"
+        most = "" if self.at_most == MOST else f" and at most {self.at_most:.15g}"
         unit = f" ({self.unit})" if self.unit else ""
-        return f"a {self.kind} of at least {self.at_least:g}{most}{unit}"
+        return f"a {self.kind} of at least {self.at_least:.15g}{most}{unit}"
 
 
 def described(

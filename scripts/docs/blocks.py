@@ -113,7 +113,7 @@ def core_settings(_words: str, _shell: Session) -> str:
         limits = (
             ""
             if one.kind == "path"
-            else f"{one.at_least:g}" + (f" to {one.at_most:g}" if one.at_most != MOST else " or more")
+            else f"{one.at_least:.15g}" + (f" to {one.at_most:.15g}" if one.at_most != MOST else " or more")
         )
         default = "not set" if one.default is None else f"`{one.default}`"
         rows.append((f"`{one.names[1]}`", f"`{one.name}`", default, one.unit, limits, one.source, one.doc))

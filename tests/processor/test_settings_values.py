@@ -80,7 +80,7 @@ def test_a_number_at_its_limit_fits_and_one_beyond_does_not(entry: Entry) -> Non
         assert (entry.outside(beyond) or "").startswith(f"a {entry.kind} of at least ")
         with pytest.raises(UsageError, match=re.escape(f"{entry.names[1]} cannot be ")) as refused:
             dataclasses.replace(Settings(), **{entry.name: beyond})
-        assert f"{entry.at_least:g}" in str(refused.value.hint)
+        assert f"{entry.at_least:.15g}" in str(refused.value.hint)
 
 
 def test_not_a_number_is_beyond_every_limit() -> None:
