@@ -128,13 +128,12 @@ class Settings:
             "Retry number n comes n times this after the failure.", SEED, "milliseconds", at_most=_WEEK_MS
         ),
     )
-    registration_tries: int = field(
+    registration_retries: int = field(
         default=3,
         metadata=described(
-            "Tries to register a post while the database answers with errors; then the sender is told *busy*.",
+            "Retries of a registration that the database failed to take; then the sender is told *busy*.",
             SEED,
-            "tries",
-            at_least=1,
+            "retries",
             at_most=100,
         ),
     )

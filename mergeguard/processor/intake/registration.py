@@ -47,7 +47,7 @@ class Registration:
         A group that the database refuses for good is tried event by event, so that one of them cannot harm another.
         """
         try:
-            return self._tried(events, self.settings().registration_tries if retry else 0)
+            return self._tried(events, self.settings().registration_retries if retry else 0)
         except MergeGuardError as failure:
             self._doubt(events, failure)
             if len(events) > 1 and not failure.retryable:
