@@ -31,6 +31,7 @@ class Herd:
         self._ground = ground
         self.processes = [self._start() for _ in range(PROCESSES)]
         self.killed = 0
+        self._ready: set[int] = set()
 
     def _start(self) -> subprocess.Popen[str]:
         command = [sys.executable, str(PROGRAM), self._ground.url, str(self._ground.folder)]
@@ -44,8 +45,15 @@ class Herd:
 
     def stop(self) -> list[int]:
         for process in self.processes:
+            self.wait(process)
             process.terminate()
         return [self._end(process) for process in self.processes]
+
+    def wait(self, process: subprocess.Popen[str]) -> None:
+        """Wait until a process has said that it can be stopped; it says so once."""
+        if process.pid not in self._ready and process.stdout is not None:
+            assert process.stdout.readline() == "ready\n"
+            self._ready.add(process.pid)
 
     def _end(self, process: subprocess.Popen[str]) -> int:
         code = process.wait(PATIENCE)
@@ -59,8 +67,7 @@ def herd(ground: Ground) -> Iterator[Herd]:
     made = Herd(ground)
     try:
         for process in made.processes:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
+            made.wait(process)
         yield made
     finally:
         for process in made.processes:
