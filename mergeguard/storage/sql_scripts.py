@@ -36,6 +36,8 @@ _MARK = re.compile(r"/\*\{(\w+)\*/(.*?)/\*\}\*/", re.DOTALL)
 _GUARD = """\
 -- The guard: a trigger on {table} that refuses cycles, whoever writes them, and the one row that each check updates.
 -- It touches the vendor's table. The same as 'mergeguard guard install'."""
+_KEPT = ("SET ANSI_NULLS ON;\nSET QUOTED_IDENTIFIER ON;",)
+"""What a trigger of SQL Server keeps from the session that made it; sqlcmd has one of them off."""
 _HEADER = "-- MergeGuard SQL scripts, version {version}: {dialect}/{name}"
 
 
@@ -94,7 +96,9 @@ class Script:
         if self.dialect == "postgresql":
             return [self.text]
         if self.dialect == "mssql":
-            return [batch for batch in re.split(r"(?im)^\s*GO\s*$", self.text) if batch.strip()]
+            # Without the marks: an ODBC driver looks for escapes behind braces.
+            plain = _MARK.sub(lambda match: match[2], self.text)
+            return [batch for batch in re.split(r"(?im)^\s*GO\s*$", plain) if batch.strip()]
         return list(_sqlite_statements(self.text))
 
     def filled(self, names: Mapping[str, str], profile: str) -> Script:
@@ -145,7 +149,8 @@ def names_of(rows: DatabaseRows, profile: Profile, repointed: Sequence[Repointed
 def guard_script(script: GuardScript, dialect: str) -> Script:
     """Return the file that puts the guard on the merge table."""
     end = "\nGO\n" if dialect == "mssql" else ";\n"
-    body = "\n".join(f"{statement}{end}" for statement in (*script.create_table(), *script.create_triggers()))
+    settings = _KEPT if dialect == "mssql" else ()
+    body = "\n".join(f"{one}{end}" for one in (*settings, *script.create_table(), *script.create_triggers()))
     text = f"{header(dialect, GUARD_FILE)}\n{_GUARD.format(table=script.place.merge)}\n{body}"
     return Script(GUARD_FILE, text, dialect)
 

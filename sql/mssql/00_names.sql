@@ -2,7 +2,8 @@
 -- The vendor's names, our tables where they are missing, and the views through which all other files see both.
 --
 -- EDIT THIS FILE. It names the tables of the reference schema, which are not yours. What stands between two marks,
--- /*{name*/ and /*}*/, is yours to change, and nothing else is; 'mergeguard sql show' does it from a profile.
+-- comments that begin or end with a brace, is yours to change, and nothing else is; 'mergeguard sql show' does it from a
+-- profile.
 -- Names stand in brackets with their schema, and as texts in N'...' where a mark ends in _name or _text.
 -- What you do not have: a query for it ends in WHERE 1 = 0, its flag in [declared] becomes 0.
 -- Run it again after each change, and after the vendor has added a column to one of these tables.
@@ -115,10 +116,10 @@ GO
 CREATE SYNONYM [mergeguard].[live_table] FOR /*{live_table*/[dbo].[ItemResource]/*}*/;
 GO
 
-IF OBJECT_ID(N'[mergeguard].[written_tables]', N'V') IS NOT NULL DROP VIEW [mergeguard].[written_tables];
+IF OBJECT_ID(N'[mergeguard].[written_tables]', N'V') IS NULL EXEC (N'CREATE VIEW [mergeguard].[written_tables] AS SELECT 1 AS [one]');
 GO
 -- The same names as texts. [table_name] is how the journal calls a table: as the profile does.
-CREATE VIEW [mergeguard].[written_tables] AS
+ALTER VIEW [mergeguard].[written_tables] AS
 SELECT
     N'merge' AS [part],
     N'[mergeguard].[merge_table]' AS [rows_name],
@@ -135,17 +136,17 @@ SELECT
 WHERE 1 = /*{live_written*/1/*}*/;
 GO
 
-IF OBJECT_ID(N'[mergeguard].[live_rows]', N'V') IS NOT NULL DROP VIEW [mergeguard].[live_rows];
+IF OBJECT_ID(N'[mergeguard].[live_rows]', N'V') IS NULL EXEC (N'CREATE VIEW [mergeguard].[live_rows] AS SELECT 1 AS [one]');
 GO
 -- The rows by which a guid is live, whole: a merge takes that of the old root out.
-CREATE VIEW [mergeguard].[live_rows] AS
-/*{live_rows*/SELECT * FROM [dbo].[ItemResource]/*}*/;
+ALTER VIEW [mergeguard].[live_rows] AS
+/*{live_rows*/SELECT * FROM [dbo].[ItemResource] AS l/*}*/;
 GO
 
-IF OBJECT_ID(N'[mergeguard].[put_merge]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[put_merge];
+IF OBJECT_ID(N'[mergeguard].[put_merge]', N'P') IS NULL EXEC (N'CREATE PROCEDURE [mergeguard].[put_merge] AS RETURN');
 GO
 -- Writes one row into the merge table. Only merge_guids calls it, and has looked before.
-CREATE PROCEDURE [mergeguard].[put_merge] @old_root uniqueidentifier, @new_root uniqueidentifier
+ALTER PROCEDURE [mergeguard].[put_merge] @old_root uniqueidentifier, @new_root uniqueidentifier
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -157,74 +158,74 @@ GO
 
 -- What everything else reads. The columns never change their names.
 
-IF OBJECT_ID(N'[mergeguard].[merge_rows]', N'V') IS NOT NULL DROP VIEW [mergeguard].[merge_rows];
+IF OBJECT_ID(N'[mergeguard].[merge_rows]', N'V') IS NULL EXEC (N'CREATE VIEW [mergeguard].[merge_rows] AS SELECT 1 AS [one]');
 GO
-CREATE VIEW [mergeguard].[merge_rows] AS
+ALTER VIEW [mergeguard].[merge_rows] AS
 SELECT
     /*{row_id*/CONVERT(nvarchar(200), m.[Id])/*}*/ AS [row_id],
     /*{old_guid*/m.[OldGuid]/*}*/ AS [old_guid],
     /*{new_guid*/m.[NewGuid]/*}*/ AS [new_guid],
-    CONVERT(nvarchar(400), /*{old*/m.[OldGuid]/*}*/) AS [old_text],
-    CONVERT(nvarchar(400), /*{new*/m.[NewGuid]/*}*/) AS [new_text],
+    /*{old_text*/CONVERT(nvarchar(400), m.[OldGuid])/*}*/ AS [old_text],
+    /*{new_text*/CONVERT(nvarchar(400), m.[NewGuid])/*}*/ AS [new_text],
     /*{merged_at*/CONVERT(datetime2(7), m.[MergedAt])/*}*/ AS [merged_at]
 FROM [mergeguard].[merge_table] AS m;
 GO
 
-IF OBJECT_ID(N'[mergeguard].[live_guids]', N'V') IS NOT NULL DROP VIEW [mergeguard].[live_guids];
+IF OBJECT_ID(N'[mergeguard].[live_guids]', N'V') IS NULL EXEC (N'CREATE VIEW [mergeguard].[live_guids] AS SELECT 1 AS [one]');
 GO
-CREATE VIEW [mergeguard].[live_guids] AS
+ALTER VIEW [mergeguard].[live_guids] AS
 /*{live_guids*/SELECT l.[Guid] AS [guid] FROM [dbo].[ItemResource] AS l WHERE l.[Guid] IS NOT NULL/*}*/;
 GO
 
-IF OBJECT_ID(N'[mergeguard].[guid_types]', N'V') IS NOT NULL DROP VIEW [mergeguard].[guid_types];
+IF OBJECT_ID(N'[mergeguard].[guid_types]', N'V') IS NULL EXEC (N'CREATE VIEW [mergeguard].[guid_types] AS SELECT 1 AS [one]');
 GO
-CREATE VIEW [mergeguard].[guid_types] AS
+ALTER VIEW [mergeguard].[guid_types] AS
 /*{guid_types*/SELECT t.[Guid] AS [guid], LOWER(CONVERT(nvarchar(400), t.[ResourceTypeGuid])) AS [type] FROM [dbo].[Item] AS t WHERE t.[Guid] IS NOT NULL/*}*/;
 GO
 
-IF OBJECT_ID(N'[mergeguard].[reference_guids]', N'V') IS NOT NULL DROP VIEW [mergeguard].[reference_guids];
+IF OBJECT_ID(N'[mergeguard].[reference_guids]', N'V') IS NULL EXEC (N'CREATE VIEW [mergeguard].[reference_guids] AS SELECT 1 AS [one]');
 GO
-CREATE VIEW [mergeguard].[reference_guids] AS
+ALTER VIEW [mergeguard].[reference_guids] AS
 /*{reference_guids*/SELECT N'ResourceKey.ResourceGuid' AS [reference], r.[ResourceGuid] AS [guid] FROM [dbo].[ResourceKey] AS r WHERE r.[ResourceGuid] IS NOT NULL
-UNION ALL SELECT N'ResourceUpdateSummary.ResourceGuid', r.[ResourceGuid] FROM [dbo].[ResourceUpdateSummary] AS r WHERE r.[ResourceGuid] IS NOT NULL
-UNION ALL SELECT N'Inv_Identification._ResourceGuid', r.[_ResourceGuid] FROM [dbo].[Inv_Identification] AS r WHERE r.[_ResourceGuid] IS NOT NULL
-UNION ALL SELECT N'Inv_InstalledSoftware._ResourceGuid', r.[_ResourceGuid] FROM [dbo].[Inv_InstalledSoftware] AS r WHERE r.[_ResourceGuid] IS NOT NULL
-UNION ALL SELECT N'Inv_InstalledSoftware._SoftwareComponentGuid', r.[_SoftwareComponentGuid] FROM [dbo].[Inv_InstalledSoftware] AS r WHERE r.[_SoftwareComponentGuid] IS NOT NULL
-UNION ALL SELECT N'Evt_Software_Execution._ResourceGuid', r.[_ResourceGuid] FROM [dbo].[Evt_Software_Execution] AS r WHERE r.[_ResourceGuid] IS NOT NULL
-UNION ALL SELECT N'ResourceAssociation.ParentResourceGuid', r.[ParentResourceGuid] FROM [dbo].[ResourceAssociation] AS r WHERE r.[ParentResourceGuid] IS NOT NULL
-UNION ALL SELECT N'ResourceAssociation.ChildResourceGuid', r.[ChildResourceGuid] FROM [dbo].[ResourceAssociation] AS r WHERE r.[ChildResourceGuid] IS NOT NULL/*}*/;
+UNION ALL SELECT N'ResourceUpdateSummary.ResourceGuid' AS [reference], r.[ResourceGuid] AS [guid] FROM [dbo].[ResourceUpdateSummary] AS r WHERE r.[ResourceGuid] IS NOT NULL
+UNION ALL SELECT N'Inv_Identification._ResourceGuid' AS [reference], r.[_ResourceGuid] AS [guid] FROM [dbo].[Inv_Identification] AS r WHERE r.[_ResourceGuid] IS NOT NULL
+UNION ALL SELECT N'Inv_InstalledSoftware._ResourceGuid' AS [reference], r.[_ResourceGuid] AS [guid] FROM [dbo].[Inv_InstalledSoftware] AS r WHERE r.[_ResourceGuid] IS NOT NULL
+UNION ALL SELECT N'Inv_InstalledSoftware._SoftwareComponentGuid' AS [reference], r.[_SoftwareComponentGuid] AS [guid] FROM [dbo].[Inv_InstalledSoftware] AS r WHERE r.[_SoftwareComponentGuid] IS NOT NULL
+UNION ALL SELECT N'Evt_Software_Execution._ResourceGuid' AS [reference], r.[_ResourceGuid] AS [guid] FROM [dbo].[Evt_Software_Execution] AS r WHERE r.[_ResourceGuid] IS NOT NULL
+UNION ALL SELECT N'ResourceAssociation.ParentResourceGuid' AS [reference], r.[ParentResourceGuid] AS [guid] FROM [dbo].[ResourceAssociation] AS r WHERE r.[ParentResourceGuid] IS NOT NULL
+UNION ALL SELECT N'ResourceAssociation.ChildResourceGuid' AS [reference], r.[ChildResourceGuid] AS [guid] FROM [dbo].[ResourceAssociation] AS r WHERE r.[ChildResourceGuid] IS NOT NULL/*}*/;
 GO
 
-IF OBJECT_ID(N'[mergeguard].[moving_guids]', N'V') IS NOT NULL DROP VIEW [mergeguard].[moving_guids];
+IF OBJECT_ID(N'[mergeguard].[moving_guids]', N'V') IS NULL EXEC (N'CREATE VIEW [mergeguard].[moving_guids] AS SELECT 1 AS [one]');
 GO
 -- Those that a merge would have to re-point, the keys among them: without the rows that are the resource itself.
-CREATE VIEW [mergeguard].[moving_guids] AS
-/*{moving_guids*/SELECT N'ResourceKey.ResourceGuid' AS [reference], r.[ResourceGuid] AS [guid] FROM [dbo].[ResourceKey] AS r WHERE r.[ResourceGuid] IS NOT NULL
-UNION ALL SELECT N'ResourceUpdateSummary.ResourceGuid', r.[ResourceGuid] FROM [dbo].[ResourceUpdateSummary] AS r WHERE r.[ResourceGuid] IS NOT NULL
-UNION ALL SELECT N'Inv_Identification._ResourceGuid', r.[_ResourceGuid] FROM [dbo].[Inv_Identification] AS r WHERE r.[_ResourceGuid] IS NOT NULL
-UNION ALL SELECT N'Inv_InstalledSoftware._ResourceGuid', r.[_ResourceGuid] FROM [dbo].[Inv_InstalledSoftware] AS r WHERE r.[_ResourceGuid] IS NOT NULL
-UNION ALL SELECT N'Inv_InstalledSoftware._SoftwareComponentGuid', r.[_SoftwareComponentGuid] FROM [dbo].[Inv_InstalledSoftware] AS r WHERE r.[_SoftwareComponentGuid] IS NOT NULL
-UNION ALL SELECT N'Evt_Software_Execution._ResourceGuid', r.[_ResourceGuid] FROM [dbo].[Evt_Software_Execution] AS r WHERE r.[_ResourceGuid] IS NOT NULL
-UNION ALL SELECT N'ResourceAssociation.ParentResourceGuid', r.[ParentResourceGuid] FROM [dbo].[ResourceAssociation] AS r WHERE r.[ParentResourceGuid] IS NOT NULL
-UNION ALL SELECT N'ResourceAssociation.ChildResourceGuid', r.[ChildResourceGuid] FROM [dbo].[ResourceAssociation] AS r WHERE r.[ChildResourceGuid] IS NOT NULL/*}*/;
+ALTER VIEW [mergeguard].[moving_guids] AS
+/*{moving_guids*/SELECT N'ResourceUpdateSummary.ResourceGuid' AS [reference], r.[ResourceGuid] AS [guid] FROM [dbo].[ResourceUpdateSummary] AS r WHERE r.[ResourceGuid] IS NOT NULL
+UNION ALL SELECT N'ResourceKey.ResourceGuid' AS [reference], r.[ResourceGuid] AS [guid] FROM [dbo].[ResourceKey] AS r WHERE r.[ResourceGuid] IS NOT NULL
+UNION ALL SELECT N'Inv_Identification._ResourceGuid' AS [reference], r.[_ResourceGuid] AS [guid] FROM [dbo].[Inv_Identification] AS r WHERE r.[_ResourceGuid] IS NOT NULL
+UNION ALL SELECT N'Inv_InstalledSoftware._ResourceGuid' AS [reference], r.[_ResourceGuid] AS [guid] FROM [dbo].[Inv_InstalledSoftware] AS r WHERE r.[_ResourceGuid] IS NOT NULL
+UNION ALL SELECT N'Inv_InstalledSoftware._SoftwareComponentGuid' AS [reference], r.[_SoftwareComponentGuid] AS [guid] FROM [dbo].[Inv_InstalledSoftware] AS r WHERE r.[_SoftwareComponentGuid] IS NOT NULL
+UNION ALL SELECT N'Evt_Software_Execution._ResourceGuid' AS [reference], r.[_ResourceGuid] AS [guid] FROM [dbo].[Evt_Software_Execution] AS r WHERE r.[_ResourceGuid] IS NOT NULL
+UNION ALL SELECT N'ResourceAssociation.ParentResourceGuid' AS [reference], r.[ParentResourceGuid] AS [guid] FROM [dbo].[ResourceAssociation] AS r WHERE r.[ParentResourceGuid] IS NOT NULL
+UNION ALL SELECT N'ResourceAssociation.ChildResourceGuid' AS [reference], r.[ChildResourceGuid] AS [guid] FROM [dbo].[ResourceAssociation] AS r WHERE r.[ChildResourceGuid] IS NOT NULL/*}*/;
 GO
 
-IF OBJECT_ID(N'[mergeguard].[declared]', N'V') IS NOT NULL DROP VIEW [mergeguard].[declared];
+IF OBJECT_ID(N'[mergeguard].[declared]', N'V') IS NULL EXEC (N'CREATE VIEW [mergeguard].[declared] AS SELECT 1 AS [one]');
 GO
-CREATE VIEW [mergeguard].[declared] AS
+ALTER VIEW [mergeguard].[declared] AS
 SELECT
     CONVERT(bit, /*{has_live*/1/*}*/) AS [live],
     CONVERT(bit, /*{has_types*/1/*}*/) AS [types],
     CONVERT(bit, /*{has_times*/1/*}*/) AS [times],
-    CONVERT(bit, /*{has_refs*/1/*}*/) AS [refs],
+    CONVERT(bit, /*{has_references*/1/*}*/) AS [refs],
     CONVERT(bit, /*{has_deleted*/0/*}*/) AS [deleted];
 GO
 
 -- Our tables under names that never change.
 
-IF OBJECT_ID(N'[mergeguard].[lookup_rows]', N'V') IS NOT NULL DROP VIEW [mergeguard].[lookup_rows];
+IF OBJECT_ID(N'[mergeguard].[lookup_rows]', N'V') IS NULL EXEC (N'CREATE VIEW [mergeguard].[lookup_rows] AS SELECT 1 AS [one]');
 GO
-CREATE VIEW [mergeguard].[lookup_rows] AS
+ALTER VIEW [mergeguard].[lookup_rows] AS
 SELECT
     /*{lookup_old_guid*/l.[old_guid]/*}*/ AS [old_guid],
     /*{lookup_current_guid*/l.[current_guid]/*}*/ AS [current_guid],
@@ -233,42 +234,42 @@ SELECT
 FROM /*{lookup_table*/[dbo].[mergeguard_lookup]/*}*/ AS l;
 GO
 
-IF OBJECT_ID(N'[mergeguard].[roots]', N'V') IS NOT NULL DROP VIEW [mergeguard].[roots];
+IF OBJECT_ID(N'[mergeguard].[roots]', N'V') IS NULL EXEC (N'CREATE VIEW [mergeguard].[roots] AS SELECT 1 AS [one]');
 GO
-CREATE VIEW [mergeguard].[roots] AS
-SELECT r.[guid], r.[turn] FROM /*{roots_table*/[dbo].[mergeguard_root]/*}*/ AS r;
-GO
-
-IF OBJECT_ID(N'[mergeguard].[never_pairs]', N'V') IS NOT NULL DROP VIEW [mergeguard].[never_pairs];
-GO
-CREATE VIEW [mergeguard].[never_pairs] AS
-SELECT n.[one_guid], n.[other_guid], n.[who], n.[why] FROM /*{never_table*/[dbo].[mergeguard_never]/*}*/ AS n;
+ALTER VIEW [mergeguard].[roots] AS
+SELECT /*{root_guid*/r.[guid]/*}*/ AS [guid], r.[turn] FROM /*{roots_table*/[dbo].[mergeguard_root]/*}*/ AS r;
 GO
 
-IF OBJECT_ID(N'[mergeguard].[requests]', N'V') IS NOT NULL DROP VIEW [mergeguard].[requests];
+IF OBJECT_ID(N'[mergeguard].[never_pairs]', N'V') IS NULL EXEC (N'CREATE VIEW [mergeguard].[never_pairs] AS SELECT 1 AS [one]');
 GO
-CREATE VIEW [mergeguard].[requests] AS
+ALTER VIEW [mergeguard].[never_pairs] AS
+SELECT /*{one_guid*/n.[one_guid]/*}*/ AS [one_guid], /*{other_guid*/n.[other_guid]/*}*/ AS [other_guid], n.[who], n.[why] FROM /*{never_table*/[dbo].[mergeguard_never]/*}*/ AS n;
+GO
+
+IF OBJECT_ID(N'[mergeguard].[requests]', N'V') IS NULL EXEC (N'CREATE VIEW [mergeguard].[requests] AS SELECT 1 AS [one]');
+GO
+ALTER VIEW [mergeguard].[requests] AS
 SELECT q.[request_id], q.[run_id], q.[answer] FROM /*{requests_table*/[dbo].[mergeguard_request]/*}*/ AS q;
 GO
 
-IF OBJECT_ID(N'[mergeguard].[journal_runs]', N'V') IS NOT NULL DROP VIEW [mergeguard].[journal_runs];
+IF OBJECT_ID(N'[mergeguard].[journal_runs]', N'V') IS NULL EXEC (N'CREATE VIEW [mergeguard].[journal_runs] AS SELECT 1 AS [one]');
 GO
-CREATE VIEW [mergeguard].[journal_runs] AS
+ALTER VIEW [mergeguard].[journal_runs] AS
 SELECT j.[run_id], j.[kind], j.[who], j.[tool_version], j.[started], j.[reason], j.[finished], j.[undoes]
 FROM /*{runs_table*/[dbo].[mergeguard_run]/*}*/ AS j;
 GO
 
-IF OBJECT_ID(N'[mergeguard].[journal_steps]', N'V') IS NOT NULL DROP VIEW [mergeguard].[journal_steps];
+IF OBJECT_ID(N'[mergeguard].[journal_steps]', N'V') IS NULL EXEC (N'CREATE VIEW [mergeguard].[journal_steps] AS SELECT 1 AS [one]');
 GO
-CREATE VIEW [mergeguard].[journal_steps] AS
+ALTER VIEW [mergeguard].[journal_steps] AS
 SELECT j.[run_id], j.[step], j.[component], j.[kinds], j.[members], j.[confidence], j.[why], j.[guard_after], j.[evidence],
     j.[happened], j.[digest], j.[survivor], j.[undone_by]
 FROM /*{steps_table*/[dbo].[mergeguard_step]/*}*/ AS j;
 GO
 
-IF OBJECT_ID(N'[mergeguard].[journal_changes]', N'V') IS NOT NULL DROP VIEW [mergeguard].[journal_changes];
+IF OBJECT_ID(N'[mergeguard].[journal_changes]', N'V') IS NULL EXEC (N'CREATE VIEW [mergeguard].[journal_changes] AS SELECT 1 AS [one]');
 GO
-CREATE VIEW [mergeguard].[journal_changes] AS
+ALTER VIEW [mergeguard].[journal_changes] AS
 SELECT j.[run_id], j.[step], j.[place], j.[action], j.[table_name], j.[before_image], j.[after_image]
 FROM /*{changes_table*/[dbo].[mergeguard_change]/*}*/ AS j;
 GO

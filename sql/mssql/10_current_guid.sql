@@ -5,14 +5,14 @@ SET ANSI_NULLS ON;
 SET QUOTED_IDENTIFIER ON;
 GO
 
-IF OBJECT_ID(N'[mergeguard].[current_guid]') IS NOT NULL DROP FUNCTION [mergeguard].[current_guid];
+IF OBJECT_ID(N'[mergeguard].[current_guid]') IS NULL EXEC (N'CREATE FUNCTION [mergeguard].[current_guid] () RETURNS TABLE AS RETURN SELECT 1 AS [one]');
 GO
-IF OBJECT_ID(N'[mergeguard].[walk_of]') IS NOT NULL DROP FUNCTION [mergeguard].[walk_of];
+IF OBJECT_ID(N'[mergeguard].[walk_of]') IS NULL EXEC (N'CREATE FUNCTION [mergeguard].[walk_of] () RETURNS @way TABLE ([one] int) AS BEGIN RETURN; END');
 GO
 
 -- All guids on all walks from a guid, each with what it comes to itself. A live guid is never walked through.
 -- [merged] says that a row merges it away, whether it is live or not.
-CREATE FUNCTION [mergeguard].[walk_of] (@guid uniqueidentifier)
+ALTER FUNCTION [mergeguard].[walk_of] (@guid uniqueidentifier)
 RETURNS @way TABLE (
     [guid] uniqueidentifier NOT NULL PRIMARY KEY,
     [level] int NOT NULL,
@@ -113,7 +113,7 @@ END;
 GO
 
 -- One row: [current] is NULL for a cycle, a split and what was deleted. A guid that no row merges away is its own current.
-CREATE FUNCTION [mergeguard].[current_guid] (@guid uniqueidentifier)
+ALTER FUNCTION [mergeguard].[current_guid] (@guid uniqueidentifier)
 RETURNS TABLE AS RETURN
 SELECT w.[guid], w.[current], w.[depth], w.[status] FROM [mergeguard].[walk_of](@guid) AS w WHERE w.[guid] = @guid;
 GO

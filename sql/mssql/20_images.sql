@@ -5,22 +5,22 @@ SET ANSI_NULLS ON;
 SET QUOTED_IDENTIFIER ON;
 GO
 
-IF OBJECT_ID(N'[mergeguard].[step_digest]') IS NOT NULL DROP FUNCTION [mergeguard].[step_digest];
+IF OBJECT_ID(N'[mergeguard].[step_digest]') IS NULL EXEC (N'CREATE FUNCTION [mergeguard].[step_digest] () RETURNS int AS BEGIN RETURN 0; END');
 GO
-IF OBJECT_ID(N'[mergeguard].[image_expression]') IS NOT NULL DROP FUNCTION [mergeguard].[image_expression];
+IF OBJECT_ID(N'[mergeguard].[image_expression]') IS NULL EXEC (N'CREATE FUNCTION [mergeguard].[image_expression] () RETURNS int AS BEGIN RETURN 0; END');
 GO
-IF OBJECT_ID(N'[mergeguard].[image_columns]') IS NOT NULL DROP FUNCTION [mergeguard].[image_columns];
+IF OBJECT_ID(N'[mergeguard].[image_columns]') IS NULL EXEC (N'CREATE FUNCTION [mergeguard].[image_columns] () RETURNS TABLE AS RETURN SELECT 1 AS [one]');
 GO
-IF OBJECT_ID(N'[mergeguard].[json_cells]') IS NOT NULL DROP FUNCTION [mergeguard].[json_cells];
+IF OBJECT_ID(N'[mergeguard].[json_cells]') IS NULL EXEC (N'CREATE FUNCTION [mergeguard].[json_cells] () RETURNS @way TABLE ([one] int) AS BEGIN RETURN; END');
 GO
-IF OBJECT_ID(N'[mergeguard].[json_text]') IS NOT NULL DROP FUNCTION [mergeguard].[json_text];
+IF OBJECT_ID(N'[mergeguard].[json_text]') IS NULL EXEC (N'CREATE FUNCTION [mergeguard].[json_text] () RETURNS int AS BEGIN RETURN 0; END');
 GO
-IF OBJECT_ID(N'[mergeguard].[put_back]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[put_back];
+IF OBJECT_ID(N'[mergeguard].[put_back]', N'P') IS NULL EXEC (N'CREATE PROCEDURE [mergeguard].[put_back] AS RETURN');
 GO
 
 -- A text as JSON of ASCII letters; null for NULL. One that is not well-formed UTF-16, or that holds NUL, becomes a NUL
 -- and the hex of its bytes.
-CREATE FUNCTION [mergeguard].[json_text] (@text nvarchar(max))
+ALTER FUNCTION [mergeguard].[json_text] (@text nvarchar(max))
 RETURNS nvarchar(max)
 AS
 BEGIN
@@ -56,7 +56,7 @@ END;
 GO
 
 -- The cells of an image. Only what was written as one is read: no blanks outside of texts, no values but texts and null.
-CREATE FUNCTION [mergeguard].[json_cells] (@image nvarchar(max))
+ALTER FUNCTION [mergeguard].[json_cells] (@image nvarchar(max))
 RETURNS @cells TABLE (
     [name] nvarchar(128) COLLATE Latin1_General_BIN2 NOT NULL PRIMARY KEY,
     [value] nvarchar(max) COLLATE Latin1_General_BIN2 NULL
@@ -116,7 +116,7 @@ GO
 
 -- The columns that an image holds, in its order: the text of each value, and the way back from a text in c.[value].
 -- [cell] is NULL for a type that no text gives back as it was.
-CREATE FUNCTION [mergeguard].[image_columns] (@table int)
+ALTER FUNCTION [mergeguard].[image_columns] (@table int)
 RETURNS TABLE AS RETURN
 SELECT
     c.[column_id],
@@ -189,7 +189,7 @@ GO
 
 -- The expression of a row's image; the row is called t. NULL where there is no such table, or where a column has a type
 -- that cannot be kept exactly.
-CREATE FUNCTION [mergeguard].[image_expression] (@table int)
+ALTER FUNCTION [mergeguard].[image_expression] (@table int)
 RETURNS nvarchar(max)
 AS
 BEGIN
@@ -216,7 +216,7 @@ END;
 GO
 
 -- The SHA-256 of all that an undo relies on, as the programs work it out.
-CREATE FUNCTION [mergeguard].[step_digest] (@run_id nvarchar(32), @step int)
+ALTER FUNCTION [mergeguard].[step_digest] (@run_id nvarchar(32), @step int)
 RETURNS nvarchar(64)
 AS
 BEGIN
@@ -248,7 +248,7 @@ END;
 GO
 
 -- Puts a row back as its image has it, ids included; the row must not be there.
-CREATE PROCEDURE [mergeguard].[put_back]
+ALTER PROCEDURE [mergeguard].[put_back]
     @table int,
     @rows_name nvarchar(300),
     @guid_name sysname,

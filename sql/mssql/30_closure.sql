@@ -6,9 +6,9 @@ SET ANSI_NULLS ON;
 SET QUOTED_IDENTIFIER ON;
 GO
 
-IF OBJECT_ID(N'[mergeguard].[number_guids]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[number_guids];
+IF OBJECT_ID(N'[mergeguard].[number_guids]', N'P') IS NULL EXEC (N'CREATE PROCEDURE [mergeguard].[number_guids] AS RETURN');
 GO
-IF OBJECT_ID(N'[mergeguard].[close_walks]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[close_walks];
+IF OBJECT_ID(N'[mergeguard].[close_walks]', N'P') IS NULL EXEC (N'CREATE PROCEDURE [mergeguard].[close_walks] AS RETURN');
 GO
 
 -- Numbers the guids of #row in the order of their texts, and finds the distinct merges.
@@ -16,7 +16,7 @@ GO
 --   #live (guid)                                    in: the live guids
 --   #node (id, guid, live)                          out
 --   #edge (old, new, copies)                        out
-CREATE PROCEDURE [mergeguard].[number_guids]
+ALTER PROCEDURE [mergeguard].[number_guids]
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -48,7 +48,7 @@ GO
 --   #exit   (fork, via, stop, hops, ring)                    out: a step of a fork, and where it gets to: stop is an end
 --           or a fork, ring the smallest guid of a ring of olds with one step
 --   #answer (id, last, depth, status)                        out: every old; last is the number of its current
-CREATE PROCEDURE [mergeguard].[close_walks] @live bit
+ALTER PROCEDURE [mergeguard].[close_walks] @live bit
 AS
 BEGIN
     SET NOCOUNT ON;

@@ -5,17 +5,17 @@ SET ANSI_NULLS ON;
 SET QUOTED_IDENTIFIER ON;
 GO
 
-IF OBJECT_ID(N'[mergeguard].[merge_lock_name]') IS NOT NULL DROP FUNCTION [mergeguard].[merge_lock_name];
+IF OBJECT_ID(N'[mergeguard].[merge_lock_name]') IS NULL EXEC (N'CREATE FUNCTION [mergeguard].[merge_lock_name] () RETURNS int AS BEGIN RETURN 0; END');
 GO
-IF OBJECT_ID(N'[mergeguard].[take_merge_lock]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[take_merge_lock];
+IF OBJECT_ID(N'[mergeguard].[take_merge_lock]', N'P') IS NULL EXEC (N'CREATE PROCEDURE [mergeguard].[take_merge_lock] AS RETURN');
 GO
-IF OBJECT_ID(N'[mergeguard].[write_lookup]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[write_lookup];
+IF OBJECT_ID(N'[mergeguard].[write_lookup]', N'P') IS NULL EXEC (N'CREATE PROCEDURE [mergeguard].[write_lookup] AS RETURN');
 GO
-IF OBJECT_ID(N'[mergeguard].[rebuild_lookup]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[rebuild_lookup];
+IF OBJECT_ID(N'[mergeguard].[rebuild_lookup]', N'P') IS NULL EXEC (N'CREATE PROCEDURE [mergeguard].[rebuild_lookup] AS RETURN');
 GO
 
 -- The merge lock's name. It must never change: programs and procedures exclude one another by it.
-CREATE FUNCTION [mergeguard].[merge_lock_name] ()
+ALTER FUNCTION [mergeguard].[merge_lock_name] ()
 RETURNS nvarchar(255)
 AS
 BEGIN
@@ -28,7 +28,7 @@ END;
 GO
 
 -- Takes the merge lock for the open transaction: Shared for a merge, Exclusive for what no merge may run beside.
-CREATE PROCEDURE [mergeguard].[take_merge_lock] @mode nvarchar(32)
+ALTER PROCEDURE [mergeguard].[take_merge_lock] @mode nvarchar(32)
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -41,7 +41,7 @@ END;
 GO
 
 -- Brings the stored lookup to what the rows say, in the open transaction, which holds the merge lock alone.
-CREATE PROCEDURE [mergeguard].[write_lookup] @written int OUTPUT, @deleted int OUTPUT
+ALTER PROCEDURE [mergeguard].[write_lookup] @written int OUTPUT, @deleted int OUTPUT
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -106,7 +106,7 @@ END;
 GO
 
 -- Answers in one row: [rows] that the lookup holds now, [written] and [deleted].
-CREATE PROCEDURE [mergeguard].[rebuild_lookup]
+ALTER PROCEDURE [mergeguard].[rebuild_lookup]
 WITH EXECUTE AS OWNER
 AS
 BEGIN

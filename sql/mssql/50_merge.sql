@@ -5,23 +5,23 @@ SET ANSI_NULLS ON;
 SET QUOTED_IDENTIFIER ON;
 GO
 
-IF OBJECT_ID(N'[mergeguard].[guid_text]') IS NOT NULL DROP FUNCTION [mergeguard].[guid_text];
+IF OBJECT_ID(N'[mergeguard].[guid_text]') IS NULL EXEC (N'CREATE FUNCTION [mergeguard].[guid_text] () RETURNS int AS BEGIN RETURN 0; END');
 GO
-IF OBJECT_ID(N'[mergeguard].[require_fit]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[require_fit];
+IF OBJECT_ID(N'[mergeguard].[require_fit]', N'P') IS NULL EXEC (N'CREATE PROCEDURE [mergeguard].[require_fit] AS RETURN');
 GO
-IF OBJECT_ID(N'[mergeguard].[write_root]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[write_root];
+IF OBJECT_ID(N'[mergeguard].[write_root]', N'P') IS NULL EXEC (N'CREATE PROCEDURE [mergeguard].[write_root] AS RETURN');
 GO
-IF OBJECT_ID(N'[mergeguard].[require_roots]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[require_roots];
+IF OBJECT_ID(N'[mergeguard].[require_roots]', N'P') IS NULL EXEC (N'CREATE PROCEDURE [mergeguard].[require_roots] AS RETURN');
 GO
-IF OBJECT_ID(N'[mergeguard].[require_allowed]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[require_allowed];
+IF OBJECT_ID(N'[mergeguard].[require_allowed]', N'P') IS NULL EXEC (N'CREATE PROCEDURE [mergeguard].[require_allowed] AS RETURN');
 GO
-IF OBJECT_ID(N'[mergeguard].[write_merge]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[write_merge];
+IF OBJECT_ID(N'[mergeguard].[write_merge]', N'P') IS NULL EXEC (N'CREATE PROCEDURE [mergeguard].[write_merge] AS RETURN');
 GO
-IF OBJECT_ID(N'[mergeguard].[merge_guids]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[merge_guids];
+IF OBJECT_ID(N'[mergeguard].[merge_guids]', N'P') IS NULL EXEC (N'CREATE PROCEDURE [mergeguard].[merge_guids] AS RETURN');
 GO
 
 -- The text in whose order guids are locked; SQL Server itself sorts uniqueidentifier otherwise.
-CREATE FUNCTION [mergeguard].[guid_text] (@guid uniqueidentifier)
+ALTER FUNCTION [mergeguard].[guid_text] (@guid uniqueidentifier)
 RETURNS varchar(36)
 AS
 BEGIN
@@ -30,7 +30,7 @@ END;
 GO
 
 -- Refuses tables in which nothing can be merged here, or could not be taken back.
-CREATE PROCEDURE [mergeguard].[require_fit]
+ALTER PROCEDURE [mergeguard].[require_fit]
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -77,7 +77,7 @@ END;
 GO
 
 -- Locks and writes the row of one root: who merges it too waits here.
-CREATE PROCEDURE [mergeguard].[write_root] @root uniqueidentifier
+ALTER PROCEDURE [mergeguard].[write_root] @root uniqueidentifier
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -90,7 +90,7 @@ END;
 GO
 
 -- Refuses what has no two roots, or none that may be merged.
-CREATE PROCEDURE [mergeguard].[require_roots]
+ALTER PROCEDURE [mergeguard].[require_roots]
     @old uniqueidentifier,
     @new uniqueidentifier,
     @old_root uniqueidentifier,
@@ -154,7 +154,7 @@ END;
 GO
 
 -- Refuses what people, types, references or a lookup that has drifted forbid.
-CREATE PROCEDURE [mergeguard].[require_allowed]
+ALTER PROCEDURE [mergeguard].[require_allowed]
     @old uniqueidentifier,
     @new uniqueidentifier,
     @old_root uniqueidentifier,
@@ -255,7 +255,7 @@ END;
 GO
 
 -- Writes what was decided, in the open transaction: the row, the live rows, the lookup, the journal, the answer.
-CREATE PROCEDURE [mergeguard].[write_merge]
+ALTER PROCEDURE [mergeguard].[write_merge]
     @old uniqueidentifier,
     @new uniqueidentifier,
     @old_root uniqueidentifier,
@@ -342,7 +342,7 @@ GO
 -- 'mergeguard: ' and the reason; it rolls the whole transaction back, that of the caller too.
 -- @request_id makes it safe to ask again: the same request is made once, and answers the same.
 -- @preview = 1 looks, refuses and answers, and writes nothing.
-CREATE PROCEDURE [mergeguard].[merge_guids]
+ALTER PROCEDURE [mergeguard].[merge_guids]
     @old uniqueidentifier,
     @new uniqueidentifier,
     @request_id nvarchar(64) = NULL,

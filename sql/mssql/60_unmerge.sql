@@ -5,15 +5,15 @@ SET ANSI_NULLS ON;
 SET QUOTED_IDENTIFIER ON;
 GO
 
-IF OBJECT_ID(N'[mergeguard].[require_undoable]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[require_undoable];
+IF OBJECT_ID(N'[mergeguard].[require_undoable]', N'P') IS NULL EXEC (N'CREATE PROCEDURE [mergeguard].[require_undoable] AS RETURN');
 GO
-IF OBJECT_ID(N'[mergeguard].[take_back]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[take_back];
+IF OBJECT_ID(N'[mergeguard].[take_back]', N'P') IS NULL EXEC (N'CREATE PROCEDURE [mergeguard].[take_back] AS RETURN');
 GO
-IF OBJECT_ID(N'[mergeguard].[unmerge_run]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[unmerge_run];
+IF OBJECT_ID(N'[mergeguard].[unmerge_run]', N'P') IS NULL EXEC (N'CREATE PROCEDURE [mergeguard].[unmerge_run] AS RETURN');
 GO
 
 -- Refuses a run that is no merge, was taken back or altered, or that moved rows of references.
-CREATE PROCEDURE [mergeguard].[require_undoable] @run_id nvarchar(32)
+ALTER PROCEDURE [mergeguard].[require_undoable] @run_id nvarchar(32)
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -55,7 +55,7 @@ END;
 GO
 
 -- Reverses the changes of a run, the last one first, in the open transaction, which holds the merge lock alone.
-CREATE PROCEDURE [mergeguard].[take_back] @run_id nvarchar(32)
+ALTER PROCEDURE [mergeguard].[take_back] @run_id nvarchar(32)
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -102,7 +102,7 @@ END;
 GO
 
 -- Takes back the merge of a run, and answers in one row. Merges that re-pointed references take 'mergeguard undo'.
-CREATE PROCEDURE [mergeguard].[unmerge_run] @run_id nvarchar(32), @reason nvarchar(4000) = N''
+ALTER PROCEDURE [mergeguard].[unmerge_run] @run_id nvarchar(32), @reason nvarchar(4000) = N''
 WITH EXECUTE AS OWNER
 AS
 BEGIN
