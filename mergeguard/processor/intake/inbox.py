@@ -54,6 +54,11 @@ class Inbox:
     clock: Callable[[], float] = time.monotonic
     _seen: dict[Path, tuple[Look, float]] = field(default_factory=dict)
     """What each file looked like, and since when."""
+    _changing: bool = False
+    """Whether some files were not complete at the last look."""
+    _strangers: frozenset[Odd] = frozenset()
+    _listed: float | None = None
+    """When the strangers were looked for."""
     _told: set[Odd] = field(default_factory=set)
     """What was complained of already, and still is so."""
     _odd: set[Odd] = field(default_factory=set)
@@ -81,6 +86,7 @@ class Inbox:
         """Take in what is complete; return after how many seconds to look again where nothing changes."""
         self._odd = set()
         try:
+            self._odd.update(self._by_hand())
             self._look()
         except MergeGuardError as failure:  # database or disk: what lies in the inboxes lies well
             self._odd.add(Odd(self.settings().inbox_folder, failure.message))
@@ -88,7 +94,7 @@ class Inbox:
             _log.exception("a look into the inboxes failed")
         self._complain()
         settings = self.settings()
-        return settings.inbox_settle_milliseconds / 1000 if self._seen else settings.inbox_rescan_seconds
+        return settings.inbox_settle_milliseconds / 1000 if self._changing else settings.inbox_rescan_seconds
 
     def _look(self) -> None:
         found = list(self._found())
@@ -102,6 +108,16 @@ class Inbox:
         for folder in (settings.inbox_folder, *settings.legacy_folders):
             yield from found_in(folder)
 
+    def _by_hand(self) -> frozenset[Odd]:
+        """Return what somebody put beside the payloads; a folder of many files is not read at each change."""
+        now = self.clock()
+        if self._listed is None or now - self._listed >= self.settings().inbox_rescan_seconds:
+            payloads = self.steps.payloads
+            why = f"put by hand where payloads are; the way in is {self.settings().inbox_folder.name}"
+            self._strangers = frozenset(Odd(payloads.folder / name, why) for name in payloads.strangers())
+            self._listed = now
+        return self._strangers
+
     def _complete(self, files: Sequence[Waiting]) -> list[Waiting]:
         """Return the files that looked the same for long enough, in the order in which they are to go."""
         now, enough = self.clock(), self.settings().inbox_settle_milliseconds / 1000
@@ -112,6 +128,7 @@ class Inbox:
             if look == file.look and now - since >= enough:
                 complete.append(file)
             self._seen[file.path] = (file.look, since if look == file.look else now)
+        self._changing = len(complete) < len(files)
         return sorted(complete, key=lambda file: file.place)
 
     def _with_room(self, files: Sequence[Waiting]) -> Iterator[Waiting]:
