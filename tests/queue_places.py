@@ -117,7 +117,7 @@ class SqlitePlace(Place):
 
     def make_engine(self) -> sa.Engine:
         engine = sa.create_engine(self.url, connect_args={"timeout": 30})
-        sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+        sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
         sa.event.listen(engine, "connect", lambda driver, _record: setattr(driver, "isolation_level", None))
         return engine
 

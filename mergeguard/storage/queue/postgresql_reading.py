@@ -177,4 +177,4 @@ def _chain(row: Sequence[Any]) -> ChainState:
 
 
 def _source(source: uuid.UUID | None) -> str:
-    return "" if source is None else str(source)
+    return str(NO_SOURCE if source is None else source)

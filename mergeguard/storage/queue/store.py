@@ -30,7 +30,7 @@ class QueueSize:
     retries: int
     """Ever."""
     oldest: dt.datetime | None = None
-    """When the oldest of its pending events was registered."""
+    """When the oldest of its pending events, of those that head a chain, was registered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class ChainState:
     """One (source, priority) that has events, for people."""
 
     source: str
+    """As text; that of an event without one is the empty guid."""
     priority: int
     queue: Queue
     events: int
