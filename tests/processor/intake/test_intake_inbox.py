@@ -303,7 +303,7 @@ class Killed(BaseException):
 
 
 STEPS = ("open", "rename", "unlink", "fsync", "register", "registered")
-KILLS = st.lists(st.tuples(st.sampled_from(STEPS), st.integers(1, 4)), max_size=3)
+KILLS = st.lists(st.tuples(st.sampled_from(STEPS), st.integers(1, 4)), min_size=1, max_size=3)
 
 
 class Killer:
@@ -337,6 +337,17 @@ class Killer:
             raise Killed
 
 
+@pytest.mark.parametrize("done_between", [False, True])
+@pytest.mark.parametrize("step", STEPS)
+def test_each_step_may_be_the_last(tmp_path_factory: pytest.TempPathFactory, step: str, done_between: bool) -> None:
+    bodies = [b"a", gzip.compress(b"c" * 9)]
+    for count in range(1, 20):
+        if not ends_at(tmp_path_factory.mktemp("w"), bodies, [(step, count)], done_between=done_between):
+            assert count > 1
+            return
+    raise AssertionError("a look has fewer steps than that")
+
+
 @given(
     bodies=st.lists(st.sampled_from([b"a", b"b" * 20, gzip.compress(b"c" * 9)]), min_size=1, max_size=3),
     kills=KILLS,
@@ -345,7 +356,13 @@ class Killer:
 def test_a_server_that_ends_at_any_step_leaves_what_the_next_one_needs(
     tmp_path_factory: pytest.TempPathFactory, bodies: list[bytes], kills: list[tuple[str, int]], done_between: bool
 ) -> None:
-    with world(tmp_path_factory.mktemp("w")) as here:
+    ends_at(tmp_path_factory.mktemp("w"), bodies, kills, done_between=done_between)
+
+
+def ends_at(root: Path, bodies: list[bytes], kills: list[tuple[str, int]], *, done_between: bool) -> int:
+    """Let servers end at these steps and one go on to the end; return how many did end there."""
+    ended = 0
+    with world(root) as here:
         for number, body in enumerate(bodies):
             put(here, f"{number}.nse", b"%d " % number + body if body[:1] != b"\x1f" else body)
         handled: list[bytes] = []
@@ -353,8 +370,10 @@ def test_a_server_that_ends_at_any_step_leaves_what_the_next_one_needs(
             with pytest.MonkeyPatch.context() as patched:
                 inbox = _inline_inbox(here)
                 Killer(here, patched, step, count)
+                ended += 1
                 with suppress(Killed):
                     settle(here, inbox)
+                    ended -= 1
             if done_between:
                 handled += _handle_all(here)
         settle(here, _inline_inbox(here))
@@ -363,6 +382,7 @@ def test_a_server_that_ends_at_any_step_leaves_what_the_next_one_needs(
         assert {path.suffix for path in here.payloads.folder.iterdir()} <= {".part"}
         expected = [b"c" * 9 if body[:1] == b"\x1f" else b"%d " % number + body for number, body in enumerate(bodies)]
         assert sorted(handled) == sorted(expected)  # each once, none lost
+    return ended
 
 
 def _inline_inbox(here: World) -> Inbox:
