@@ -162,7 +162,9 @@ def _metrics(store: EventStore, settings: SettingsFile) -> ServerMetrics:
         except MergeGuardError:
             return None
 
-    return ServerMetrics(look)
+    metrics = ServerMetrics(look)
+    metrics.watch_settings(lambda: settings.complaint is not None)
+    return metrics
 
 
 def _create(store: EventStore, handled: HandledTable | None) -> None:

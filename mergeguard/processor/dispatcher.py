@@ -47,9 +47,10 @@ class Dispatcher:
         renewals: prolongs the leases of running claims.
         is_stopping: whether no new claim may be made.
         wait: waits for a knock or so many seconds.
+        seen: is told what became of each claim.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts that it puts together
         self,
         queue: Queue,
         store: EventStore,
@@ -59,6 +60,7 @@ class Dispatcher:
         *,
         is_stopping: Callable[[], bool],
         wait: Callable[[float], object],
+        seen: Callable[[Queue, Handled], object] = lambda _queue, _handled: None,
     ) -> None:
         self.queue = queue
         self._store = store
@@ -67,6 +69,7 @@ class Dispatcher:
         self._renewals = renewals
         self._is_stopping = is_stopping
         self._wait = wait
+        self._seen = seen
         self._turn = threading.Lock()
         self._clashes: dict[int, int] = {}
         self._budget = Budget(settings().claim_events, settings().claim_chains)
@@ -91,6 +94,7 @@ class Dispatcher:
         seat.owed = claim
         with self._renewals.kept(claim):
             handled = seat.worker.handle(claim)
+        self._seen(self.queue, handled)
         if handled.verdict is Verdict.OUTAGE:
             self._open(handled.error)
         elif handled.verdict is Verdict.CLASH and self._is_held_back(claim, handled):

@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from mergeguard.core.events import Queue
+from mergeguard.processor.failures import Verdict
 from mergeguard.processor.report import ChainLine, QueueLine, QueueStatistics
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
+
+    from mergeguard.processor.worker import Handled
 
 Type: TypeAlias = Literal["gauge", "counter"]
 Sample: TypeAlias = tuple[tuple[str, ...], float]
@@ -172,21 +175,23 @@ class ServerMetrics:
         """Count files of the inboxes by what became of them."""
         self._own["mergeguard_inbox_files_total"].labels(outcome).inc(files)
 
-    def handled(self, queue: Queue, outcome: Literal["done", "failed", "dead"], events: int = 1) -> None:
-        """Count tries of events by how they ended."""
-        self._own["mergeguard_handled_total"].labels(queue.name.lower(), outcome).inc(events)
+    def saw(self, queue: Queue, handled: Handled) -> None:
+        """Count what became of a claim: tries of events, or a lease that was lost."""
+        if handled.verdict is Verdict.LOST:
+            self._own["mergeguard_leases_lost_total"].inc()
+        failures = [one.failure for one in handled.ran if one.failure is not None]
+        dead = sum(failure.retry_after is None for failure in failures)
+        outcomes = {"done": sum(one.done for one in handled.ran), "failed": len(failures) - dead, "dead": dead}
+        for outcome, events in outcomes.items():
+            self._own["mergeguard_handled_total"].labels(queue.name.lower(), outcome).inc(events)
 
-    def lost_lease(self) -> None:
-        """Count a batch that was rolled back because another worker held the chain."""
-        self._own["mergeguard_leases_lost_total"].inc()
+    def watch_database(self, is_away: Callable[[], bool]) -> None:
+        """Ask at each question whether the processor waits for the database."""
+        self._own["mergeguard_database_away"].set_function(lambda: float(is_away()))
 
-    def database_away(self, away: bool) -> None:
-        """Say whether the processor waits for the database."""
-        self._own["mergeguard_database_away"].set(int(away))
-
-    def settings_bad(self, bad: bool) -> None:
-        """Say whether the newest settings are wrong, so that older ones are in force."""
-        self._own["mergeguard_settings_bad"].set(int(bad))
+    def watch_settings(self, is_bad: Callable[[], bool]) -> None:
+        """Ask at each question whether the newest settings are wrong, so that older ones are in force."""
+        self._own["mergeguard_settings_bad"].set_function(lambda: float(is_bad()))
 
     def exposition(self) -> str:
         """Write everything in Prometheus' text format."""

@@ -21,7 +21,7 @@ from mergeguard.processor.failures import told
 from mergeguard.processor.handlers import Handler
 from mergeguard.processor.renewals import Renewals
 from mergeguard.processor.settings import Settings
-from mergeguard.processor.worker import Worker
+from mergeguard.processor.worker import Handled, Worker
 from mergeguard.storage.queue.store import EventStore
 
 _log = logging.getLogger(__name__)
@@ -46,15 +46,23 @@ class Processor:
         settings: those in force; asked again for each claim, so that they may change meanwhile.
         handlers: what events are given to; shared by all threads.
         name: of this process, as others see it at its leases; unique by default.
+        seen: is told, by the worker's thread, what became of each claim.
     """
 
     def __init__(
-        self, store: EventStore, settings: Callable[[], Settings], handlers: Handler, *, name: str | None = None
+        self,
+        store: EventStore,
+        settings: Callable[[], Settings],
+        handlers: Handler,
+        *,
+        name: str | None = None,
+        seen: Callable[[Queue, Handled], object] = lambda _queue, _handled: None,
     ) -> None:
         self.name = name or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         self._store = store
         self._settings = settings
         self._handler = handlers
+        self._seen = seen
         self._stop = threading.Event()
         self._idle = threading.Event()
         """Set when all workers have ended, so that nothing needs to be prolonged or swept any more."""
@@ -107,6 +115,7 @@ class Processor:
             self._renewals,
             is_stopping=self._stop.is_set,
             wait=partial(_knocked, knock),
+            seen=self._seen,
         )
         return _Queue(dispatcher, knock)
 

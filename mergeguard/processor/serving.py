@@ -105,7 +105,8 @@ class Server:
             stack.callback(stop.set)  # after a bug here nothing else may run on
             if self.handler is None:
                 return stop.wait()
-            processor = Processor(self.store, self.settings, self.handler)
+            processor = Processor(self.store, self.settings, self.handler, seen=self.metrics.saw)
+            self.metrics.watch_database(lambda: processor.outage is not None)
             if intake is not None:
                 intake.registrar.wake = processor.wake
             return processor.run(stop)

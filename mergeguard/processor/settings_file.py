@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ CORE_SETTINGS: Final = "MERGEGUARD_CORE_SETTINGS"
 """The variable that names a ``CoreSettings.config``."""
 ONLY_AT_START: Final = ("event_queue_path",)
 """What a running server keeps: its files lie there."""
+_log = logging.getLogger(__name__)
 _Stamp: TypeAlias = tuple[int, int, int] | None
 
 
@@ -109,8 +111,10 @@ class SettingsFile:
         try:
             self._settings = self._kept(read_settings(self._files, self._environ))
             self._complaint = None
+            _log.info("settings are read again", extra={"notes": list(self._settings.notes)})
         except UsageError as error:
             self._complaint = f"{error.message}; the settings from before stay in force"
+            _log.error("settings are wrong", extra={"why": self._complaint})
 
     def _kept(self, settings: Settings) -> Settings:
         """Leave as it was what only a new start may change, and say so."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import subprocess
 import sys
@@ -14,10 +15,13 @@ from hypothesis import strategies as st
 from processor.tended_queue import ALICE, BOB, TendedQueue, tended
 from prometheus_client.parser import text_string_to_metric_families
 
-from mergeguard.core.events import Queue
+from mergeguard.core.events import Failure, Lease, Queue, Ran
+from mergeguard.errors import ConnectionLost, LeaseLost
 from mergeguard.processor import metrics
+from mergeguard.processor.failures import Verdict
 from mergeguard.processor.metrics import METRICS, QUEUE_METRICS, SERVER_METRICS, ServerMetrics, chain_state, exposition
 from mergeguard.processor.report import QueueStatistics, take_statistics
+from mergeguard.processor.worker import Handled
 
 
 @pytest.fixture
@@ -98,12 +102,13 @@ def test_a_server_counts_what_it_did(queue: TendedQueue) -> None:
     server.posted("full")
     server.posted("accepted")
     server.taken_from_inbox("left", 2)
-    server.handled(Queue.SLOW, "done", 5)
-    server.handled(Queue.SLOW, "failed")
-    server.lost_lease()
-    server.database_away(away=True)
-    server.settings_bad(bad=True)
-    server.settings_bad(bad=False)
+    server.saw(Queue.SLOW, Handled(None, [ran(3), ran(2, retry=True), ran(0, retry=False)]))
+    server.saw(Queue.SLOW, Handled(None, [ran(1, retry=False)]))
+    server.saw(Queue.SLOW, Handled(Verdict.LOST, error=LeaseLost("gone")))
+    server.saw(Queue.SLOW, Handled(Verdict.OUTAGE, error=ConnectionLost("away")))
+    away_now = [True]
+    server.watch_database(lambda: away_now[0])
+    server.watch_settings(lambda: False)
 
     found = read(server.exposition())
 
@@ -111,21 +116,31 @@ def test_a_server_counts_what_it_did(queue: TendedQueue) -> None:
     assert found["mergeguard_posts_total", ("full",)] == 1
     assert found["mergeguard_inbox_files_total", ("left",)] == 2
     assert {values: number for (name, values), number in found.items() if name == "mergeguard_handled_total"} == {
-        ("done", "slow"): 5,
+        ("done", "slow"): 6,
         ("failed", "slow"): 1,
+        ("dead", "slow"): 2,
     }
     assert found["mergeguard_leases_lost_total", ()] == 1
     assert (found["mergeguard_database_away", ()], found["mergeguard_settings_bad", ()]) == (1, 0)
     assert ("mergeguard_queue_events", ("fast",)) in found
+    away_now[0] = False
     away = read(server.exposition())
+    assert away["mergeguard_database_away", ()] == 0
     assert {name for name, _ in away} <= {metric.name for metric in SERVER_METRICS}, "the database does not answer"
     assert away["mergeguard_posts_total", ("accepted",)] == 4
 
 
+def ran(done: int, *, retry: bool | None = None) -> Ran:
+    """A lease of which so many events are done, and perhaps the next one is to be retried, or is dead."""
+    failure = None if retry is None else Failure(1, "ValueError", "no", dt.timedelta(1) if retry else None)
+    return Ran(Lease(1, 1, ()), done, failure)
+
+
 def test_two_servers_of_one_process_do_not_share_counters() -> None:
     one, other = ServerMetrics(lambda: None), ServerMetrics(lambda: None)
-    one.lost_lease()
-    assert read(other.exposition())["mergeguard_leases_lost_total", ()] == 0
+    one.posted("busy")
+    assert ("mergeguard_posts_total", ("busy",)) in read(one.exposition())
+    assert ("mergeguard_posts_total", ("busy",)) not in read(other.exposition())
 
 
 def test_the_metrics_of_a_queue_need_no_further_package() -> None:
