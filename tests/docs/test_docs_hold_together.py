@@ -96,6 +96,7 @@ SCHEMAS = {
     "findings": "report-1",
     "story": "explanation-1",
     "answers": "resolve-1",
+    "queues": "queue-status-1",
 }
 
 
