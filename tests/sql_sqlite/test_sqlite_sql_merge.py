@@ -1,0 +1,177 @@
+"""A merge by SQL is the merge of Python: the same answer, refusal and tables, and a journal that takes it back."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from merge_model import NUMBERED, guid
+from merging_world import OURS, PROFILE, World
+
+from mergeguard.errors import MergeRefused
+from mergeguard.integrity.lookup import verify_lookup
+from mergeguard.integrity.sql_scripts import install_sql
+from mergeguard.integrity.undo import undo_run
+from mergeguard.resources.merge import merge, open_merges
+from mergeguard.storage.guid_spelling import usual
+from mergeguard.storage.journal import Journal
+
+A, B, C, D = (guid(number) for number in range(4))
+SOME = [guid(number) for number in range(9)]
+ASK = "INSERT INTO mergeguard_merge (old_guid, new_guid, request_id) VALUES (?, ?, ?)"
+
+
+@dataclass
+class Twins:
+    """The same tables twice: one is merged by Python, one by SQL."""
+
+    python: World
+    sql: World
+
+    def begin(self) -> None:
+        """Install the scripts, and let Python make its tables."""
+        for world in (self.python, self.sql):
+            world.reset()
+            with world.opened() as source:
+                install_sql(source, PROFILE)
+                with open_merges(source, PROFILE):
+                    pass
+
+    def reset(self, live: Sequence[uuid.UUID], rows: Sequence[tuple[uuid.UUID, uuid.UUID]], kinds: str = "") -> None:
+        """Fill both anew."""
+        for world in (self.python, self.sql):
+            with closing(sqlite3.connect(str(world.engine.url.database))) as connection:
+                connection.execute("PRAGMA synchronous = OFF")
+                for name in (*world.tables, *OURS):
+                    connection.execute(f'DELETE FROM "{name}"')
+                connection.executemany('INSERT INTO "Alive" VALUES (?)', [(str(one),) for one in live])
+                typed = zip(SOME, kinds.ljust(len(SOME), "c"), strict=True)
+                connection.executemany('INSERT INTO "Kinds" VALUES (?, ?)', [(str(one), kind) for one, kind in typed])
+                pairs = [(str(old), str(new)) for old, new in rows]
+                connection.executemany('INSERT INTO "Merges" ("OldGuid", "NewGuid") VALUES (?, ?)', pairs)
+                connection.execute("INSERT INTO mergeguard_rebuild_lookup DEFAULT VALUES")
+                connection.commit()
+
+    def by_python(self, old: uuid.UUID, new: uuid.UUID, request: str | None = None) -> str:
+        with self.python.opened() as source:
+            try:
+                return "already" if merge(source, PROFILE, old, new, request_id=request).already else "merged"
+            except MergeRefused as refused:
+                return refused.reason
+
+    def by_sql(self, old: str, new: str, request: str | None = None) -> str:
+        return by_sql(self.sql, old, new, request)
+
+
+def by_sql(world: World, old: str, new: str, request: str | None = None) -> str:
+    with closing(sqlite3.connect(str(world.engine.url.database), isolation_level=None, timeout=60)) as connection:
+        before = connection.execute('SELECT count(*) FROM "Merges"').fetchone()
+        try:
+            connection.execute(ASK, [old, new, request])
+        except sqlite3.IntegrityError as error:
+            name, reason, rest = str(error).split(": ", 2)
+            assert name == "mergeguard"
+            assert rest
+            return reason
+        finally:
+            left = [connection.execute(f"SELECT count(*) FROM mergeguard_{name}").fetchone()[0] for name in WORK]
+            assert left == [0, 0, 0]
+        return "already" if connection.execute('SELECT count(*) FROM "Merges"').fetchone() == before else "merged"
+
+
+WORK = ("work", "walk", "walk_rows")
+
+
+def state(world: World) -> Mapping[str, Any]:
+    """All that a merge may change, but for times and the ids of runs."""
+    found = dict(world.picture())
+    found["Merges"] = sorted(row[1:3] for row in found["Merges"])
+    with closing(sqlite3.connect(str(world.engine.url.database))) as connection:
+        asked = connection.execute("SELECT request_id, answer FROM mergeguard_request ORDER BY 1")
+        answers = [(name, json.loads(answer)) for name, answer in asked]
+    for _, answer in answers:
+        answer.pop("run_id", None)
+        if answer.get("row"):
+            answer["row"].pop("MergedAt")
+    found["answers"] = answers
+    return found
+
+
+@pytest.fixture(scope="module")
+def twins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twins]:
+    folder = tmp_path_factory.mktemp("twins")
+    made = Twins(World(f"sqlite:///{folder / 'python.db'}"), World(f"sqlite:///{folder / 'sql.db'}"))
+    made.begin()
+    yield made
+    for world in (made.python, made.sql):
+        world.engine.dispose()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(f"sqlite:///{tmp_path / 'world.db'}")
+    made.reset([A, B, C, D])
+    with made.opened() as source:
+        install_sql(source, PROFILE)
+    yield made
+    made.engine.dispose()
+
+
+merges = st.lists(
+    st.tuples(st.sampled_from(SOME), st.sampled_from(SOME), st.sampled_from([None, None, "a", "b"])),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(max_examples=max(20, settings.default.max_examples // 2))
+@given(
+    st.one_of(st.just([]), NUMBERED.map(lambda rows: [(old % 9, new % 9) for old, new in rows][:6])),
+    st.lists(st.sampled_from(SOME), unique=True, min_size=4),
+    st.text("cccp", min_size=9, max_size=9),
+    merges,
+    st.data(),
+)
+def test_it_is_the_merge_of_python(
+    twins: Twins, rows: list[tuple[int, int]], live: list[uuid.UUID], kinds: str, asked: Any, data: st.DataObject
+) -> None:
+    twins.reset(live, [(guid(old), guid(new)) for old, new in rows], kinds)
+    for old, new, request in asked:
+        spelled = [data.draw(st.sampled_from(usual(one))) for one in (old, new)]
+        assert twins.by_sql(*spelled, request) == twins.by_python(old, new, request), (old, new, request)
+        assert state(twins.sql) == state(twins.python)
+
+
+@settings(max_examples=max(8, settings.default.max_examples // 5))
+@given(merges, st.data())
+def test_what_sql_merged_python_takes_back(twins: Twins, asked: Any, data: st.DataObject) -> None:
+    twins.reset(SOME, [])
+    before = state(twins.sql)
+    for old, new, request in asked:
+        if data.draw(st.booleans()):
+            twins.by_sql(str(old), str(new), request)
+        else:
+            with twins.sql.opened() as source:
+                try:
+                    merge(source, PROFILE, old, new, request_id=request)
+                except MergeRefused:
+                    continue
+    with twins.sql.opened() as source:
+        assert verify_lookup(source, PROFILE).drift == 0
+        journal = Journal(source, PROFILE)
+        made = [run.run_id for run in journal.runs()]
+        assert all(len(journal.steps(run)) == 1 for run in made)
+        latest = sorted(made, key=lambda run: journal.steps(run)[0].changes[0].after["Id"] or "", reverse=True)  # type: ignore[index]
+        for run in latest:
+            undo_run(source, PROFILE, run)
+    after = state(twins.sql)
+    assert {**after, "answers": []} == {**before, "answers": []}
