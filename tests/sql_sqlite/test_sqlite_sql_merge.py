@@ -175,3 +175,47 @@ def test_what_sql_merged_python_takes_back(twins: Twins, asked: Any, data: st.Da
             undo_run(source, PROFILE, run)
     after = state(twins.sql)
     assert {**after, "answers": []} == {**before, "answers": []}
+
+
+def unmerged(world: World, run: str) -> str:
+    with closing(sqlite3.connect(str(world.engine.url.database), isolation_level=None)) as connection:
+        try:
+            connection.execute("INSERT INTO mergeguard_unmerge (run_id) VALUES (?)", [run])
+        except sqlite3.IntegrityError as error:
+            return str(error).split(": ")[1]
+        left = [connection.execute(f"SELECT count(*) FROM mergeguard_{name}").fetchone()[0] for name in WORK]
+        assert left == [0, 0, 0]
+    return "unmerged"
+
+
+@settings(max_examples=max(8, settings.default.max_examples // 5))
+@given(merges, st.data())
+def test_what_either_merged_sql_takes_back_in_any_order_that_is_free(
+    twins: Twins, asked: Any, data: st.DataObject
+) -> None:
+    twins.reset(SOME, [])
+    runs: dict[uuid.UUID, str] = {}
+    with twins.sql.opened() as source:
+        for old, new, _ in asked:
+            python = data.draw(st.booleans())
+            try:
+                done = merge(source, PROFILE, old, new) if python else by_sql(twins.sql, str(old), str(new))
+            except MergeRefused:
+                continue
+            if done != "merged" and not getattr(done, "run_id", None):
+                continue
+            newest = max(
+                Journal(source, PROFILE).runs(), key=lambda run: (run.run_id not in runs.values(), run.started)
+            )
+            runs[Journal(source, PROFILE).steps(newest.run_id)[0].members[0]] = newest.run_id
+        while runs:
+            taken = data.draw(st.sampled_from(sorted(runs)))
+            run = runs.pop(taken)
+            before = twins.sql.model()
+            assert unmerged(twins.sql, run) == "unmerged"
+            after = twins.sql.model()
+            assert after.merges == [row for row in before.merges if row[0] != taken]
+            assert after.live == before.live | {taken}
+            assert twins.sql.stored() == after.lookup()
+            assert unmerged(twins.sql, run) == "unknown-run"
+            assert Journal(source, PROFILE).steps(run)[0].undone_by is not None
