@@ -46,14 +46,21 @@ def apply_step(shop: Workshop, writing: DatabaseWriting, number: int, step: Step
         began = time.monotonic()
         merges = shop.merges(rows)
         _require_unchanged(shop, merges, step)
-        with shop.source.translated(writing=True), rows.together():
-            shop.journal.record(rows, journal_step(shop.run_id, number, step))
+        touches = touches_merges(step.changes, shop.profile)
+        behind = _behind(shop, step) if touches else []
+        if touches:
+            # What goes, and what is left then: one way to the server and back.
+            rows.ahead([*rows.removing(step.changes), *Part.asking(merges, shop.around, behind)])
         rows.change(step.changes)
-        if touches_merges(step.changes, shop.profile):
-            written = _settle(shop, merges, step)
-        else:
+        part = _settled(shop, merges, step, behind) if touches else None
+        if part is None:
             _require_current(shop, merges, step)
-            written = 0
+        if shop.lookup is not None:
+            shop.lookup.prepare(rows)
+        # Journal and lookup on one way to the server: with the changes they are committed or not at all.
+        with shop.source.translated(writing=True), rows.together():
+            shop.journal.record(rows, journal_step(shop.run_id, number, step), briefly=True)
+            written = 0 if part is None or shop.lookup is None else _write(shop.lookup, merges, behind, part)
     return StepDone(time.monotonic() - began, written)
 
 
@@ -87,13 +94,17 @@ def rebuild_part(shop: Workshop, merges: MergesNow, members: Collection[uuid.UUI
     return _write(shop.lookup, merges, behind, Part.read(merges, shop.around, behind))
 
 
-def _settle(shop: Workshop, merges: MergesNow, step: Step) -> int:
-    """Look at what a step did to the merges, within its transaction, and bring the lookup after it.
+def _behind(shop: Workshop, step: Step) -> Sequence[uuid.UUID]:
+    """Return the olds whose answers change with a step."""
+    return list(step.members) if shop.lookup is None else shop.around.behind(step.members)
+
+
+def _settled(shop: Workshop, merges: MergesNow, step: Step, behind: Collection[uuid.UUID]) -> Part:
+    """Look at what a step did to the merges, within its transaction; return the part that its olds stand in.
 
     Raises:
         ApplyFailed: the rows are not as they should be now.
     """
-    behind = list(step.members) if shop.lookup is None else shop.around.behind(step.members)
     part = Part.read(merges, shop.around, behind)
     problems = part.problems(step.members, step.survivor)
     if not same(part.images(step.members), step.guard_after):
@@ -103,7 +114,7 @@ def _settle(shop: Workshop, merges: MergesNow, step: Step) -> int:
             f"component {step.component} was rolled back: {'; '.join(problems[:_SHOWN])}",
             hint="make a new plan: 'mergeguard plan' looks at the rows as they are now",
         )
-    return 0 if shop.lookup is None else _write(shop.lookup, merges, behind, part)
+    return part
 
 
 def _write(lookup: LookupPartWriter, merges: MergesNow, olds: Collection[uuid.UUID], part: Part) -> int:

@@ -51,13 +51,18 @@ class MergesNow:
         old = rows.guid(self.table, self._old, image[self._old])
         return MergeNow(image, old, rows.guid(self.table, self._new, image[self._new]))
 
+    @staticmethod
+    def first_of(olds: Collection[uuid.UUID], expected: Iterable[uuid.UUID]) -> list[uuid.UUID]:
+        """Return the guids that ``reachable`` asks for first."""
+        return list(dict.fromkeys((*olds, *expected)))
+
     def reachable(self, olds: Collection[uuid.UUID], expected: Iterable[uuid.UUID] = ()) -> list[MergeNow]:
         """Return all rows on all walks from some guids, read hop by hop, each guid once.
 
         ``expected`` are guids that the walks are thought to meet; they are asked for at once, so that a long chain
         does not cost a question a hop.
         """
-        frontier = list(dict.fromkeys((*olds, *expected)))
+        frontier = self.first_of(olds, expected)
         seen = {*frontier, TOMBSTONE}
         found: list[MergeNow] = []
         while frontier:

@@ -14,6 +14,7 @@ from mergeguard.core.repair.plan import Image
 from mergeguard.integrity.merges_now import MergeNow, MergesNow, Pair
 from mergeguard.integrity.surroundings import Surroundings
 from mergeguard.storage.lookup_part import LookupRow
+from mergeguard.storage.stored_table import Condition
 
 
 class Part:
@@ -28,6 +29,11 @@ class Part:
     def read(cls, merges: MergesNow, around: Surroundings, olds: Collection[uuid.UUID]) -> Part:
         """Read all rows on all walks from some olds."""
         return cls(merges.reachable(olds, around.ahead(olds)), around)
+
+    @staticmethod
+    def asking(merges: MergesNow, around: Surroundings, olds: Collection[uuid.UUID]) -> Sequence[Condition]:
+        """Return the question that ``read`` begins with, to be sent along with others."""
+        return merges.asking(merges.first_of(olds, around.ahead(olds)))
 
     def images(self, olds: Collection[uuid.UUID]) -> list[Image]:
         """Return the images of all rows of some olds, which must be among those that were read."""

@@ -136,6 +136,10 @@ class DatabaseRows(ABC):
         """Let statements inside, of which no answer is read, travel together where the driver can do that."""
         return nullcontext()
 
+    def removing(self, changes: Sequence[RowChange]) -> Sequence[Condition]:  # noqa: ARG002 - a hook's parameter
+        """Return what may go ahead of ``change``: statements that it will send anyway, and whose answers it reads."""
+        return ()
+
     def ahead(self, asked: Sequence[Condition]) -> None:  # noqa: B027 - a hook
         """Send questions that ``tuples`` is about to ask, all on one way to the server where the driver can do that.
 

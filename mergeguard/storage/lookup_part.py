@@ -39,15 +39,15 @@ class LookupPartWriter:
             WriteFailed, Locked, PermissionDenied: the database refused; the caller rolls back.
         """
         with self._source.translated(writing=True):
-            writer = self._prepared(rows)
+            writer = self.prepare(rows)
             keys = [self._parameter(writer, old) for old in sorted(olds)]
             deletes = [self._delete(keys[at : at + AT_ONCE]) for at in range(0, len(keys), AT_ONCE)]
             inserts = [self._insert(writer, answers[at : at + AT_ONCE]) for at in range(0, len(answers), AT_ONCE)]
             with rows.together():
                 rows.send([*deletes, *inserts])
 
-    def _prepared(self, rows: DatabaseRows) -> LookupWriter:
-        """Look at the table once a connection."""
+    def prepare(self, rows: DatabaseRows) -> LookupWriter:
+        """Look at the table once a connection: before statements travel together, for it reads answers."""
         if self._writer is None or self._writer.connection is not rows.connection:
             self._writer = self._source.writer_class(self._source, rows.connection, self._lookup)
             LookupWriter.prepare(self._writer)

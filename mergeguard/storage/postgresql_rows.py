@@ -6,16 +6,16 @@ Every type has such a text; the settings of the transaction make it one from whi
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import sqlalchemy as sa
 
-from mergeguard.core.repair.plan import Column, Image, TableShape
+from mergeguard.core.repair.plan import Column, Image, RowChange, TableShape
 from mergeguard.errors import Unsupported
-from mergeguard.storage import guid_spelling, merge_lock
+from mergeguard.storage import guid_spelling, merge_lock, row_runs
 from mergeguard.storage.database_rows import VERBS, DatabaseRows, KnownTables
 from mergeguard.storage.guard_parts import RESTORING
 from mergeguard.storage.stored_table import Address, Condition, StoredTable
@@ -128,6 +128,7 @@ class PostgresqlRows(DatabaseRows):
     def __init__(self, snapshot: DatabaseSnapshot, *, writing: bool = False, known: KnownTables | None = None) -> None:
         super().__init__(snapshot, writing=writing, known=known)
         self._answers: dict[tuple[str, str], list[tuple[Any, ...]]] = {}
+        self._piped = False
 
     def refresh(self) -> None:
         """Settle how values are written as text, until the transaction ends."""
@@ -193,11 +194,22 @@ class PostgresqlRows(DatabaseRows):
     def take_out(self, table: StoredTable, addresses: Sequence[Address]) -> dict[Address, dict[str, str | None]]:
         """Delete rows and let the server say what they were: it locks and reads each as it is now."""
         found = {}
-        for some in table.batches(addresses):
-            sql, values = table.delete(table.at(some))
-            for image in self.fetch(table, f"{sql} RETURNING {', '.join(table.selected())}", values):
+        for sql, values in self._taking_out(table, addresses):
+            for image in self.fetch(table, sql, values):
                 found[table.address_of(image)] = image
         return found
+
+    def removing(self, changes: Sequence[RowChange]) -> Sequence[Condition]:
+        """Return the statements that ``change`` would send for rows that go, to be sent along with questions."""
+        runs = list(row_runs.runs(changes, self.table))
+        if len(runs) != 1 or runs[0].kind != "delete" or not runs[0].table.address:
+            return ()
+        table = runs[0].table
+        return self._taking_out(table, [table.address_of(image) for image in runs[0].befores])
+
+    def _taking_out(self, table: StoredTable, addresses: Sequence[Address]) -> list[Condition]:
+        returning = f" RETURNING {', '.join(table.selected())}"
+        return [(sql + returning, values) for sql, values in map(table.delete, map(table.at, table.batches(addresses)))]
 
     def single(self, table: StoredTable, image: Image) -> Condition | None:
         """Find one of the rows that equal ``image`` by its place in the table, and lock it there."""
@@ -230,12 +242,20 @@ class PostgresqlRows(DatabaseRows):
         statements.append(_LOCK_TABLE.format(self._merges.name.replace("%%", "%")))
         self._cursor.execute("; ".join(statements))
 
-    def together(self) -> AbstractContextManager[object]:
-        """Send statements in a pipeline, where libpq knows how."""
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Send statements in a pipeline, where libpq knows how; within another one they join it."""
         import psycopg  # noqa: PLC0415 - the driver is there once a connection is
 
-        supported = psycopg.capabilities.has_pipeline()
-        return self.source.raw(self.connection).pipeline() if supported else nullcontext()
+        if self._piped or not psycopg.capabilities.has_pipeline():
+            yield
+            return
+        self._piped = True
+        try:
+            with self.source.raw(self.connection).pipeline():
+                yield
+        finally:
+            self._piped = False
 
     def ahead(self, asked: Sequence[Condition]) -> None:
         """Send several questions in a pipeline."""

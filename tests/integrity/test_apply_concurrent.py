@@ -36,10 +36,10 @@ class Gate:
         self.inside, self.go_on = threading.Event(), threading.Event()
         record = Journal.record
 
-        def stopping(journal: Journal, rows: DatabaseRows, step: JournalStep) -> None:
+        def stopping(journal: Journal, rows: DatabaseRows, step: JournalStep, *, briefly: bool) -> None:
             self.inside.set()
             assert self.go_on.wait(PATIENCE)
-            record(journal, rows, step)
+            record(journal, rows, step, briefly=briefly)
 
         monkeypatch.setattr(Journal, "record", stopping)
 
