@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mergeguard.core.events import INLINE_CHARACTERS, Queue
-from mergeguard.core.order import Thresholds
+from mergeguard.core.order import Thresholds, queue_for
 from mergeguard.errors import UsageError
 from mergeguard.processor.settings import ENTRIES, QueueSettings, Settings
 from mergeguard.processor.settings_entry import MOST, Entry
@@ -57,6 +57,23 @@ def test_the_defaults_are_those_of_the_order_and_of_the_events() -> None:
         settings.large_queue_threshold,
         settings.priority_queue_threshold,
     )
+
+
+@given(st.integers(0, 2**25), st.integers(0, 4095))
+def test_events_go_to_the_queues_by_size_and_priority(size: int, priority: int) -> None:
+    settings = Settings()
+    found = queue_for(size, priority)
+
+    steps = (settings.fast_queue_threshold, settings.slow_queue_threshold, settings.large_queue_threshold)
+    by_size = 1 + sum(size >= step for step in steps)
+    assert found == (0 if priority >= settings.priority_queue_threshold else by_size)
+    assert [queue.name for queue in Queue] == ["PRIORITY", "FAST", "NORMAL", "SLOW", "LARGE"]
+
+
+@pytest.mark.parametrize("size", [14_999, 15_000, 1_048_575, 1_048_576, 20_971_519, 20_971_520])
+def test_a_threshold_belongs_to_what_is_above_it(size: int) -> None:
+    expected = {14_999: 1, 15_000: 2, 1_048_575: 2, 1_048_576: 3, 20_971_519: 3, 20_971_520: 4}
+    assert queue_for(size, 0) == expected[size]
 
 
 def test_every_field_is_described_and_no_two_share_a_name() -> None:
