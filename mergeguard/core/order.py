@@ -161,6 +161,9 @@ class Order:
             if not self.holds(claim, one.lease):
                 raise OrderBroken("no_overlap", f"{claim.worker} committed under a lease that it had lost")
             self._advance(one, now)
+            key = self.key_of(one.lease)
+            if key[0] == NO_SOURCE and not self.lines[key].waiting:
+                self.lines[key].held = None  # the chain of one event is gone with it
 
     def release(self, claim: Claim) -> None:
         """Give back what of a claim is still held."""
