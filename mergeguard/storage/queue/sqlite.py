@@ -92,7 +92,7 @@ class SqliteEventStore:
         return self._write(sqlite_claiming.sweep, durable=False)
 
     def stranded(self) -> Sequence[ChainState]:
-        """Return chains whose events nobody would find; reads the index of all events."""
+        """Return chains whose events nobody would find: always none, or there is a bug."""
         return self._read(sqlite_reading.stranded)
 
     def sizes(self) -> Sequence[QueueSize]:

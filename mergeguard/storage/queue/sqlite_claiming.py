@@ -9,22 +9,17 @@ from __future__ import annotations
 import datetime as dt
 import sqlite3
 import uuid
-from collections.abc import Iterable, Sequence
-from itertools import takewhile
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Iterator, Sequence
 
 from mergeguard.core.events import NO_SOURCE, Claim, Event, Lease, Queue
-from mergeguard.storage.queue.sqlite_clock import length, moment
+from mergeguard.storage.queue import sqlite_runs
+from mergeguard.storage.queue.sqlite_clock import EPOCH, length, moment
+from mergeguard.storage.queue.sqlite_runs import Row
 from mergeguard.storage.queue.sqlite_transaction import Transaction
 
-Row: TypeAlias = tuple[Any, ...]
 _READY = """
     SELECT id, source, priority, epoch FROM mergeguard_chain
     WHERE queue = ? AND head IS NOT NULL AND owner IS NULL AND retry_at IS NULL ORDER BY head LIMIT ?
-"""
-_RUN = """
-    SELECT id, queue, size, received, tries, body, file FROM mergeguard_event
-    WHERE chain = ? AND id > ? ORDER BY id LIMIT ?
 """
 _LEASE = "UPDATE mergeguard_chain SET owner = ?, epoch = epoch + 1, lease_until = ? WHERE id = ?"
 _EXPIRED = "mergeguard_chain WHERE owner IS NOT NULL AND lease_until <= ?"
@@ -32,7 +27,9 @@ _DUE = "mergeguard_chain WHERE retry_at IS NOT NULL AND retry_at <= ?"
 _EXPIRE = f"UPDATE mergeguard_chain SET owner = NULL, lease_until = NULL WHERE id IN (SELECT id FROM {_EXPIRED})"  # noqa: S608 - a constant
 _WAKE = f"UPDATE mergeguard_chain SET retry_at = NULL WHERE id IN (SELECT id FROM {_DUE})"  # noqa: S608 - a constant
 _MINE = "id = ? AND owner = ? AND epoch = ?"
-_HELD = f"SELECT 1 FROM mergeguard_chain WHERE {_MINE}"  # noqa: S608 - a constant
+_HELD = """
+    SELECT id, epoch FROM mergeguard_chain INDEXED BY mergeguard_chain_leased WHERE owner IS NOT NULL AND owner = ?
+"""
 _RENEW = f"UPDATE mergeguard_chain SET lease_until = ? WHERE {_MINE}"  # noqa: S608 - a constant
 _RELEASE = f"UPDATE mergeguard_chain SET owner = NULL, lease_until = NULL WHERE {_MINE}"  # noqa: S608 - a constant
 _OFFERED = f"""
@@ -64,16 +61,16 @@ def sweep(transaction: Transaction) -> int:
 def claim(
     transaction: Transaction, queue: Queue, worker: str, lease: dt.timedelta, *, events: int, chains: int
 ) -> Claim | None:
-    """Lease the chains whose heads have waited longest, with a fair share of the events for each."""
+    """Lease the chains whose heads have waited longest, and a fair share of the events of each."""
     sweep(transaction)
     driver = transaction.driver
     ready = driver.execute(_READY, (int(queue), max(0, min(chains, events)))).fetchall()
     until = transaction.now + length(lease)
-    runs = _shared_out(driver, [chain for chain, *_ in ready], events)
+    runs = sqlite_runs.read(driver, [chain for chain, *_ in ready], int(queue), events)
     leases = [
-        Lease(chain, epoch + 1, found)
-        for (chain, source, priority, epoch), rows in zip(ready, runs, strict=True)
-        if (found := _events(rows, queue, source, priority))
+        Lease(chain, epoch + 1, tuple(_events(run, queue, source, priority)))
+        for (chain, source, priority, epoch), run in zip(ready, runs, strict=True)
+        if run
     ]
     driver.executemany(_LEASE, [(worker, until, one.chain) for one in leases])
     return Claim(worker, queue, tuple(leases), moment(until)) if leases else None
@@ -93,7 +90,8 @@ def release(transaction: Transaction, claimed: Claim) -> None:
 
 def held(driver: sqlite3.Connection, claimed: Claim, leases: Iterable[Lease]) -> Sequence[Lease]:
     """Return those of a claim's leases that nobody has taken over."""
-    return [one for one in leases if driver.execute(_HELD, mine(claimed, one)).fetchone()]
+    own = set(driver.execute(_HELD, (claimed.worker,)))
+    return [one for one in leases if (one.chain, one.epoch) in own]
 
 
 def mine(claimed: Claim, lease: Lease) -> tuple[int, str, int]:
@@ -101,25 +99,10 @@ def mine(claimed: Claim, lease: Lease) -> tuple[int, str, int]:
     return lease.chain, claimed.worker, lease.epoch
 
 
-def _shared_out(driver: sqlite3.Connection, chains: Sequence[int], events: int) -> Sequence[list[Row]]:
-    """Read the beginnings of chains: the same share of each, and what the short ones leave for the long ones."""
-    runs: list[list[Row]] = []
-    for at, chain in enumerate(chains):
-        share = -(-events // (len(chains) - at))
-        runs.append(driver.execute(_RUN, (chain, 0, share)).fetchall())
-        events -= len(runs[-1])
-    for chain, run in zip(chains, runs, strict=True):
-        if events and run:
-            more = driver.execute(_RUN, (chain, run[-1][0], events)).fetchall()
-            run.extend(more)
-            events -= len(more)
-    return runs
-
-
-def _events(rows: Iterable[Row], queue: Queue, source: bytes | None, priority: int) -> tuple[Event, ...]:
-    """Return the events of one queue at the head of a chain; the first of another queue ends them."""
-    key, own = NO_SOURCE if source is None else uuid.UUID(bytes=source), int(queue)
-    return tuple(
-        Event(number, key, priority, queue, size, moment(received), tries, body, file)
-        for number, _, size, received, tries, body, file in takewhile(lambda row: row[1] == own, rows)
-    )
+def _events(rows: Iterable[Row], queue: Queue, source: bytes | None, priority: int) -> Iterator[Event]:
+    """Yield the events of a run. Many of them were registered at the same moment, which is then worked out once."""
+    key, last, when = NO_SOURCE if source is None else uuid.UUID(bytes=source), -1, EPOCH
+    for number, _, size, received, tries, body, file in rows:
+        if received != last:
+            last, when = received, moment(received)
+        yield Event(number, key, priority, queue, size, when, tries, body, file)

@@ -23,7 +23,7 @@ _BURY = """
            ?, ?, ?, ?, c.done + ?
     FROM mergeguard_event AS e JOIN mergeguard_chain AS c ON c.id = e.chain WHERE e.chain = ? AND e.id = ?
 """
-_DELETE = "DELETE FROM mergeguard_event WHERE id = ?"
+_DELETE = "DELETE FROM mergeguard_event WHERE chain = ? AND id = ?"
 _GIVE_BACK = """
     UPDATE mergeguard_chain
     SET owner = NULL, lease_until = NULL, retry_at = ?1, done = done + ?2,
@@ -45,31 +45,44 @@ def send(transaction: Transaction, statements: Iterable[Statement]) -> None:
 
 
 def finish(transaction: Transaction, claim: Claim, ran: Sequence[Ran]) -> None:
-    """Write down what became of leases; and give their chains back: nobody can look before the commit.
+    """Write down what became of leases, and give their chains back: nobody can look before the commit.
 
     Raises:
         LeaseLost: one of them is somebody else's by now.
         ValueError: the failed event is not the one after those that are done.
     """
+    _delete_done(transaction, ran)
+    ended: list[tuple[int, str, int]] = []
+    given_back: list[tuple[object, ...]] = []
     for one in ran:
-        _finish(transaction, claim, one)
+        retry_at = None if one.failure is None else _fail(transaction, one, one.failure)
+        is_over = one.done or (one.failure is not None and retry_at is None)
+        if one.lease.chain < 0 and is_over:
+            ended.append(mine(claim, one.lease))
+        else:
+            given_back.append((retry_at, one.done, *mine(claim, one.lease)))
+    _all_of(transaction, _END_CHAIN, ended, len(ended))
+    _all_of(transaction, _GIVE_BACK, given_back, len(given_back))
 
 
-def _finish(transaction: Transaction, claim: Claim, ran: Ran) -> None:
-    driver, lease, failure = transaction.driver, ran.lease, ran.failure
-    done = lease.events[: ran.done]
-    if done:
-        if driver.execute(_DONE, (lease.chain, done[-1].id)).rowcount != len(done):
-            raise lost()
-        transaction.leave(done)
-        transaction.change(claim.queue).done += len(done)
-    retry_at = None if failure is None else _fail(transaction, ran, failure)
-    ended = lease.chain < 0 and (done or (failure is not None and retry_at is None))
-    if ended:
-        kept = driver.execute(_END_CHAIN, mine(claim, lease)).rowcount
-    else:
-        kept = driver.execute(_GIVE_BACK, (retry_at, len(done), *mine(claim, lease))).rowcount
-    if kept != 1:
+def _delete_done(transaction: Transaction, ran: Sequence[Ran]) -> None:
+    done = [(one.lease.chain, one.lease.events[: one.done]) for one in ran if one.done]
+    # Of a chain all events up to the last one that is done: others stand there only if somebody else was there.
+    _all_of(
+        transaction, _DONE, [(chain, events[-1].id) for chain, events in done], sum(len(events) for _, events in done)
+    )
+    for _, events in done:
+        transaction.leave(events)
+        transaction.change(events[0].queue).done += len(events)
+
+
+def _all_of(transaction: Transaction, statement: str, rows: Sequence[Sequence[object]], count: int) -> None:
+    """Change so many rows with a statement; if they are not there, somebody else has changed them.
+
+    Raises:
+        LeaseLost: they were not.
+    """
+    if rows and transaction.driver.executemany(statement, rows).rowcount != count:
         raise lost()
 
 
@@ -82,18 +95,15 @@ def _fail(transaction: Transaction, ran: Ran, failure: Failure) -> int | None:
     if failure.retry_after is None:
         _bury(transaction, event, failure, lease.chain, ran.done)
         return None
-    if transaction.driver.execute(_TRIED, (lease.chain, event.id)).rowcount != 1:
-        raise lost()
+    _all_of(transaction, _TRIED, [(lease.chain, event.id)], 1)
     transaction.change(event.queue).retries += 1
     return transaction.now + length(failure.retry_after)
 
 
 def _bury(transaction: Transaction, event: Event, failure: Failure, chain: int, done: int) -> None:
-    driver = transaction.driver
     why = (failure.kind, failure.message, failure.reason.value, transaction.now, done)
-    if driver.execute(_BURY, (*why, chain, event.id)).rowcount != 1:
-        raise lost()
-    driver.execute(_DELETE, (event.id,))
+    _all_of(transaction, _BURY, [(*why, chain, event.id)], 1)
+    transaction.driver.execute(_DELETE, (chain, event.id))
     transaction.leave((event,))
     change = transaction.change(event.queue)
     change.dead += 1

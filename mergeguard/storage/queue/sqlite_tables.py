@@ -30,16 +30,17 @@ TABLES = (
     """,
     """
     CREATE TABLE IF NOT EXISTS mergeguard_event (
-        id INTEGER PRIMARY KEY,
         chain INTEGER NOT NULL,
+        id INTEGER NOT NULL,
         queue INTEGER NOT NULL,
         size INTEGER NOT NULL,
         received INTEGER NOT NULL,
         tries INTEGER NOT NULL DEFAULT 0,
         file TEXT,
         body BLOB,
+        PRIMARY KEY (chain, id),
         CHECK ((file IS NULL) <> (body IS NULL))
-    )
+    ) WITHOUT ROWID
     """,
     """
     CREATE TABLE IF NOT EXISTS mergeguard_dead_event (
@@ -90,12 +91,12 @@ TABLES = (
     """,
     "CREATE INDEX IF NOT EXISTS mergeguard_chain_leased ON mergeguard_chain (lease_until) WHERE owner IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS mergeguard_chain_retry ON mergeguard_chain (retry_at) WHERE retry_at IS NOT NULL",
-    "CREATE INDEX IF NOT EXISTS mergeguard_event_chain ON mergeguard_event (chain)",
+    "CREATE UNIQUE INDEX IF NOT EXISTS mergeguard_event_id ON mergeguard_event (id)",
     "CREATE UNIQUE INDEX IF NOT EXISTS mergeguard_event_file ON mergeguard_event (file) WHERE file IS NOT NULL",
     "INSERT OR IGNORE INTO mergeguard_queue (queue) VALUES (0), (1), (2), (3), (4)",
     "INSERT OR IGNORE INTO mergeguard_queue_state (id, last_event, clock) VALUES (1, 0, 0)",
 )
-"""Within an index, rows of one key stand in the order of their row id: ``mergeguard_event_chain`` is (chain, id)."""
+"""Events are stored by chain: what is claimed, run and deleted together stands on the same few pages."""
 
 
 class Driver(sqlite3.Connection):

@@ -68,16 +68,24 @@ class Transaction:
         change = self.change(event.queue)
         change.events += 1
         change.registered += 1
-        self._move(change, event, 1)
+        if event.file is None:
+            change.inline_bytes += event.size
+            return
+        change.file_bytes += event.size
+        if self._file_bytes is not None:
+            self._file_bytes += event.size
 
     def leave(self, events: Sequence[Event]) -> None:
         """Count events of one queue that are pending no more."""
         if not events:
             return
         change = self.change(events[0].queue)
+        in_files = sum(event.size for event in events if event.file is not None)
         change.events -= len(events)
-        for event in events:
-            self._move(change, event, -1)
+        change.file_bytes -= in_files
+        change.inline_bytes -= sum(event.size for event in events) - in_files
+        if self._file_bytes is not None:
+            self._file_bytes -= in_files
 
     def save(self) -> None:
         """Write counters, the last id and the time."""
@@ -86,11 +94,3 @@ class Transaction:
         self._changes.clear()
         if self.driver.total_changes != self._changes_before:
             self.driver.execute(_SAVE_STATE, (self._last_event, self.now))
-
-    def _move(self, change: Change, event: NewEvent | Event, sign: int) -> None:
-        if event.file is None:
-            change.inline_bytes += sign * event.size
-            return
-        change.file_bytes += sign * event.size
-        if self._file_bytes is not None:
-            self._file_bytes += sign * event.size
