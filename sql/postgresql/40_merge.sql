@@ -234,7 +234,8 @@ BEGIN
         evidence, happened, digest)
     VALUES (run, 1, 'merge:' || old_root, '["merge"]', '["' || old_root || '"]', new_root, 'ordered',
         asked_old || ' was to be merged into ' || asked_new, '[' || image || ']',
-        mergeguard.ascii_of(CAST(json_build_object('columns', columns) AS text)), clock_timestamp(), '');
+        mergeguard.ascii_of(CAST(json_build_object('columns',
+            (SELECT coalesce(json_object_agg(c.key, c.value -> 'rows'), '{}') FROM json_each(columns) AS c)) AS text)), clock_timestamp(), '');
     UPDATE mergeguard.journal_steps AS s SET digest = mergeguard.digest_of(run, 1) WHERE s.run_id = run AND s.step = 1;
 END
 $mergeguard$;
@@ -321,11 +322,11 @@ BEGIN
     GET DIAGNOSTICS lookup_count = ROW_COUNT;
     INSERT INTO mergeguard.lookup_rows (old_guid, current_guid, depth, status) VALUES (old_root, new_root, 1, 'ok');
     PERFORM mergeguard.journal_merge(run, request_id, asked_old, asked_new, old_root, new_root, image,
-        'merge' || array_fill(CAST('re-point' AS text), ARRAY[cardinality(moved.tables)])
+        ARRAY['merge'] || array_fill(CAST('re-point' AS text), ARRAY[cardinality(moved.tables)])
             || array_fill(CAST('remove' AS text), ARRAY[cardinality(live_rows)]),
-        p.merge_name || moved.tables || array_fill(p.live_name, ARRAY[cardinality(live_rows)]),
-        CAST(NULL AS text) || moved.befores || live_rows,
-        image || moved.afters || array_fill(CAST(NULL AS text), ARRAY[cardinality(live_rows)]), moved.counts);
+        ARRAY[p.merge_name] || moved.tables || array_fill(p.live_name, ARRAY[cardinality(live_rows)]),
+        ARRAY[CAST(NULL AS text)] || moved.befores || live_rows,
+        ARRAY[image] || moved.afters || array_fill(CAST(NULL AS text), ARRAY[cardinality(live_rows)]), moved.counts);
     RETURN mergeguard.answer_of(asked_old, asked_new, old_root, new_root, request_id, run, image, lookup_count + 1,
         cardinality(live_rows), moved.counts);
 END
