@@ -237,7 +237,7 @@ class Settings:
         default=60.0,
         metadata=described("How often *Event Queue Status* is written.", unit="seconds", at_least=0.01, at_most=_WEEK),
     )
-    status_keep_days: int = field(
+    status_history_days: int = field(
         default=30,
         metadata=described("How long rows of *Event Queue Status* are kept.", unit="days", at_least=1, at_most=36_500),
     )

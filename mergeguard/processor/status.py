@@ -86,7 +86,7 @@ class StatusWriter:
         """
         settings = self._settings()
         found = take_statistics(self._store, file_limit=settings.file_limit, before=self._before, limit=1)
-        self._table.write(status_rows(found, self._server), keep=dt.timedelta(days=settings.status_keep_days))
+        self._table.write(status_rows(found, self._server), keep=dt.timedelta(days=settings.status_history_days))
         self._before = found.counters
         return found
 

@@ -13,7 +13,7 @@ from mergeguard.errors import UsageError
 from mergeguard.processor.settings import ENTRIES, Settings
 from mergeguard.processor.settings_file import files_of, read_settings
 from mergeguard.processor.settings_xml import MOST_BYTES, MOST_DEPTH, read_elements
-from mergeguard.storage.settings import resolve_settings
+from mergeguard.storage.settings import SETTINGS, resolve_settings
 
 CORE = """<?xml version="1.0" encoding="utf-8"?>
 <configuration>
@@ -56,7 +56,7 @@ def test_what_is_given_nowhere_is_the_default() -> None:
     assert read_settings() == Settings()
 
 
-@given(st.dictionaries(st.sampled_from(WHOLE), st.integers(1, 255), max_size=8), st.data())
+@given(st.dictionaries(st.sampled_from(WHOLE), st.integers(1, 100), max_size=8), st.data())
 def test_all_places_give_the_same_values(
     tmp_path_factory: pytest.TempPathFactory, wanted: dict, data: st.DataObject
 ) -> None:
@@ -180,6 +180,14 @@ def test_a_name_that_looks_mistyped_is_remarked_on(tmp_path: Path) -> None:
         f"{path}:2: 'EventRetryLimt' is not a setting known here; did you mean 'EventRetryLimit'?",
     )
     assert settings.event_retry_limit == 3
+
+
+def test_settings_of_the_scan_and_of_the_processor_are_not_taken_for_each_other(tmp_path: Path) -> None:
+    """Both read the same environment, and each remarks on names that resemble its own."""
+    for entry in ENTRIES:
+        assert resolve_settings({}, {entry.variable: "1"}, tmp_path).notes == ()
+    of_the_scan = dict.fromkeys((setting.variable for setting in SETTINGS), "1")
+    assert read_settings((), of_the_scan | {"MERGEGUARD_CORE_SETTINGS": "x"}).notes == ()
 
 
 def test_a_value_that_lives_in_the_registry_is_not_guessed(tmp_path: Path) -> None:
