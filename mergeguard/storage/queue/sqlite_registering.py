@@ -9,7 +9,7 @@ from mergeguard.core.events import NO_SOURCE, Denied, NewEvent, Reason, Register
 from mergeguard.storage.queue.sqlite_transaction import Transaction
 
 _CHAIN = "SELECT id, head FROM mergeguard_chain WHERE source = ? AND priority = ?"
-_NEW_CHAIN = "INSERT INTO mergeguard_chain (source, priority, queue, head) VALUES (?, ?, ?, ?) RETURNING id"
+_NEW_CHAIN = "INSERT INTO mergeguard_chain (source, priority, id, queue, head) VALUES (?, ?, ?, ?, ?)"
 _NEW_HEAD = "UPDATE mergeguard_chain SET queue = ?, head = ? WHERE id = ?"
 _OWN_CHAIN = "INSERT INTO mergeguard_chain (id, priority, queue, head) VALUES (?, ?, ?, ?)"
 _EVENT = """
@@ -47,9 +47,10 @@ def _chain(transaction: Transaction, event: NewEvent, number: int) -> int:
     if known is not None:
         return known
     found = driver.execute(_CHAIN, key).fetchone()
+    chain, head = found or (number, number)
     if found is None:
-        found = (driver.execute(_NEW_CHAIN, (*key, queue, number)).fetchone()[0], number)
-    elif found[1] is None:
-        driver.execute(_NEW_HEAD, (queue, number, found[0]))
-    transaction.chains[key] = chain = int(found[0])
-    return chain
+        driver.execute(_NEW_CHAIN, (*key, chain, queue, number))
+    elif head is None:
+        driver.execute(_NEW_HEAD, (queue, number, chain))
+    transaction.chains[key] = chain
+    return int(chain)

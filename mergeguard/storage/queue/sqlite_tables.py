@@ -2,8 +2,9 @@
 
 Times are whole microseconds since 1970 by the queue's clock (``sqlite_clock``), guids 16 bytes. ``mergeguard_event``
 holds pending events only. A chain row is a lease: it stands once a (source, priority), so that two leases of one key
-cannot be written, and it is never removed, so that its fencing token never begins anew. An event without a source has
-a chain of its own, numbered with the event's id below zero, which goes with it.
+cannot be written, and it is never removed, so that its fencing token never begins anew; its number is the id of its
+first event. An event without a source has a chain of its own, numbered with the event's id below zero, which goes with
+it. So no number is ever given to two chains.
 """
 
 from __future__ import annotations

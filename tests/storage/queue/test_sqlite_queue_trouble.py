@@ -158,11 +158,12 @@ def test_the_file_itself_forbids_two_chains_of_one_key(tmp_path: Path) -> None:
 def test_the_number_of_a_chain_and_its_token_are_never_given_again(tmp_path: Path) -> None:
     store = made(tmp_path)
     seen: set[tuple[int, int]] = set()
-    for _ in range(3):
-        store.register([NewEvent(NO_SOURCE, 1, Queue.FAST, 1, b"x"), event(1)])
+    for number in (1, 2, 2):
+        store.register([NewEvent(NO_SOURCE, 1, Queue.FAST, 1, b"x"), event(number)])
         claim = store.claim(Queue.FAST, "w", HOUR)
         assert claim is not None
         tokens = {(lease.chain, lease.epoch) for lease in claim.leases}
+        assert [lease.chain < 0 for lease in claim.leases] == [True, False]
         assert not tokens & seen
         seen |= tokens
         with store.batch(claim) as batch:
