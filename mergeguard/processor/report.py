@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
 
-from mergeguard.core.events import Queue
+from mergeguard.core.events import NO_SOURCE, Queue
 from mergeguard.storage.queue.store import ChainState, DeadCount, EventStore, QueueSize
 
 MOST_CHAINS: Final = 1000
 """Chains that a report holds one by one; the counters of the queues count all."""
+
+Key: TypeAlias = tuple[str, int]
+"""Source and priority."""
+Rates: TypeAlias = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,8 @@ class Counters:
     taken: dt.datetime
     registered: Mapping[Queue, int]
     done: Mapping[Queue, int]
+    keys: Mapping[Key, tuple[int, int]] = field(default_factory=dict)
+    """Of each (source, priority) that was listed: events that are pending, dead or ever done, and those done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,9 @@ class ChainLine:
     """What is left of its lease, below zero where it has expired; ``None`` where nobody holds it."""
     retry_seconds: float | None
     """Until its head is tried again; ``None`` where no retry is due."""
+    in_per_second: float | None = None
+    """``None`` where the earlier look did not list it, or there is none."""
+    out_per_second: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +95,9 @@ class QueueStatistics:
         """What the rates of a later look count from."""
         sizes = [line.size for line in self.queues]
         registered = {size.queue: size.registered for size in sizes}
-        return Counters(self.taken, registered, {size.queue: size.done for size in sizes})
+        dead = {(one.source, one.priority): one.events for one in self.dead}
+        keys = {_key(line.state): _arrived_and_done(line.state, dead) for line in self.chains}
+        return Counters(self.taken, registered, {size.queue: size.done for size in sizes}, keys)
 
     @property
     def total(self) -> QueueLine:
@@ -112,11 +123,12 @@ def take_statistics(
     dead, stranded = store.dead_counts(limit=limit), len(store.stranded())
     now = store.now()
     used = before if before is not None and before.taken < now else None
+    killed = {(one.source, one.priority): one.events for one in dead}
     return QueueStatistics(
         taken=now,
         since=None if used is None else used.taken,
         queues=tuple(_queue_line(size, now, used) for size in sorted(sizes, key=lambda size: size.queue)),
-        chains=tuple(_chain_line(state, now) for state in chains),
+        chains=tuple(_chain_line(state, now, used, killed) for state in chains),
         dead=tuple(dead),
         holders=_holders(chains),
         stranded=stranded,
@@ -125,18 +137,37 @@ def take_statistics(
 
 
 def _queue_line(size: QueueSize, now: dt.datetime, before: Counters | None) -> QueueLine:
-    rates: tuple[float | None, float | None] = (None, None)
+    rates: Rates = (None, None)
     if before is not None:
-        seconds = (now - before.taken).total_seconds()
-        registered = size.registered - before.registered.get(size.queue, 0)
-        done = size.done - before.done.get(size.queue, 0)
-        # Counters that fell belong to a queue that was made anew: no rate leads from one to the other.
-        rates = (registered / seconds, done / seconds) if min(registered, done) >= 0 else rates
+        earlier = before.registered.get(size.queue, 0), before.done.get(size.queue, 0)
+        rates = _rates((size.registered, size.done), earlier, now - before.taken)
     return QueueLine(size, _age(size.oldest, now), *rates)
 
 
-def _chain_line(state: ChainState, now: dt.datetime) -> ChainLine:
-    return ChainLine(state, _age(state.oldest, now), _until(state.lease_until, now), _until(state.retry_at, now))
+def _chain_line(state: ChainState, now: dt.datetime, before: Counters | None, dead: Mapping[Key, int]) -> ChainLine:
+    times = _age(state.oldest, now), _until(state.lease_until, now), _until(state.retry_at, now)
+    earlier = None if before is None else before.keys.get(_key(state))
+    if before is None or earlier is None or state.source == str(NO_SOURCE):  # each of those is a chain of its own
+        return ChainLine(state, *times)
+    return ChainLine(state, *times, *_rates(_arrived_and_done(state, dead), earlier, now - before.taken))
+
+
+def _rates(now: tuple[int, int], earlier: tuple[int, int], between: dt.timedelta) -> Rates:
+    """Return events in and out a second.
+
+    Counters that fell are of a queue made anew, or of dead events that were taken away: no rate leads over that.
+    """
+    came, went = now[0] - earlier[0], now[1] - earlier[1]
+    seconds = between.total_seconds()
+    return (None, None) if min(came, went) < 0 else (came / seconds, went / seconds)
+
+
+def _key(state: ChainState) -> Key:
+    return state.source, state.priority
+
+
+def _arrived_and_done(state: ChainState, dead: Mapping[Key, int]) -> tuple[int, int]:
+    return state.events + state.done + dead.get(_key(state), 0), state.done
 
 
 def _holders(chains: Sequence[ChainState]) -> tuple[Holder, ...]:

@@ -56,8 +56,21 @@ def _queue_row(line: QueueLine, name: str) -> tuple[str, ...]:
 def _chains(found: QueueStatistics) -> str:
     if not found.chains:
         return ""
-    heads = ("source", "priority", "queue", "events", "in rows", "in files", "oldest", "tries", "state", "holder")
-    return _table([_chain_row(line) for line in found.chains], heads, left=(0, 2, 8, 9))
+    heads = (
+        "source",
+        "priority",
+        "queue",
+        "events",
+        "in rows",
+        "in files",
+        "oldest",
+        "in/s",
+        "out/s",
+        "tries",
+        "state",
+        "holder",
+    )
+    return _table([_chain_row(line) for line in found.chains], heads, left=(0, 2, 10, 11))
 
 
 def _chain_row(line: ChainLine) -> tuple[str, ...]:
@@ -72,6 +85,8 @@ def _chain_row(line: ChainLine) -> tuple[str, ...]:
         amount(chain.inline_bytes),
         amount(chain.file_bytes),
         span(line.oldest_seconds),
+        _rate(line.in_per_second),
+        _rate(line.out_per_second),
         f"{chain.tries}",
         state + when,
         visible(chain.owner or "-", 60),

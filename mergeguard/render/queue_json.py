@@ -73,6 +73,8 @@ def _chain(line: ChainLine) -> Json:
         "file_bytes": chain.file_bytes,
         "oldest": time(chain.oldest),
         "oldest_seconds": line.oldest_seconds,
+        "in_per_second": line.in_per_second,
+        "out_per_second": line.out_per_second,
         "tries": chain.tries,
         "owner": None if chain.owner is None else sound(chain.owner),
         "lease_until": time(chain.lease_until),

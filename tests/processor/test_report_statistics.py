@@ -132,6 +132,26 @@ def work(queue: TendedQueue, posts: int) -> int:
     return 0
 
 
+def test_each_source_has_rates_between_two_looks_that_both_list_it(queue: TendedQueue) -> None:
+    for _ in range(3):
+        queue.register(ALICE)
+    queue.register(NO_SOURCE)
+    first = take_statistics(queue.store)
+    queue.seconds = 4
+    queue.finish(done=1)
+    queue.kill(next(event.id for event in queue.store.waiting() if event.source == ALICE))
+    for _ in range(2):
+        queue.register(ALICE)
+    queue.register(BOB)
+
+    found = {line.state.source: line for line in take_statistics(queue.store, before=first.counters).chains}
+
+    alice = found[str(ALICE)]
+    assert (alice.in_per_second, alice.out_per_second) == (2 / 4, 1 / 4), "one died: it came in before, and is not out"
+    assert (found[str(BOB)].in_per_second, found[str(BOB)].out_per_second) == (None, None)
+    assert found[str(NO_SOURCE)].in_per_second is None
+
+
 def test_no_rate_leads_over_counters_that_fell_or_a_clock_that_stands(queue: TendedQueue) -> None:
     queue.register()
     same = take_statistics(queue.store, before=take_statistics(queue.store).counters)

@@ -57,9 +57,11 @@ def chain_lines(draw: st.DrawFn) -> ChainLine:
         draw(counts),
         draw(counts),
         draw(st.integers(0, 9)),
+        draw(counts),
     )
     left = None if owner is None else draw(st.floats(-100, 100))
-    return ChainLine(state, draw(maybe_seconds), left, draw(st.none() | st.floats(-100, 100)))
+    until = draw(st.none() | st.floats(-100, 100))
+    return ChainLine(state, draw(maybe_seconds), left, until, draw(maybe_seconds), draw(maybe_seconds))
 
 
 statistics = st.builds(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _EVENT = "e.id, c.source, c.priority, e.queue, e.size, e.received, e.tries, {body}, e.file"
 _CHAIN = """
     SELECT c.source, c.priority, h.queue, s.events, s.oldest, c.owner, c.lease_until, c.retry_at,
-        s.inline_bytes, s.file_bytes, h.tries
+        s.inline_bytes, s.file_bytes, h.tries, coalesce(c.done, 0)
     FROM ({chains}) AS c
     CROSS JOIN LATERAL (
         SELECT queue, tries FROM mergeguard_event WHERE chain = c.id ORDER BY id LIMIT 1
@@ -37,7 +37,7 @@ _CHAINS = _CHAIN.format(
     """
 )
 _LEFT_ALONE = """
-    SELECT found.chain AS id, c.source, coalesce(c.priority, -1) AS priority, c.owner, c.lease_until, c.retry_at
+    SELECT found.chain AS id, c.source, coalesce(c.priority, -1) AS priority, c.owner, c.lease_until, c.retry_at, c.done
     FROM found LEFT JOIN mergeguard_chain AS c ON c.id = found.chain
     WHERE found.chain IS NOT NULL AND c.owner IS NULL AND c.since IS NULL AND c.retry_at IS NULL
 """

@@ -21,7 +21,7 @@ _SIZES = """
 _CHAINS = """
     SELECT c.source, c.priority, c.queue, count(*), min(e.received), c.owner, c.lease_until, c.retry_at,
            sum(CASE WHEN e.file IS NULL THEN e.size ELSE 0 END), sum(CASE WHEN e.file IS NULL THEN 0 ELSE e.size END),
-           (SELECT h.tries FROM mergeguard_event AS h WHERE h.id = c.head)
+           (SELECT h.tries FROM mergeguard_event AS h WHERE h.id = c.head), c.done
     FROM (SELECT * FROM mergeguard_chain WHERE head IS NOT NULL ORDER BY head LIMIT ?) AS c
     JOIN mergeguard_event AS e ON e.chain = c.id GROUP BY c.id ORDER BY c.head
 """
@@ -37,7 +37,7 @@ _STRANDED = """
     )
     SELECT c.source, coalesce(c.priority, -1), h.queue, count(*), min(e.received), c.owner, c.lease_until, c.retry_at,
            sum(CASE WHEN e.file IS NULL THEN e.size ELSE 0 END), sum(CASE WHEN e.file IS NULL THEN 0 ELSE e.size END),
-           h.tries
+           h.tries, coalesce(c.done, 0)
     FROM headed AS s
     JOIN mergeguard_event AS h ON h.chain = s.chain AND h.id = s.head
     LEFT JOIN mergeguard_chain AS c ON c.id = s.chain
@@ -148,9 +148,9 @@ def _text(source: bytes | None) -> str:
 
 
 def _chain(row: Sequence[Any]) -> ChainState:
-    source, priority, queue, events, oldest, owner, until, retry_at, inline_bytes, file_bytes, tries = row
+    source, priority, queue, events, oldest, owner, until, retry_at, inline_bytes, file_bytes, tries, done = row
     times = (_time(oldest), owner, _time(until), _time(retry_at))
-    return ChainState(_text(source), priority, Queue(queue), events, *times, inline_bytes, file_bytes, tries or 0)
+    return ChainState(_text(source), priority, Queue(queue), events, *times, inline_bytes, file_bytes, tries or 0, done)
 
 
 def _event(row: Sequence[Any]) -> Event:

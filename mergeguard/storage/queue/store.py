@@ -51,6 +51,8 @@ class ChainState:
     file_bytes: int = 0
     tries: int = 0
     """Failed tries of its head so far."""
+    done: int = 0
+    """Ever."""
 
 
 @dataclass(frozen=True, slots=True)
