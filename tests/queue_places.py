@@ -60,7 +60,7 @@ class Place:
         self.store = open_store(self.url)
         self.engine = self.make_engine()
         self.store.create()
-        self.run("CREATE TABLE effect (event BIGINT NOT NULL, worker VARCHAR(40) NOT NULL)")
+        self.run("CREATE TABLE IF NOT EXISTS effect (event BIGINT NOT NULL, worker VARCHAR(40) NOT NULL)")
 
     def make_engine(self) -> sa.Engine:
         return sa.create_engine(self.url)

@@ -1,0 +1,239 @@
+"""Short stories of the event queue, each ending in a named check; a mutant is killed by the story of its fault."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+
+import sqlalchemy as sa
+from queue_machine import held
+from queue_places import LEASE, SOURCES, Place, claimed, event, finish, ids, process, registered
+
+from mergeguard.core.events import NO_SOURCE, Claim, Failure, Queue, Ran, Registered
+from mergeguard.core.order import OrderBroken
+from mergeguard.errors import LeaseLost
+
+A, B, *_ = SOURCES
+PATIENCE = 20_000
+"""So often a test looks whether somebody waits for a lock."""
+WAITING = """
+    SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
+
+
+def fail(claim: Claim, after: dt.timedelta | None, lease: int = 0) -> list[Ran]:
+    return [Ran(claim.leases[lease], 0, Failure(claim.leases[lease].events[0].id, "E", "m", after))]
+
+
+# --- On every store ---
+
+
+def an_event_is_done_when_its_effect_is(place: Place) -> None:
+    numbers = registered(place, event(A))
+    claim = claimed(place)
+    held(sorted(place.look().pending) == numbers, "no_loss", "a claim took the event away")
+    with suppress(ZeroDivisionError), place.store.batch(claim) as batch:
+        batch.add("INSERT INTO effect (event, worker) VALUES (?, 'w')", (numbers[0],))
+        batch.finish([Ran(claim.leases[0], 1)])
+        raise ZeroDivisionError
+    seen = place.look()
+    held(sorted(seen.pending) == numbers, "no_loss", "it is gone, and its effect was rolled back")
+    held(seen.done == [], "effect_once", "its effect stays, and it will be done again")
+
+
+def an_effect_comes_with_its_mark(place: Place) -> None:
+    registered(place, event(A))
+    process(place)
+    seen = place.look()
+    held(len(seen.done) == 1, "no_loss", "done without its effect")
+    held(not seen.pending, "effect_once", "the effect is there and the event waits to be done again")
+
+
+def who_lost_its_lease_commits_nothing(place: Place) -> None:
+    registered(place, event(A))
+    lost = claimed(place, "lost")
+    place.pass_time()
+    place.store.sweep()
+    claimed(place, "heir")
+    try:
+        finish(place, lost)
+    except LeaseLost:
+        return
+    raise OrderBroken("no_overlap", "a worker without a lease has committed")
+
+
+def an_expired_lease_is_taken_over(place: Place) -> None:
+    registered(place, event(A))
+    claimed(place, "dead")
+    place.pass_time()
+    place.store.sweep()
+    held(place.store.claim(Queue.FAST, "heir", LEASE) is not None, "progress", "the chain stays with a dead worker")
+
+
+def a_retry_keeps_its_place(place: Place) -> None:
+    numbers = registered(place, event(A), event(A))
+    claim = claimed(place)
+    finish(place, claim, fail(claim, dt.timedelta(0)))
+    place.store.release(claim)
+    again = claimed(place)
+    held(ids(again) == [numbers], "order", f"{ids(again)} came after the failure of {numbers[0]}")
+
+
+def a_retry_waits_for_its_time(place: Place) -> None:
+    registered(place, event(A))
+    claim = claimed(place)
+    finish(place, claim, fail(claim, LEASE))
+    place.store.release(claim)
+    place.store.sweep()
+    held(place.store.claim(Queue.FAST, "w", LEASE) is None, "retry", "it came before its time")
+    place.pass_time()
+    held(place.store.claim(Queue.FAST, "w", LEASE) is not None, "progress", "it never came again")
+
+
+def tries_are_counted_when_they_fail_alone(place: Place) -> None:
+    registered(place, event(A))
+    for tries in (0, 1, 2):
+        claim = claimed(place)
+        held(claim.leases[0].events[0].tries == tries, "retry", f"{claim.leases[0].events[0].tries}, not {tries}")
+        place.store.release(claim)  # the database went away: that is no failed try
+        claim = claimed(place)
+        held(claim.leases[0].events[0].tries == tries, "retry", "an outage burnt a retry")
+        finish(place, claim, fail(claim, dt.timedelta(0)))
+        place.store.release(claim)
+
+
+def priorities_of_a_source_run_at_once(place: Place) -> None:
+    registered(place, event(A, priority=0), event(A, priority=1))
+    held(len(claimed(place).leases) == 2, "parallel", "one key for two priorities")
+
+
+def events_without_a_source_run_at_once(place: Place) -> None:
+    registered(place, event(NO_SOURCE), event(NO_SOURCE))
+    held(len(claimed(place).leases) == 2, "parallel", "events without a source stand in one line")
+
+
+def a_run_ends_where_the_queue_does(place: Place) -> None:
+    numbers = registered(place, event(A), event(A, queue=Queue.LARGE), event(A))
+    held(ids(claimed(place)) == [numbers[:1]], "order", "events of two queues in one lease")
+
+
+def a_dead_event_keeps_its_body(place: Place) -> None:
+    registered(place, event(A, b"\0%20 body"))
+    claim = claimed(place)
+    finish(place, claim, fail(claim, None))
+    held([dead.event.body for dead in place.store.dead()] == [b"\0%20 body"], "no_loss", "the body of a dead event")
+
+
+def a_dead_event_lets_its_successors_go_on(place: Place) -> None:
+    numbers = registered(place, event(A), event(A))
+    claim = claimed(place)
+    finish(place, claim, fail(claim, None))
+    place.store.release(claim)
+    found = place.store.claim(Queue.FAST, "w", LEASE)
+    held(found is not None and ids(found) == [numbers[1:]], "poison", "the line stands still behind a dead event")
+
+
+def counters_are_exact(place: Place) -> None:
+    registered(place, event(A, b"12"), event(B, file="f", size=7))
+    process(place, chains=1)
+    size = place.store.sizes()[Queue.FAST]
+    counted = (size.events, size.inline_bytes, size.file_bytes, size.registered, size.done)
+    held(counted == (1, 0, 7, 2, 1), "no_loss", counted)
+
+
+EVERYWHERE: list[Callable[[Place], None]] = [
+    an_event_is_done_when_its_effect_is,
+    an_effect_comes_with_its_mark,
+    who_lost_its_lease_commits_nothing,
+    an_expired_lease_is_taken_over,
+    a_retry_keeps_its_place,
+    a_retry_waits_for_its_time,
+    tries_are_counted_when_they_fail_alone,
+    priorities_of_a_source_run_at_once,
+    events_without_a_source_run_at_once,
+    a_run_ends_where_the_queue_does,
+    a_dead_event_keeps_its_body,
+    a_dead_event_lets_its_successors_go_on,
+    counters_are_exact,
+]
+
+# --- Two sessions of PostgreSQL, one after the other at the same lock ---
+
+
+@contextmanager
+def locked(place: Place, rows: str) -> Iterator[sa.Connection]:
+    """Hold the locks of some rows."""
+    with place.engine.begin() as connection:
+        connection.execute(sa.text(f"SELECT 1 FROM {rows} FOR UPDATE"))
+        yield connection
+
+
+def waits(place: Place, many: int) -> None:
+    """Come back when so many sessions wait for a lock."""
+    for _ in range(PATIENCE):
+        if place.rows(WAITING)[0][0] >= many:
+            return
+    raise AssertionError(f"{many} sessions never waited")
+
+
+def a_registration_beside_a_release_strands_nothing(place: Place) -> None:
+    registered(place, event(A))
+    claim = claimed(place)
+    finish(place, claim)
+    with ThreadPoolExecutor(2) as threads:
+        with locked(place, "mergeguard_chain"):
+            registering = threads.submit(registered, place, event(A))
+            waits(place, 1)
+            releasing = threads.submit(place.store.release, claim)
+            waits(place, 2)
+        numbers = registering.result()
+        releasing.result()
+    held(list(place.store.stranded()) == [], "progress", "a chain with events that nobody will ever claim")
+    held(ids(claimed(place)) == [numbers], "progress", "the event is not offered")
+
+
+def ids_ascend_in_the_order_of_commits(place: Place) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        with locked(place, "mergeguard_queue WHERE queue = 0 AND part = 0"):
+            slow = threads.submit(place.store.register, [event(A, file="slow", size=1)], file_limit=10)
+            waits(place, 1)
+            quick = registered(place, event(A))
+            process(place)
+        (late,) = slow.result()
+    assert isinstance(late, Registered)
+    held(late.id > quick[0], "order", f"{late.id} was committed after {quick[0]} and stands before it")
+    held(ids(claimed(place)) == [[late.id]], "no_loss", "it stands behind what is done and is never read")
+
+
+def a_denial_is_exact_beside_another_registration(place: Place) -> None:
+    files = [event(A, file="one", size=60), event(B, file="two", size=60)]
+    with ThreadPoolExecutor(2) as threads:
+        with locked(place, "mergeguard_queue WHERE queue = 1 AND part = 0"):
+            asked = [threads.submit(place.store.register, [one], file_limit=100) for one in files]
+            waits(place, 2)
+        answers = [answer for one in asked for answer in one.result()]
+    let_in = sum(isinstance(answer, Registered) for answer in answers)
+    held(let_in == 1, "backpressure", f"{let_in * 60} bytes were let in, and 100 may be")
+
+
+def a_claim_passes_what_another_one_holds(place: Place) -> None:
+    numbers = registered(place, event(A), event(B))
+    with locked(place, "mergeguard_chain ORDER BY id LIMIT 1"), ThreadPoolExecutor(1) as threads:
+        claiming = threads.submit(claimed, place)
+        for _ in range(PATIENCE):
+            if claiming.done():
+                break
+            if place.rows(WAITING)[0][0]:
+                place.run("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+                raise OrderBroken("parallel", "a claim waits for another one")
+        held(ids(claiming.result()) == [numbers[1:]], "parallel", "it did not pass to the next chain")
+
+
+SESSIONS: list[Callable[[Place], None]] = [
+    a_registration_beside_a_release_strands_nothing,
+    ids_ascend_in_the_order_of_commits,
+    a_denial_is_exact_beside_another_registration,
+    a_claim_passes_what_another_one_holds,
+]

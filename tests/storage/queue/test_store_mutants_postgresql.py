@@ -1,0 +1,211 @@
+"""Faults that other queues have, planted one at a time: each is found by the check that bears its name."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from queue_places import Place, PostgresqlPlace
+from queue_scenarios import (
+    a_claim_passes_what_another_one_holds,
+    a_dead_event_keeps_its_body,
+    a_dead_event_lets_its_successors_go_on,
+    a_denial_is_exact_beside_another_registration,
+    a_registration_beside_a_release_strands_nothing,
+    a_retry_keeps_its_place,
+    a_retry_waits_for_its_time,
+    a_run_ends_where_the_queue_does,
+    an_effect_comes_with_its_mark,
+    an_event_is_done_when_its_effect_is,
+    an_expired_lease_is_taken_over,
+    counters_are_exact,
+    events_without_a_source_run_at_once,
+    ids_ascend_in_the_order_of_commits,
+    priorities_of_a_source_run_at_once,
+    tries_are_counted_when_they_fail_alone,
+    who_lost_its_lease_commits_nothing,
+)
+
+from mergeguard.core.events import NO_SOURCE
+from mergeguard.core.order import OrderBroken
+from mergeguard.storage.queue import postgresql_batch as batch
+from mergeguard.storage.queue import postgresql_claiming as claiming
+from mergeguard.storage.queue import postgresql_registering as registering
+from mergeguard.storage.queue.postgresql_registering import Registration
+from mergeguard.storage.queue.postgresql_store import PostgresqlEventStore
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+Story = Callable[[Place], None]
+
+
+def text(module: Any, name: str, old: str, new: str) -> Plant:
+    """Change a piece of a statement."""
+
+    def plant(patch: pytest.MonkeyPatch) -> None:
+        statement = getattr(module, name)
+        assert old in statement, f"{name} no longer says {old!r}"
+        patch.setattr(module, name, statement.replace(old, new))
+
+    return plant
+
+
+def release_in_one_statement(patch: pytest.MonkeyPatch) -> None:
+    def release(cursor: Any, claimed: Any) -> None:
+        cursor.execute(
+            """
+            UPDATE mergeguard_chain AS c SET owner = NULL, lease_until = NULL, since = CASE WHEN EXISTS (
+                SELECT 1 FROM mergeguard_event AS e WHERE e.chain = c.id) THEN clock_timestamp() END
+            WHERE c.id = ANY(%s)
+            """,
+            ([one.chain for one in claimed.leases],),
+        )
+
+    patch.setattr(claiming, "release", release)
+
+
+def ids_before_the_locks(patch: pytest.MonkeyPatch) -> None:
+    """Take the ids first of all, as a column's default or a client does that asks for them early."""
+    real = registering.register
+
+    def register(cursor: Any, events: Any, limit: int) -> Any:
+        cursor.execute(registering._IDS, (len(events),))
+        early = [row[0] for row in cursor.fetchall()]
+        insert = Registration._insert
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(
+                Registration,
+                "_insert",
+                lambda self, cursor, _numbers, chains: insert(self, cursor, early[: len(self.events)], chains),
+            )
+            answers = real(cursor, events, limit)
+        return [replace(answer, id=number) for answer, number in zip(answers, early, strict=True)]
+
+    patch.setattr(registering, "register", register)
+
+
+def sweep_does_nothing(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(claiming, "sweep", lambda _cursor: 0)
+
+
+def delete_at_claim(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(claiming, "_RUNS", "WITH gone AS (DELETE FROM mergeguard_event RETURNING *) " + claiming._RUNS)
+
+
+def done_in_a_transaction_of_its_own(patch: pytest.MonkeyPatch) -> None:
+    finish = batch._finish
+
+    def early(driver: Any, finished: Any) -> None:
+        finish(driver, finished)
+        driver.commit()
+
+    patch.setattr(batch, "_finish", early)
+
+
+def acknowledge_without_the_work(patch: pytest.MonkeyPatch) -> None:
+    """Commit the mark, and lose what was added to the unit of work before."""
+    patch.setattr(batch.UnitOfWork, "flush", lambda self: self.drop())
+
+
+def keep_what_is_done(patch: pytest.MonkeyPatch) -> None:
+    """Acknowledge nothing: the effects are committed and the events stay."""
+    finish = PostgresqlEventStore.batch
+
+    @contextmanager
+    def batched(self: Any, claim: Any) -> Any:
+        with finish(self, claim) as opened:
+            opened.finish = lambda _ran: opened._work.flush()
+            yield opened
+
+    patch.setattr(PostgresqlEventStore, "batch", batched)
+
+
+def key_is_the_source(patch: pytest.MonkeyPatch) -> None:
+    add = Registration.add
+    patch.setattr(Registration, "add", lambda self, event: add(self, replace(event, priority=0)))
+
+
+def empty_source_is_a_key(patch: pytest.MonkeyPatch) -> None:
+    add, somebody = Registration.add, uuid.uuid4()
+    patch.setattr(
+        Registration,
+        "add",
+        lambda self, event: add(self, replace(event, source=somebody) if event.source == NO_SOURCE else event),
+    )
+
+
+MUTANTS: dict[str, tuple[Plant, Story, str]] = {
+    "release in one statement": (
+        release_in_one_statement, a_registration_beside_a_release_strands_nothing, "progress",
+    ),
+    "ids before the locks": (ids_before_the_locks, ids_ascend_in_the_order_of_commits, "order"),
+    "the counters are read without a lock": (
+        text(registering, "_LOCK_COUNTERS", "FOR UPDATE", ""), a_denial_is_exact_beside_another_registration,
+        "backpressure",
+    ),
+    "claims wait for each other": (
+        text(claiming, "_CLAIM", "SKIP LOCKED", ""), a_claim_passes_what_another_one_holds, "parallel",
+    ),
+    "no fencing": (
+        text(batch, "_FENCED", "c.owner = %s AND c.epoch = k.epoch", "%s <> ''"), who_lost_its_lease_commits_nothing,
+        "no_overlap",
+    ),
+    "fenced by the token alone, which does not grow": (
+        lambda patch: (
+            text(claiming, "_CLAIM", "epoch = c.epoch + 1", "epoch = c.epoch")(patch),
+            text(batch, "_FENCED", "c.owner = %s", "%s <> ''")(patch),
+        )[0],
+        who_lost_its_lease_commits_nothing,
+        "no_overlap",
+    ),
+    "a lease never expires": (sweep_does_nothing, an_expired_lease_is_taken_over, "progress"),
+    "retry at the tail": (
+        text(batch, "_TRIED", "SET tries = e.tries + 1", "SET id = nextval('mergeguard_event_id')"),
+        a_retry_keeps_its_place, "order",
+    ),
+    "a retry does not wait": (text(batch, "_FENCED", "mine.pause >= 0", "false"), a_retry_waits_for_its_time, "retry"),
+    "a retry never wakes": (
+        text(claiming, "_WAKE", "retry_at <=", "false AND retry_at <="), a_retry_waits_for_its_time, "progress",
+    ),
+    "an outage burns retries": (
+        text(claiming, "_RUNS", "e.tries", "e.tries + (SELECT epoch - 1 FROM mergeguard_chain WHERE id = e.chain)"),
+        tries_are_counted_when_they_fail_alone, "retry",
+    ),
+    "failed tries are not counted": (
+        text(batch, "_TRIED", "e.tries + 1", "e.tries"), tries_are_counted_when_they_fail_alone, "retry",
+    ),
+    "a claim deletes": (delete_at_claim, an_event_is_done_when_its_effect_is, "no_loss"),
+    "done before its effect": (done_in_a_transaction_of_its_own, an_event_is_done_when_its_effect_is, "no_loss"),
+    "done without its effect": (acknowledge_without_the_work, an_effect_comes_with_its_mark, "no_loss"),
+    "its effect without done": (keep_what_is_done, an_effect_comes_with_its_mark, "effect_once"),
+    "the key is the source alone": (key_is_the_source, priorities_of_a_source_run_at_once, "parallel"),
+    "the empty source is a key": (empty_source_is_a_key, events_without_a_source_run_at_once, "parallel"),
+    "a run does not end at its queue": (
+        lambda patch: patch.setattr(claiming, "takewhile", lambda _alike, rows: rows), a_run_ends_where_the_queue_does,
+        "order",
+    ),
+    "a dead event loses its body": (
+        text(batch, "_BURY", "e.file, e.body,", "e.file, NULL,"), a_dead_event_keeps_its_body, "no_loss",
+    ),
+    "a dead event holds its line": (
+        text(claiming, "_FREE", "WHEN h.queue IS NOT NULL AND", "WHEN false AND"),
+        a_dead_event_lets_its_successors_go_on, "poison",
+    ),
+    "what is done is not counted": (
+        text(batch, "_COUNT", "done = done + %s", "done = done + 0 * %s"), counters_are_exact, "no_loss",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_mutant_is_killed_by_its_check(
+    postgresql: PostgresqlPlace, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    plant, story, check = MUTANTS[name]
+    plant(monkeypatch)
+    with pytest.raises(OrderBroken) as broken:
+        story(postgresql)
+    assert broken.value.check == check, broken.value
