@@ -31,18 +31,18 @@ class Given:
     origins: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def take(self, entry: Entry, value: object, folder: Path, origin: str) -> None:
-        """Keep a value.
+    def take(self, entry: Entry, value: object, folder: Path, origin: str, name: str | None = None) -> None:
+        """Keep a value; ``name`` is what it is called there.
 
         Raises:
             UsageError: it does not fit, or the place gives the setting twice.
         """
         if entry.name in self.values:
             raise UsageError(
-                f"{origin}: {entry.names[1]} stands there for the second time",
+                f"{origin}: {name or entry.names[1]} stands there for the second time",
                 hint=f"the first is {self.origins[entry.name]}; keep one",
             )
-        self.values[entry.name] = parsed(entry, value, folder, origin)
+        self.values[entry.name] = parsed(entry, value, folder, origin, name)
         self.origins[entry.name] = origin
 
 
@@ -86,7 +86,7 @@ def from_toml(path: Path) -> Given:
         if entry is None:
             near = _nearest(name, _SPELLED.values(), 0.0)
             raise UsageError(f"{place}: unknown setting {name!r}", hint=f"did you mean {near!r}?")
-        given.take(entry, value, path.absolute().parent, place)
+        given.take(entry, value, path.absolute().parent, place, name)
     return given
 
 

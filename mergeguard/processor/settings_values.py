@@ -21,7 +21,7 @@ class Wrong(Exception):
     """A value does not fit; the text says what would."""
 
 
-def parsed(entry: Entry, value: object, folder: Path, origin: str) -> object:
+def parsed(entry: Entry, value: object, folder: Path, origin: str, name: str | None = None) -> object:
     """Return the typed value of a setting.
 
     Args:
@@ -29,6 +29,7 @@ def parsed(entry: Entry, value: object, folder: Path, origin: str) -> object:
         value: a text, or what TOML holds.
         folder: what a relative path starts from.
         origin: where it stands, for the error.
+        name: what it is called there; by default as administrators know it.
 
     Raises:
         UsageError: the value does not fit.
@@ -40,7 +41,7 @@ def parsed(entry: Entry, value: object, folder: Path, origin: str) -> object:
     except Wrong as wrong:
         shown = value if isinstance(value, str | int | float) else type(value).__name__
         text = repr(shown) if len(repr(shown)) <= _SHOWN else repr(shown)[:_SHOWN] + "…"
-        raise UsageError(f"{origin}: {entry.names[1]} cannot be {text}", hint=f"give {wrong}") from None
+        raise UsageError(f"{origin}: {name or entry.names[1]} cannot be {text}", hint=f"give {wrong}") from None
     return typed
 
 

@@ -109,11 +109,11 @@ def test_the_file_of_the_scan_may_hold_the_table_of_the_queue(tmp_path: Path) ->
     ("text", "place", "words", "hint"),
     [
         ("[event_queue]\n\nEventRetryLimt = 3\n", ":3: ", "unknown setting 'EventRetryLimt'", "'EventRetryLimit'"),
-        ("[event_queue]\nevent_retry_limit = 'x'\n", ":2: ", "EventRetryLimit cannot be 'x'", "whole number"),
+        ("[event_queue]\nevent_retry_limit = 'x'\n", ":2: ", "event_retry_limit cannot be 'x'", "whole number"),
         ("[event_queue]\nfast_threads = 1\nMaxConcurrentFastMsgs = 2\n", ":3: ", "second time", ":2"),
         ("event_queue = 3\n", ": ", "must be a table", "[event_queue]"),
         ("[event_queue\n", " ", "not valid TOML", "quotes"),
-        ("[event_queue]\nlease_seconds = -1\n", ":2: ", "LeaseSeconds cannot be -1", "at least 0.01"),
+        ("[event_queue]\nlease_seconds = -1\n", ":2: ", "lease_seconds cannot be -1", "at least 0.01"),
         ("[event_queue]\nfast_threads = true\n", ":2: ", "cannot be True", "whole number"),
     ],
 )

@@ -53,7 +53,7 @@ def test_a_changed_file_is_in_force_at_the_next_look_and_not_before(path: Path) 
 
 def test_a_bad_file_stops_a_start(path: Path) -> None:
     put(path, "[event_queue]\nevent_retry_limit = -5\n")
-    with pytest.raises(UsageError, match="EventRetryLimit cannot be -5"):
+    with pytest.raises(UsageError, match="event_retry_limit cannot be -5"):
         SettingsFile([path])
 
 
@@ -65,7 +65,7 @@ def test_a_file_that_turns_bad_leaves_the_last_good_settings_and_says_so(path: P
 
     clock.now = 20.0
     assert settings.current() is good
-    assert f"{path}:2: EventRetryLimit cannot be 'none'" in str(settings.complaint)
+    assert f"{path}:2: event_retry_limit cannot be 'none'" in str(settings.complaint)
     assert str(settings.complaint).endswith("the settings from before stay in force")
     path.unlink()
     clock.now = 40.0
