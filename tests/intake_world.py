@@ -179,8 +179,12 @@ class World:
 
     def caller(self, *, stopping: bool = False) -> Caller:
         """Return what calls the app of this world."""
-        intake = Intake(lambda: self.settings, self.payloads, self.registrar, self.tally, lambda: stopping)
-        readiness = Readiness(self.store, self.payloads.folder, lambda: stopping)
+
+        def closed() -> str | None:
+            return "shutting down" if stopping else None
+
+        intake = Intake(lambda: self.settings, self.payloads, self.registrar, self.tally, closed)
+        readiness = Readiness(self.store, self.payloads.folder, closed)
         return Caller(create_app(intake, readiness, lambda: "metrics\n"))
 
     @property

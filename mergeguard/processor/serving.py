@@ -91,6 +91,7 @@ class Server:
                     told = failure.message
                     _log.warning("waiting for the database", extra={"error": failure.id, "why": told})
             else:
+                _log.info("ready")
                 return True
             stop.wait(self.settings().probe_seconds)
         return False

@@ -50,13 +50,15 @@ class Intake:
     payloads: Payloads
     registrar: Registrar
     counts: Counts
-    stopping: Callable[[], bool]
-    """Whether no more posts are to be taken in; those under way are finished."""
+    closed: Callable[[], str | None] = lambda: None
+    """Why no posts are to be taken in; those under way are finished. ``None``: they are."""
 
     async def post_event(self, request: Request) -> Response:
         """Answer one post."""
-        if self.stopping():
-            return self._busy(Busy("it is shutting down"))
+        closed = self.closed()
+        if closed is not None:
+            await _drain(request)
+            return self._busy(Busy(f"it is {closed}"))
         try:
             event, outcome = await self._take(request)
         except ClientDisconnect:
@@ -65,6 +67,7 @@ class Intake:
             return await self._refused(request, refusal)
         except MergeGuardError as failure:  # the disk's
             _log.error("a post cannot be kept", extra={"error": failure.id, "why": failure.message})
+            await _drain(request)
             return self._busy(Busy("events cannot be kept now"))
         if isinstance(outcome, Busy):
             return self._busy(outcome)

@@ -29,7 +29,8 @@ class Readiness:
     store: EventStore
     folder: Path
     """Of the payload files."""
-    stopping: Callable[[], bool]
+    closed: Callable[[], str | None]
+    """Why no posts are taken in."""
     patience: float = _PATIENCE
     _look: asyncio.Task[str] | None = field(default=None, init=False)
 
@@ -39,7 +40,7 @@ class Readiness:
         return {
             "database": await self._database(),
             "folder": OK if folder else "cannot be written",
-            "server": "shutting down" if self.stopping() else OK,
+            "server": self.closed() or OK,
         }
 
     async def _database(self) -> str:

@@ -52,9 +52,11 @@ class RunningIntake:
     """Whether there was no folder of payloads before."""
     settings: Callable[[], Settings]
     stop: threading.Event
+    ready: threading.Event
+    """Set when posts may be taken in."""
 
     def mend(self) -> None:
-        """Bring files and rows together that lost each other at an earlier end.
+        """Bring files and rows together that lost each other at an earlier end; from then on posts are taken in.
 
         Raises:
             TargetNotFound: rows name files, and the folder was missing.
@@ -66,6 +68,7 @@ class RunningIntake:
             self.orphans.mend(self.inbox.payload_names())
         except WriteFailed as failure:
             _log.error("orphans stay where they are", extra={"why": failure.message})
+        self.ready.set()
 
     @contextmanager
     def inboxes(self) -> Iterator[None]:
@@ -108,23 +111,35 @@ def running_intake(
         registrar = Registrar(store, payloads, settings)
         inbox = Inbox(store, InboxSteps(payloads, registrar, settings), settings, metrics)
         listening = bound(address.host, address.port)
-        web = WebServer(_app(registrar, settings, metrics, stop), listening, now.stop_seconds, stop.set)
+        ready = threading.Event()
+        web = WebServer(
+            _app(registrar, settings, metrics, lambda: _closed(ready, stop)), listening, now.stop_seconds, stop.set
+        )
         registrar.start()
         web.start()
         try:
-            yield RunningIntake(web.url, registrar, orphans, inbox, new_folder, settings, stop)
+            yield RunningIntake(web.url, registrar, orphans, inbox, new_folder, settings, stop, ready)
         finally:
             web.close()
             registrar.close()
 
 
+def _closed(ready: threading.Event, stop: threading.Event) -> str | None:
+    if stop.is_set():
+        return "shutting down"
+    return None if ready.is_set() else "starting"
+
+
 def _app(
-    registrar: Registrar, settings: Callable[[], Settings], metrics: ServerMetrics, stop: threading.Event
+    registrar: Registrar,
+    settings: Callable[[], Settings],
+    metrics: ServerMetrics,
+    closed: Callable[[], str | None],
 ) -> ASGIApp:
     from mergeguard.processor.intake.app import create_app  # noqa: PLC0415 - comes with the extra `serve`
     from mergeguard.processor.intake.http import Intake  # noqa: PLC0415 - as above
     from mergeguard.processor.intake.readiness import Readiness  # noqa: PLC0415 - as above
 
-    intake = Intake(settings, registrar.payloads, registrar, metrics, stop.is_set)
-    readiness = Readiness(registrar.store, registrar.payloads.folder, stop.is_set)
+    intake = Intake(settings, registrar.payloads, registrar, metrics, closed)
+    readiness = Readiness(registrar.store, registrar.payloads.folder, closed)
     return create_app(intake, readiness, metrics.exposition)
