@@ -17,7 +17,8 @@ from mergeguard.storage.targets import open_target
 
 def plain(url: str) -> str:
     """The URL as libpq reads it."""
-    return url.replace("+psycopg", "", 1)
+    where, mark, options = url.replace("+psycopg", "", 1).partition("?")
+    return where + mark + options.replace("+", "%20")
 
 
 @contextmanager

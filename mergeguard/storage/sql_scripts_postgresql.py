@@ -56,7 +56,7 @@ class PostgresqlNames:
 
     def all(self) -> Mapping[str, str]:
         """Return the texts of all marks."""
-        return {**self._own(), **self._merges(), **self._beside(), **self._places()}
+        return {**self._own(), **self._guard(), **self._merges(), **self._beside(), **self._places()}
 
     def repointed(self, each: Repointed) -> str:
         """Return the SELECT of one table that is re-pointed."""
@@ -90,6 +90,17 @@ class PostgresqlNames:
             **{mark: self._guid(name, self._type) for mark, name in own.items()},
             "lookup_old_guid": self._guid(_quoted(lookup.old), self._stored(lookup.table, lookup.old)),
             "lookup_current_guid": self._guid(_quoted(lookup.current), self._stored(lookup.table, lookup.current)),
+        }
+
+    def _guard(self) -> dict[str, str]:
+        """Return the names of all that belongs to the guard."""
+        schema, _, stem = self._profile.merging.guard.rpartition(".")
+        check = [part for part in (schema, f"{stem}_check") if part]
+        return {
+            "guard": self._table(self._profile.merging.guard),
+            "guard_function": ".".join(map(_quoted, check)),
+            "guard_insert": _quoted(f"{stem}_insert"),
+            "guard_update": _quoted(f"{stem}_update"),
         }
 
     def _merges(self) -> dict[str, str]:

@@ -2,10 +2,18 @@
 -- merge(old, new): one resource into another, so that no cycle can come of it; merge_guids does it in a transaction of its own.
 -- The same locks in the same order as 'mergeguard merge': both may run at the same time.
 
-CREATE OR REPLACE FUNCTION mergeguard.refuse(reason text, message text, hint text DEFAULT '') RETURNS void
+CREATE OR REPLACE FUNCTION mergeguard.refuse(reason text, message text, hint text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $mergeguard$
 BEGIN
-    RAISE EXCEPTION 'mergeguard: %: %', reason, message USING HINT = hint, CONSTRAINT = 'mergeguard ' || reason;
+    RAISE EXCEPTION 'mergeguard: %: %', reason, message USING CONSTRAINT = 'mergeguard ' || reason, HINT = coalesce(hint,
+        CASE
+            WHEN reason IN ('in-cycle', 'split', 'shadowed-live') THEN
+                'SELECT * FROM mergeguard.scan() shows it; ''mergeguard plan'' proposes what to do about it'
+            WHEN reason IN ('cycle', 'dead-target', 'unknown-guid') THEN
+                'SELECT * FROM mergeguard.current_guid(...) tells what a guid is now'
+            WHEN reason = 'never-merge' THEN 'the pair stands in mergeguard.never_pairs'
+            ELSE 'nothing was changed'
+        END);
 END
 $mergeguard$;
 

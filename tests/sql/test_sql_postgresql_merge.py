@@ -23,7 +23,7 @@ from mergeguard.integrity.undo import undo_run
 from mergeguard.resources.merge import open_merges
 from mergeguard.resources.merged import answer_of, merged_of
 from mergeguard.storage.journal import Journal
-from mergeguard.storage.profile import Profile, Reference
+from mergeguard.storage.profile import Reference
 
 PLAIN = replace(
     PROFILE,
@@ -75,7 +75,9 @@ class Side:
 
     def sql(self, old: uuid.UUID, new: uuid.UUID, request: str | None = None) -> Any:
         try:
-            ((answer,),) = self.connection.execute("SELECT mergeguard.merge(%s, %s, %s, 'k')", [old, new, request]).fetchall()
+            ((answer,),) = self.connection.execute(
+                "SELECT mergeguard.merge(%s, %s, %s, 'k')", [old, new, request]
+            ).fetchall()
         except psycopg.errors.RaiseException as refused:
             return reason_of(refused)
         assert merged_of(json.dumps(answer)).old == old, "as the answer of a request Python can read it"
