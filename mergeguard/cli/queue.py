@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,7 +31,7 @@ CoreSettings = Annotated[
 ]
 Number = Annotated[str, typer.Argument(help="The event's id, as 'queue list' shows it.", metavar="EVENT")]
 Form = Annotated[str, typer.Option("--format", help="table (default) or json.", metavar="FORMAT")]
-Limit = Annotated[int, typer.Option(help="How many to list at most.", metavar="N")]
+Limit = Annotated[int, typer.Option(help="How many to list at most.", min=0, metavar="N")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 _FORMS = ("table", "json")
 
@@ -53,6 +54,7 @@ def status(
     """Show the Event Queue Statistics of TARGET: depth, bytes, ages and rates of each queue, its chains and leases."""
     from mergeguard import api
     from mergeguard.processor.metrics import exposition
+    from mergeguard.processor.report import MOST_CHAINS
     from mergeguard.render.queue import status_text
     from mergeguard.render.queue_json import status_json
     from mergeguard.render.text import visible
@@ -65,12 +67,13 @@ def status(
         chosen.target,
         settings=_settings(chosen, core_settings),
         options=chosen.options,
-        limit=limit,
+        limit=max(limit, MOST_CHAINS),
         over=None if over is None else seconds(over),
     )
+    shown = replace(found, chains=found.chains[:limit], dead=found.dead[:limit])
     written: dict[str, Callable[[], str]] = {
-        "table": lambda: status_text(found),
-        "json": lambda: status_json(found),
+        "table": lambda: status_text(shown),
+        "json": lambda: status_json(shown),
         "prometheus": lambda: exposition(found, visible(masked(chosen.target))),
     }
     for name, path in wanted:

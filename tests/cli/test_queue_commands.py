@@ -65,6 +65,17 @@ def test_rates_over_a_moment_and_since_the_last_row_of_status(call: Callable, qu
     assert since["queues"][1]["in_per_second"] > 0
 
 
+def test_a_limit_shortens_what_is_listed_and_no_metric(call: Callable, queue: TendedQueue) -> None:
+    for priority in range(5):
+        queue.register(priority=priority)
+    queue.take(worker="w")
+    found = json.loads(call("queue", "status", "queue.db", "--limit", "2", "--format", "json").out)
+    assert (len(found["chains"]), found["lease_holders"][0]["chains"]) == (2, 5)
+    metrics = call("queue", "status", "queue.db", "--limit", "2", "--format", "prometheus").out
+    assert 'mergeguard_queue_chains{target="queue.db",state="expired"} 5\n' in metrics, "its clock stands in 2024"
+    assert call("queue", "status", "queue.db", "--limit", "-1").code == 2
+
+
 def test_the_limit_is_that_of_the_settings(call: Callable, queue: TendedQueue, folder: Path) -> None:
     (folder / "Core.config").write_text(CORE + "</c>")
     given = call("queue", "status", "queue.db", "--format", "json", "--core-settings", "Core.config")

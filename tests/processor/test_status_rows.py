@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import os
+import re
+import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
@@ -22,6 +27,7 @@ from mergeguard.processor.report import take_statistics
 from mergeguard.processor.settings import Settings
 from mergeguard.processor.status import StatusWriter, counters_of, status_rows, this_server
 from mergeguard.storage.queue.status_table import (
+    _LEGACY,
     _STATUS,
     LEGACY_VIEW,
     TABLE,
@@ -31,6 +37,7 @@ from mergeguard.storage.queue.status_table import (
 )
 
 DAY = dt.timedelta(days=1)
+MSSQL_URL = os.environ.get("MERGEGUARD_TEST_MSSQL_URL")
 
 
 @pytest.fixture
@@ -39,13 +46,14 @@ def queue(tmp_path: Path) -> Iterator[TendedQueue]:
         yield made
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", pytest.param("mssql", marks=pytest.mark.mssql)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         with tended(tmp_path) as made:
             yield f"sqlite:///{made.path}"
         return
-    found = request.getfixturevalue("postgres_url")
+    found = MSSQL_URL if request.param == "mssql" else request.getfixturevalue("postgres_url")
+    assert found
     yield found
     engine = sa.create_engine(found)
     with engine.begin() as connection:
@@ -95,6 +103,30 @@ def test_rows_come_back_as_they_were_written(table: StatusTable) -> None:
     later = rows(BEGAN + dt.timedelta(microseconds=1), "host:2", events=2**40)
     table.write(later, keep=DAY)
     assert table.latest() == later
+
+
+def test_on_sql_server_every_statement_is_transact_sql() -> None:
+    dialect = sa.dialects.mssql.dialect()
+    c = _STATUS.c
+    statements = [
+        sa.schema.CreateTable(_STATUS),
+        sa.insert(_STATUS),
+        sa.delete(_STATUS).where(c.taken < BEGAN),
+        sa.select(_STATUS).where(c.taken == sa.select(sa.func.max(c.taken)).scalar_subquery()),
+    ]
+    texts = [str(statement.compile(dialect=dialect)) for statement in statements]  # type: ignore[attr-defined]
+    for text in (*(re.sub(r":\w+|\?", "@p", text) for text in texts), _LEGACY):
+        parsed = transact_sql(text)
+        assert parsed.returncode == 0, f"{text}\n{parsed.stdout}{parsed.stderr}"
+    assert transact_sql("CREATE VIEW x AS SELCT 1").returncode != 0, "the parser would notice"
+
+
+def transact_sql(text: str) -> subprocess.CompletedProcess[str]:
+    """Read a statement with the parser of SQL Server."""
+    maxdop = shutil.which("maxdop", path=str(Path(sys.executable).parent)) or shutil.which("maxdop")
+    assert maxdop is not None, "pip install maxdop"
+    command = [maxdop, "--parser-version", "2012"]
+    return subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=60)
 
 
 def test_old_rows_go_and_young_ones_stay(table: StatusTable, url: str) -> None:
