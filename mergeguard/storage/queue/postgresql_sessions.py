@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
@@ -39,13 +40,17 @@ class Sessions:
     def __init__(self, source: PostgresqlSource) -> None:
         self._source = source
         self._engine: sa.Engine | None = None
+        self._making = threading.Lock()
+        self._era = 0
+        """Counts how often the server went away; connections of an earlier time are not kept."""
 
     @property
     def engine(self) -> sa.Engine:
         """The engine, made at first use."""
-        if self._engine is None:
-            self._engine = self._made()
-        return self._engine
+        with self._making:
+            if self._engine is None:
+                self._engine = self._made()
+            return self._engine
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -54,7 +59,9 @@ class Sessions:
             with self._source.translated(writing=True):
                 yield
         except (ConnectionLost, ConnectFailed):
+            self._era += 1
             self.engine.dispose()
+            self._era += 1  # for connections that were made meanwhile, in the pool that is no more
             raise
 
     @contextmanager
@@ -99,11 +106,22 @@ class Sessions:
             connect_args={**arguments, "client_encoding": "utf8"},
         )
         sa.event.listen(engine, "connect", self._set_up)
+        sa.event.listen(engine, "checkin", self._come_back)
         return engine
 
-    def _set_up(self, driver: psycopg.Connection[Any], _record: object) -> None:
-        driver.execute(_SET_UP, (self._source.lock_timeout,))
-        driver.commit()
+    def _come_back(self, driver: psycopg.Connection[Any] | None, record: sa.pool.ConnectionPoolEntry) -> None:
+        """Close a connection of a pool that was given up meanwhile: nobody else would."""
+        if driver is not None and record.info.get("era") != self._era:
+            driver.close()
+
+    def _set_up(self, driver: psycopg.Connection[Any], record: sa.pool.ConnectionPoolEntry) -> None:
+        record.info["era"] = self._era
+        try:
+            driver.execute(_SET_UP, (self._source.lock_timeout,))
+            driver.commit()
+        except BaseException:
+            driver.close()  # the pool does not know it yet
+            raise
 
 
 def raw(connection: sa.Connection) -> psycopg.Connection[Any]:
