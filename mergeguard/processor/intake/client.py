@@ -83,8 +83,8 @@ class EventPoster:
         body = opened()
         with body, closing(self._connection()) as connection:
             try:
-                answer = _asked(connection, target, body)
-                text = answer.read(_MOST_TEXT).decode("utf-8", "replace").strip()
+                with _asked(connection, target, body) as answer:
+                    text = answer.read(_MOST_TEXT).decode("utf-8", "replace").strip()
             except (OSError, http.client.HTTPException) as failure:
                 place = f"{self._url.hostname}:{connection.port}"
                 raise _Later(

@@ -29,6 +29,8 @@ from mergeguard.processor.intake.registration import Outcome
 from mergeguard.processor.intake.spool import Spool, Spooled
 from mergeguard.processor.settings import Settings
 
+_SOON: Final = 1
+"""Seconds until a server that starts, or is started again, may be ready."""
 _LINGER: Final = 1 << 20
 """Bytes of a refused body that are still read: an answer may be lost if its connection is closed on unread data."""
 
@@ -58,7 +60,7 @@ class Intake:
         closed = self.closed()
         if closed is not None:
             await _drain(request)
-            return self._busy(Busy(f"it is {closed}"))
+            return self._busy(Busy(f"it is {closed}"), seconds=_SOON)
         try:
             event, outcome = await self._take(request)
         except ClientDisconnect:
@@ -97,10 +99,10 @@ class Intake:
         self.registrar.submit(event, settle)
         return await answer
 
-    def _busy(self, busy: Busy) -> Response:
+    def _busy(self, busy: Busy, seconds: int | None = None) -> Response:
         self.counts.posted("full" if busy.full else "busy")
-        seconds = self.settings().retry_after_seconds
-        return PlainTextResponse(f"{busy.message}\n", busy.status, headers={"Retry-After": str(seconds)})
+        after = self.settings().retry_after_seconds if seconds is None else seconds
+        return PlainTextResponse(f"{busy.message}\n", busy.status, headers={"Retry-After": str(after)})
 
     async def _refused(self, request: Request, refusal: Refused) -> Response:
         self.counts.posted("refused")
