@@ -59,10 +59,16 @@ class Sessions:
             with self._source.translated(writing=True):
                 yield
         except (ConnectionLost, ConnectFailed):
-            self._era += 1
-            self.engine.dispose()
-            self._era += 1  # for connections that were made meanwhile, in the pool that is no more
+            self._give_up()
             raise
+
+    def _give_up(self) -> None:
+        """Close the connections that nobody uses; those in use are closed when they come back."""
+        engine = self.engine
+        with self._making:  # two at once would lose the pool that one of them makes
+            self._era += 1
+            engine.dispose()
+            self._era += 1  # for connections that were made meanwhile, in the pool that is no more
 
     @contextmanager
     def opened(self) -> Iterator[sa.Connection]:
