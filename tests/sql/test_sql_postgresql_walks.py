@@ -50,7 +50,8 @@ def fill(
         cursor.executemany('INSERT INTO "Alive" VALUES (%s)', [(each,) for each in live or ()])
         cursor.execute(
             "CREATE OR REPLACE VIEW mergeguard.declared AS "
-            f"SELECT {str(live is not None).lower()} AS live, false AS types, false AS times, false AS refs, true AS deleted"
+            f"SELECT {str(live is not None).lower()} AS live, "
+            "false AS types, false AS times, false AS refs, true AS deleted"
         )
 
 
