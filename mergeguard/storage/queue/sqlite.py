@@ -64,7 +64,7 @@ class SqliteEventStore:
     def claim(
         self, queue: Queue, worker: str, lease: dt.timedelta, *, events: int = 512, chains: int = 64
     ) -> Claim | None:
-        """Lease the longest-waiting chains of a queue, and those whose lease or time to wait has just run out."""
+        """Lease the longest-waiting chains of a queue, those whose time to retry has come among them."""
         if not self._read(lambda driver: sqlite_claiming.offered(driver, queue, self._time(driver))):
             return None
         return self._write(

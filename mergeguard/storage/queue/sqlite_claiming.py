@@ -35,13 +35,13 @@ _RELEASE = f"UPDATE mergeguard_chain SET owner = NULL, lease_until = NULL WHERE 
 _OFFERED = f"""
     SELECT EXISTS (SELECT 1 FROM mergeguard_chain
                    WHERE queue = ? AND head IS NOT NULL AND owner IS NULL AND retry_at IS NULL)
-        OR EXISTS (SELECT 1 FROM {_EXPIRED}) OR EXISTS (SELECT 1 FROM {_DUE})
+        OR EXISTS (SELECT 1 FROM {_DUE})
 """  # noqa: S608 - constants
 
 
 def offered(driver: sqlite3.Connection, queue: Queue, now: int) -> bool:
     """Say whether a claim may find something; a worker that has nothing to do then needs no turn to write."""
-    return bool(driver.execute(_OFFERED, (int(queue), now, now)).fetchone()[0])
+    return bool(driver.execute(_OFFERED, (int(queue), now)).fetchone()[0])
 
 
 def due(driver: sqlite3.Connection, now: int) -> bool:
@@ -62,8 +62,8 @@ def claim(
     transaction: Transaction, queue: Queue, worker: str, lease: dt.timedelta, *, events: int, chains: int
 ) -> Claim | None:
     """Lease the chains whose heads have waited longest, and a fair share of the events of each."""
-    sweep(transaction)
     driver = transaction.driver
+    driver.execute(_WAKE, (transaction.now,))
     ready = driver.execute(_READY, (int(queue), max(0, min(chains, events)))).fetchall()
     until = transaction.now + length(lease)
     runs = sqlite_runs.read(driver, [chain for chain, *_ in ready], int(queue), events)

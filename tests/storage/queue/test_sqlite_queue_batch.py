@@ -185,6 +185,7 @@ def test_a_handler_cannot_end_the_transaction(place: Place, end: str) -> None:
 def test_a_worker_that_lost_its_lease_commits_nothing(place: Place, way: Callable[[Batch, int], None]) -> None:
     claim = place.claim(3)
     place.store.renew(claim, dt.timedelta(0))
+    assert place.store.sweep() == 1
     other = place.store.claim(Queue.FAST, "other", HOUR)
     assert other is not None
     with pytest.raises(LeaseLost):
@@ -203,6 +204,7 @@ def test_a_lease_that_is_lost_between_finish_and_commit_is_noticed(place: Place)
             by_unit(batch, 1)
             batch.finish(whole(claim))
             place.store.renew(claim, dt.timedelta(0))
+            place.store.sweep()
             other.append(place.store.claim(Queue.FAST, "other", HOUR))
 
     with pytest.raises(LeaseLost):
