@@ -71,13 +71,15 @@ def test_who_holds_leases_and_for_how_long(queue: TendedQueue) -> None:
     queue.seconds = 20
     queue.register(ALICE, queue=Queue.LARGE, priority=9)
     queue.take(Queue.LARGE, seconds=60, worker="b:2")
+    queue.register(BOB, priority=7)
+    queue.take(seconds=60, worker="a:1")
 
     found = take_statistics(queue.store)
 
     until = BEGAN + dt.timedelta(seconds=30)
-    assert [(one.owner, one.chains) for one in found.holders] == [("a:1", 2), ("b:2", 1)]
+    assert [(one.owner, one.chains) for one in found.holders] == [("a:1", 3), ("b:2", 1)]
     assert found.holders[0].until == until
-    assert sorted(line.lease_seconds or 0 for line in found.chains) == [10.0, 10.0, 60.0]
+    assert sorted(line.lease_seconds or 0 for line in found.chains) == [10.0, 10.0, 60.0, 60.0]
     queue.seconds = 45
     assert min(line.lease_seconds or 0 for line in take_statistics(queue.store).chains) == -15.0
 
