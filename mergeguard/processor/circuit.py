@@ -59,14 +59,16 @@ class Circuit:
 
     def passed(self) -> bool:
         """Wait until work may go on; return ``False`` if it is to stop instead."""
-        while self.outage is not None:
+        while self._outage is not None:
             with self._probing:  # one probes, the others wait for what it finds
-                if self.outage is None:
-                    break
-                if self._wait(min(self._pause, self._longest())):
+                if self._is_open() and self._wait(min(self._pause, self._longest())):
                     return False
-                self._try()
+                if self._is_open():
+                    self._try()
         return True
+
+    def _is_open(self) -> bool:
+        return self._outage is not None
 
     def _try(self) -> None:
         """Probe; a success lets all through, but only real work makes the waits short again."""

@@ -1,4 +1,4 @@
-"""Connections of the event queue to PostgreSQL: pooled, set up once, and thrown away together when one is lost."""
+"""Connections of the event queue to PostgreSQL: pooled, set up once, and replaced together when one is lost."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Sessions:
         self._engine: sa.Engine | None = None
         self._making = threading.Lock()
         self._era = 0
-        """Counts how often the server went away; connections of an earlier time are not kept."""
+        """Counts how often the server went away; connections made before are replaced when they are asked for."""
 
     @property
     def engine(self) -> sa.Engine:
@@ -59,16 +59,8 @@ class Sessions:
             with self._source.translated(writing=True):
                 yield
         except (ConnectionLost, ConnectFailed):
-            self._give_up()
-            raise
-
-    def _give_up(self) -> None:
-        """Close the connections that nobody uses; those in use are closed when they come back."""
-        engine = self.engine
-        with self._making:  # two at once would lose the pool that one of them makes
             self._era += 1
-            engine.dispose()
-            self._era += 1  # for connections that were made meanwhile, in the pool that is no more
+            raise
 
     @contextmanager
     def opened(self) -> Iterator[sa.Connection]:
@@ -79,7 +71,7 @@ class Sessions:
         try:
             yield connection
         finally:
-            if raw(connection).closed:
+            if not connection.invalidated and _is_broken(raw(connection)):
                 connection.invalidate()
             # A connection that broke cannot be rolled back; the first error is the one to tell.
             with suppress(sa.exc.SQLAlchemyError):
@@ -112,13 +104,13 @@ class Sessions:
             connect_args={**arguments, "client_encoding": "utf8"},
         )
         sa.event.listen(engine, "connect", self._set_up)
-        sa.event.listen(engine, "checkin", self._come_back)
+        sa.event.listen(engine, "checkout", self._look_at)
         return engine
 
-    def _come_back(self, driver: psycopg.Connection[Any] | None, record: sa.pool.ConnectionPoolEntry) -> None:
-        """Close a connection of a pool that was given up meanwhile: nobody else would."""
-        if driver is not None and record.info.get("era") != self._era:
-            driver.close()
+    def _look_at(self, _driver: object, record: sa.pool.ConnectionPoolEntry, _proxy: object) -> None:
+        """Have a connection replaced that was made before the server went away."""
+        if record.info.get("era") != self._era:
+            raise sa.exc.DisconnectionError
 
     def _set_up(self, driver: psycopg.Connection[Any], record: sa.pool.ConnectionPoolEntry) -> None:
         record.info["era"] = self._era
@@ -128,6 +120,11 @@ class Sessions:
         except BaseException:
             driver.close()  # the pool does not know it yet
             raise
+
+
+def _is_broken(driver: psycopg.Connection[Any]) -> bool:
+    """Say whether a connection is closed, or was cut in the middle of a pipeline and will never leave it."""
+    return driver.closed or bool(driver.info.pipeline_status)
 
 
 def raw(connection: sa.Connection) -> psycopg.Connection[Any]:
