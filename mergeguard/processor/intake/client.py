@@ -16,11 +16,13 @@ from mergeguard.core.events import NO_SOURCE
 from mergeguard.errors import ConnectFailed, UsageError
 from mergeguard.processor.intake.file_names import LOWEST
 from mergeguard.processor.intake.posts import POST_EVENT
-from mergeguard.processor.intake.refusals import Busy, Refused
+from mergeguard.processor.intake.refusals import BUSY_TEXT, Busy, Refused
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 TIMEOUT: Final = 60.0
 """Seconds until a server that says nothing counts as away."""
+_PASSING: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+"""Answers, of a proxy above all, that say nothing against the event; so do all from 500 on."""
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 60.0
 _MOST_TEXT: Final = 1_000
@@ -92,8 +94,8 @@ class EventPoster:
                 ) from failure
         if answer.status == HTTPStatus.OK:
             return text
-        if answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
-            raise _Later(_busy(text), _seconds(answer.headers.get("Retry-After", "")))
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status in _PASSING:
+            raise _Later(_busy(answer.status, text), _seconds(answer.headers.get("Retry-After", "")))
         raise Refused(f"the server refused it ({answer.status}): {text}")
 
     def _connection(self) -> http.client.HTTPConnection:
@@ -122,9 +124,9 @@ def _asked(connection: http.client.HTTPConnection, target: str, body: IO[bytes])
     return connection.getresponse()
 
 
-def _busy(text: str) -> Busy:
-    reason = text.partition(":")[2].strip()
-    return Busy(reason or "it says no more")
+def _busy(status: int, text: str) -> Busy:
+    busy, _, reason = text.partition(": ")
+    return Busy(reason if busy == BUSY_TEXT and reason else f"it answered {status}")
 
 
 def _seconds(retry_after: str) -> float | None:

@@ -18,7 +18,7 @@ import anyio.to_thread
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
-from mergeguard.core.events import NewEvent
+from mergeguard.core.events import NewEvent, Registered
 from mergeguard.errors import MergeGuardError
 from mergeguard.processor.intake.bodies import Decoder, codings
 from mergeguard.processor.intake.payloads import Payloads
@@ -57,27 +57,35 @@ class Intake:
 
     async def post_event(self, request: Request) -> Response:
         """Answer one post."""
-        closed = self.closed()
-        if closed is not None:
-            await _drain(request)
-            return self._busy(Busy(f"it is {closed}"), seconds=_SOON)
         try:
-            event, outcome = await self._take(request)
+            outcome = await self._outcome(request)
         except ClientDisconnect:
             return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody hears it
         except Refused as refusal:
-            return await self._refused(request, refusal)
-        except MergeGuardError as failure:  # the disk's
-            _log.error("a post cannot be kept", extra={"error": failure.id, "why": failure.message})
             await _drain(request)
-            return self._busy(Busy("events cannot be kept now"))
+            return self._refused(request, refusal)
         if isinstance(outcome, Busy):
+            await _drain(request)
             return self._busy(outcome)
         self.counts.posted("accepted")
-        _log.debug("event is registered", extra={"event": outcome.id, "source": str(event.source), "size": event.size})
         return PlainTextResponse(f"event {outcome.id}\n")
 
-    async def _take(self, request: Request) -> tuple[NewEvent, Outcome]:
+    async def _outcome(self, request: Request) -> Outcome:
+        closed = self.closed()
+        if closed is not None:
+            return Busy(f"it is {closed}", after=_SOON)
+        try:
+            return await self._taken(request)
+        except (ClientDisconnect, Refused):
+            raise
+        except MergeGuardError as failure:  # the disk's
+            _log.error("a post cannot be kept", extra={"error": failure.id, "why": failure.message})
+            return Busy("events cannot be kept now")
+        except Exception:  # noqa: BLE001 - its sender keeps the event
+            _log.exception("a post met a bug")
+            return Busy("the server met a bug")
+
+    async def _taken(self, request: Request) -> Outcome:
         settings = self.settings()
         about = envelope(request.query_params.multi_items())
         declared = codings(request.headers.get("content-encoding", ""))
@@ -85,7 +93,11 @@ class Intake:
         decoder = Decoder(declared, settings.max_inflated_bytes)
         spool = Spool(self.payloads, decoder, settings.inline_characters)
         event = about.around(await _spooled(request, spool, settings.max_body_bytes), settings)
-        return event, await self._registered(event)
+        outcome = await self._registered(event)
+        if isinstance(outcome, Registered):
+            about_it = {"event": outcome.id, "source": str(event.source), "priority": event.priority}
+            _log.debug("event is registered", extra={**about_it, "size": event.size})
+        return outcome
 
     async def _registered(self, event: NewEvent) -> Outcome:
         """Wait for the commit. Whoever gives up waiting leaves the event to the registrar."""
@@ -99,16 +111,15 @@ class Intake:
         self.registrar.submit(event, settle)
         return await answer
 
-    def _busy(self, busy: Busy, seconds: int | None = None) -> Response:
+    def _busy(self, busy: Busy) -> Response:
         self.counts.posted("full" if busy.full else "busy")
-        after = self.settings().retry_after_seconds if seconds is None else seconds
+        after = self.settings().retry_after_seconds if busy.after is None else busy.after
         return PlainTextResponse(f"{busy.message}\n", busy.status, headers={"Retry-After": str(after)})
 
-    async def _refused(self, request: Request, refusal: Refused) -> Response:
+    def _refused(self, request: Request, refusal: Refused) -> Response:
         self.counts.posted("refused")
         client = request.client.host if request.client else None
         _log.warning("a post is refused", extra={"error": refusal.id, "why": refusal.message, "client": client})
-        await _drain(request)
         text = refusal.message if refusal.hint is None else f"{refusal.message}; {refusal.hint}"
         return PlainTextResponse(f"{text}\n", refusal.status)
 

@@ -36,7 +36,14 @@ class Busy(MergeGuardError):
     retryable = True
     status: ClassVar[HTTPStatus] = HTTPStatus.SERVICE_UNAVAILABLE
 
-    def __init__(self, reason: str, *, full: bool = False) -> None:
-        """Say why; ``full`` where the limit of the queue is the reason."""
+    def __init__(self, reason: str, *, full: bool = False, after: int | None = None) -> None:
+        """Say why.
+
+        Args:
+            reason: in words.
+            full: whether the limit of the queue is the reason.
+            after: seconds until it may be otherwise; ``None``: as the settings say.
+        """
         super().__init__(f"{BUSY_TEXT}: {reason}")
         self.full = full
+        self.after = after

@@ -102,6 +102,7 @@ def running_intake(
     """
     now = settings()
     payloads = Payloads(now.queue_folder)
+    prepare_folder(now.event_queue_path)
     new_folder = payloads.prepare()
     for folder in (now.inbox_folder, *now.legacy_folders):
         prepare_folder(folder)
@@ -120,8 +121,10 @@ def running_intake(
         try:
             yield RunningIntake(web.url, registrar, orphans, inbox, new_folder, settings, stop, ready)
         finally:
-            web.close()
-            registrar.close()
+            try:
+                web.close()
+            finally:
+                registrar.close()
 
 
 def _closed(ready: threading.Event, stop: threading.Event) -> str | None:

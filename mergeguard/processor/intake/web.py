@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 import threading
 from collections.abc import Callable
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
 _BACKLOG: Final = 2048
 _MOST_AT_ONCE: Final = 2048
 """Connections; uvicorn answers 503 to those above."""
-
-_log = logging.getLogger(__name__)
 
 
 def bound(host: str, port: int) -> socket.socket:
@@ -58,6 +55,7 @@ class WebServer:
         )
         self._server = uvicorn.Server(config)
         self._ended = ended
+        self._bug: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
 
     @property
@@ -71,15 +69,17 @@ class WebServer:
         self._thread.start()
 
     def close(self) -> None:
-        """Take no more connections, finish the requests under way, and end."""
+        """Take no more connections, finish the requests under way, and end; raise what the server ended by."""
         self._server.should_exit = True
         if self._thread.ident is not None:
             self._thread.join()
         self._socket.close()
+        if self._bug is not None:
+            raise self._bug
 
     def _run(self) -> None:
         try:
             self._server.run(sockets=[self._socket])
-        except Exception:  # noqa: BLE001 - uvicorn's bug must end the process, not leave it deaf
-            _log.exception("the web server ended by a bug")
+        except Exception as bug:  # noqa: BLE001 - it must end the process, not leave it deaf
+            self._bug = bug
             self._ended()

@@ -96,6 +96,15 @@ def test_a_busy_server_is_asked_again_when_it_says(there: Agentless) -> None:
     assert [got[2] for got in there.got] == [b"<a/>"] * 6
 
 
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_an_answer_that_says_nothing_against_the_event_is_asked_again(there: Agentless, status: int) -> None:
+    there.answers = [(status, {}, b"<html>Bad gateway: no</html>")]
+    assert poster(there, []).post(body) == "event 7"
+    there.answers = [(status, {}, b"<html>Bad gateway: no</html>")]
+    with pytest.raises(Busy, match=f"^server busy: it answered {status}$"):
+        poster(there, [], 0).post(body)
+
+
 def test_a_server_that_hangs_up_is_asked_again(there: Agentless) -> None:
     waited: list[float] = []
     there.answers = [None] * 8
@@ -124,7 +133,7 @@ def test_no_server_is_told(there: Agentless) -> None:
     there.thread.start()
 
 
-@pytest.mark.parametrize("status", [400, 404, 413, 415, 500])
+@pytest.mark.parametrize("status", [302, 400, 404, 413, 415])
 def test_a_refusal_is_told_and_not_repeated(there: Agentless, status: int) -> None:
     waited: list[float] = []
     there.answers = [(status, {}, b"the body is empty\n")]

@@ -12,6 +12,7 @@ from intake_world import Caller, World, world
 from mergeguard.core.events import NO_SOURCE, Queue
 from mergeguard.errors import ConnectFailed
 from mergeguard.processor.intake.posts import POST_EVENT
+from mergeguard.processor.intake.registrar import Registrar
 
 SOURCE = uuid.UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
 
@@ -171,6 +172,15 @@ def test_shutting_down_is_busy_before_the_body_is_read(here: World) -> None:
     client = here.caller(stopping=True)
     assert client.post(POST_EVENT, b"x").text == "server busy: it is shutting down\n"
     assert client.get("/readyz").json()["parts"]["server"] == "shutting down"
+
+
+def test_a_bug_loses_no_event_of_a_sender(
+    here: World, client: Caller, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Registrar, "submit", lambda *_arguments: 1 / 0)
+    answer = client.post(POST_EVENT, b"x")
+    assert (answer.status, answer.text) == (503, "server busy: the server met a bug\n")
+    assert caplog.records[-1].exc_info is not None
 
 
 @pytest.mark.parametrize("said", [b"", b"x", b"x" * 20_000])
