@@ -81,8 +81,10 @@ class Group(TyperGroup):
         return [*_usage(self.get_params(ctx)), "COMMAND"]
 
     def list_commands(self, ctx: Context) -> list[str]:
-        """Return the names of the commands, in ``ORDER`` where it names them."""
+        """Return the names of the commands: of the program in ``ORDER``, of a group as they are declared."""
         names = super().list_commands(ctx)
+        if ctx.parent is not None:
+            return names
         return sorted(names, key=lambda name: ORDER.index(name) if name in ORDER else names.index(name))
 
     def format_options(self, ctx: Context, formatter: Formatter) -> None:

@@ -15,7 +15,7 @@ _STDIN = "-"
 
 
 def post(
-    files: Annotated[list[str], typer.Argument(help="Files of one event each; '-' is stdin.", metavar="FILE...")],
+    files: Annotated[list[str], typer.Argument(help="Files of one event each; '-' is stdin.", metavar="FILE")],
     url: Annotated[str, typer.Option(help="The server.", metavar="URL")] = "http://127.0.0.1:8080",
     source: Annotated[
         str | None, typer.Option(help="The agent that the events are of; none by default.", metavar="GUID")

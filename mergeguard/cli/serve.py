@@ -28,8 +28,12 @@ _LEVELS = ("debug", "info", "warning", "error")
 def serve(
     chosen: Chosen,
     *,
-    host: Annotated[str, typer.Option(help="Address to listen on; this machine alone by default.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 is any that is free.", min=0, max=65_535)] = 8080,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; this machine alone by default.", metavar="ADDRESS")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(help="Port to listen on; 0 is any that is free.", min=0, max=65_535, metavar="NUMBER")
+    ] = 8080,
     intake_only: Annotated[bool, typer.Option("--intake-only", help="Take events in, handle none.")] = False,
     workers_only: Annotated[bool, typer.Option("--workers-only", help="Handle events, take none in.")] = False,
     core_settings: Annotated[

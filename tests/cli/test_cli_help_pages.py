@@ -30,6 +30,20 @@ COMMANDS = (
     "guard status",
     "guard prove",
     "guard remove",
+    "sql",
+    "sql show",
+    "sql install",
+    "sql uninstall",
+    "serve",
+    "post",
+    "queue",
+    "queue status",
+    "queue list",
+    "queue show",
+    "queue retry",
+    "queue drop",
+    "queue export",
+    "queue doctor",
     "lookup",
     "lookup build",
     "lookup verify",
@@ -58,7 +72,9 @@ def test_help_names_no_python_type_and_fits_a_narrow_terminal(
     page = call(*name.split(), "--help").out
     assert not re.search(r"[<{]|\bNone\b|list\[|\x1b", page)
     assert max(map(len, page.splitlines())) <= 80
-    assert "..." not in page.replace("GUID...", "")
+    assert "..." not in re.sub(r"\b[A-Z]+\.\.\.(?!\.)", "", page), (
+        "nothing is cut off; of an argument it means more of them"
+    )
     assert all(re.search(rf"^  {code.value} +{re.escape(code.meaning[:20])}", page, re.MULTILINE) for code in ExitCode)
 
 
