@@ -73,8 +73,10 @@ class QueueMachine(RuleBasedStateMachine):
         if claim is None:
             held(not must, "progress", f"{must} are ready and nobody gets them")
             return
-        held(len(claim.leases) >= min(len(must), events, chains), "parallel", f"{must} are ready, {claim} was given")
-        held(sum(len(lease.events) for lease in claim.leases) <= max(events, 1), "order", "more than the budget")
+        given = sum(len(lease.events) for lease in claim.leases)
+        all_there_are = min(len(must), chains, events)
+        held(given == events or len(claim.leases) >= all_there_are, "parallel", f"{must} are ready, {claim} was given")
+        held(given <= events, "order", "more than the budget")
         claim = replace(claim, until=claim.until + self.passed)
         self.order.claim(claim, self._now())
         for event in (event for lease in claim.leases for event in lease.events):

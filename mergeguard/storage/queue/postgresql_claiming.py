@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from mergeguard.core.events import NO_SOURCE, Claim, Event, Lease, Queue
@@ -18,42 +18,41 @@ from mergeguard.storage.queue.postgresql_sessions import HURRY
 if TYPE_CHECKING:
     import psycopg
 
-DEEPER = 8
-"""A chain may give so many times its equal share of a claim where others have less."""
+PARTS = 4
+"""A chain takes a part of a claim's events at most, where there are so many chains that the others fill it."""
+OFFERED = """
+    SELECT EXISTS (SELECT 1 FROM mergeguard_chain WHERE queue = %s AND owner IS NULL AND since IS NOT NULL)
+        OR EXISTS (SELECT 1 FROM mergeguard_chain
+                   WHERE queue = %s AND owner IS NULL AND retry_at <= statement_timestamp())
+"""
+"""Whether a claim may find something: a worker that has nothing to do costs the server this alone."""
 _WAKE = """
     WITH due AS (
         SELECT id FROM mergeguard_chain
         WHERE queue = ANY(%s::smallint[]) AND owner IS NULL AND retry_at <= statement_timestamp()
         FOR NO KEY UPDATE SKIP LOCKED
     )
-    UPDATE mergeguard_chain AS c SET since = c.retry_at, retry_at = NULL FROM due WHERE c.id = due.id
+    UPDATE mergeguard_chain AS c SET since = c.retry_at, retry_at = NULL FROM due WHERE c.id = due.id RETURNING c.id
 """
-_CLAIM = """
-    WITH ready AS (
-        SELECT id, since FROM mergeguard_chain
-        WHERE queue = %s AND owner IS NULL AND since IS NOT NULL
-        ORDER BY since LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
-    )
-    UPDATE mergeguard_chain AS c
-    SET owner = %s, epoch = c.epoch + 1, lease_until = statement_timestamp() + %s::interval, since = NULL
-    FROM ready WHERE c.id = ready.id
-    RETURNING ready.since, c.id, c.epoch, c.source, c.priority, c.done_id, c.lease_until
+_LOCK = """
+    SELECT id, done_id FROM mergeguard_chain
+    WHERE queue = %s AND owner IS NULL AND since IS NOT NULL
+    ORDER BY since LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
 """
 _RUNS = """
-    SELECT e.chain, e.id, e.queue, e.size, e.received, e.tries, e.body, e.file
-    FROM (
-        SELECT k.chain, r.id FROM unnest(%s::bigint[], %s::bigint[]) WITH ORDINALITY AS k (chain, done_id, place)
-        CROSS JOIN LATERAL (
-            SELECT w.id, row_number() OVER (ORDER BY w.id) AS turn FROM (
-                SELECT id FROM mergeguard_event
-                WHERE chain = k.chain AND id > k.done_id ORDER BY id LIMIT %s
-            ) AS w
-        ) AS r
-        ORDER BY r.turn, k.place LIMIT %s
-    ) AS first
-    JOIN mergeguard_event AS e ON e.chain = first.chain AND e.id = first.id
+    SELECT k.chain, e.id, e.queue, e.size, e.received, e.tries, e.body, e.file
+    FROM unnest(%s::bigint[], %s::bigint[]) AS k (chain, done_id)
+    CROSS JOIN LATERAL (
+        SELECT * FROM mergeguard_event WHERE chain = k.chain AND id > k.done_id ORDER BY id LIMIT %s
+    ) AS e
+    LIMIT %s
 """
-"""The first of each chain, then the second of each, until there are enough; a read begins behind what is done."""
+"""Chain by chain until there are enough; a read begins behind what is done."""
+_LEASE = """
+    UPDATE mergeguard_chain SET owner = %s, epoch = epoch + 1, since = NULL,
+        lease_until = statement_timestamp() + %s::interval
+    WHERE id = ANY(%s) RETURNING id, epoch, source, priority, lease_until
+"""
 _MINE = """
     SELECT c.id, c.done_id FROM mergeguard_chain AS c
     JOIN unnest(%s::bigint[], %s::bigint[]) AS k (id, epoch) ON c.id = k.id
@@ -87,40 +86,30 @@ _RENEW = """
 """
 
 
-@dataclass(frozen=True, slots=True)
-class _Chain:
-    """A chain as it was leased."""
-
-    since: dt.datetime
-    id: int
-    epoch: int
-    source: Any
-    priority: int
-    done_id: int
-    until: dt.datetime
+def is_offered(cursor: psycopg.Cursor[Any], queue: Queue) -> bool:
+    """Say whether a claim may find something."""
+    row = cursor.execute(OFFERED, (int(queue), int(queue))).fetchone()
+    return row is not None and bool(row[0])
 
 
 def claim(
     cursor: psycopg.Cursor[Any], queue: Queue, worker: str, lease: dt.timedelta, *, events: int, chains: int
 ) -> Claim | None:
-    """Lease chains that are ready, and read the events at their heads."""
-    with cursor.connection.pipeline():
-        cursor.execute(HURRY)
-        cursor.execute(_WAKE, ([int(queue)],))
-        cursor.execute(_CLAIM, (int(queue), max(1, min(chains, events)), worker, lease))
-        leased = sorted((_Chain(*row) for row in cursor.fetchall()), key=lambda chain: (chain.since, chain.id))
-    if not leased:
+    """Lock chains that are ready, read the events at their heads, and lease those of which some were read."""
+    cursor.execute(HURRY)
+    cursor.execute(_WAKE, ([int(queue)],))
+    cursor.execute(_LOCK, (int(queue), max(1, min(chains, events))))
+    locked = dict(cursor.fetchall())
+    if not locked:
         return None
-    runs = _runs(cursor, leased, events)
-    found: list[Lease] = []
-    for chain in leased:
-        run = _run(runs[chain.id], chain, queue)
-        if run:
-            found.append(Lease(chain.id, chain.epoch, run))
-    if len(found) < len(leased):
-        kept = {lease.chain for lease in found}
-        _free(cursor, [(chain.id, chain.done_id) for chain in leased if chain.id not in kept])
-    return Claim(worker, queue, tuple(found), leased[0].until) if found else None
+    runs, others = _runs(cursor, locked, queue, events)
+    _free(cursor, others)
+    if not runs:
+        return None
+    cursor.execute(_LEASE, (worker, lease, list(runs)))
+    leased = {chain: rest for chain, *rest in cursor.fetchall()}
+    leases = tuple(_leased(chain, run, queue, *leased[chain][:3]) for chain, run in runs.items())
+    return Claim(worker, queue, leases, min(until for *_, until in leased.values()))
 
 
 def release(cursor: psycopg.Cursor[Any], claimed: Claim) -> None:
@@ -149,28 +138,38 @@ def sweep(cursor: psycopg.Cursor[Any]) -> int:
     expired = cursor.fetchall()
     _free(cursor, expired)
     cursor.execute(_WAKE, ([int(queue) for queue in Queue],))
-    return len(expired) + cursor.rowcount
+    return len(expired) + len(cursor.fetchall())
 
 
-def _runs(cursor: psycopg.Cursor[Any], leased: Sequence[_Chain], events: int) -> dict[int, list[Any]]:
-    """Return the first events of each chain, in a statement that sees all that was there when they were leased."""
-    deep = min(events, DEEPER * -(-events // len(leased)))
-    cursor.execute(_RUNS, ([one.id for one in leased], [one.done_id for one in leased], deep, events))
-    runs = defaultdict[int, list[Any]](list)
-    for chain, *row in cursor.fetchall():
-        runs[chain].append(row)
-    return runs
+def _runs(
+    cursor: psycopg.Cursor[Any], locked: Mapping[int, int], queue: Queue, events: int
+) -> tuple[Mapping[int, list[Any]], list[tuple[int, int]]]:
+    """Return the first events of chains, in a statement that sees all that was there when they were locked.
+
+    The first event of another queue ends a run. Beside the runs stand the chains that wait in the wrong place.
+    """
+    share = max(events // PARTS, -(-events // len(locked)))
+    cursor.execute(_RUNS, (list(locked), list(locked.values()), share, events))
+    rows = cursor.fetchall()
+    found = defaultdict[int, list[Any]](list)
+    for chain, *row in rows:
+        found[chain].append(row)
+    runs = {chain: _run(run, queue) for chain, run in found.items() if min(run)[1] == int(queue)}
+    is_all = len(rows) < events
+    return runs, [one for one in locked.items() if one[0] not in runs and (is_all or one[0] in found)]
 
 
-def _run(rows: Iterable[Any], chain: _Chain, queue: Queue) -> tuple[Event, ...]:
-    """Return the events of one queue at the head of a chain; the first of another queue ends them."""
-    source = NO_SOURCE if chain.source is None else chain.source
-    return tuple(
-        Event(number, source, chain.priority, queue, size, received, tries, body, file)
-        for number, _, size, received, tries, body, file in takewhile(
-            lambda row: row[1] == int(queue), sorted(rows, key=lambda row: row[0])
-        )
+def _run(rows: Iterable[Any], queue: Queue) -> list[Any]:
+    return list(takewhile(lambda row: row[1] == int(queue), sorted(rows, key=itemgetter(0))))
+
+
+def _leased(chain: int, run: Iterable[Any], queue: Queue, epoch: int, source: Any, priority: int) -> Lease:  # noqa: ANN401 - a guid or NULL
+    key = NO_SOURCE if source is None else source
+    events = (
+        Event(number, key, priority, queue, size, received, tries, body, file)
+        for number, _, size, received, tries, body, file in run
     )
+    return Lease(chain, epoch, tuple(events))
 
 
 def _free(cursor: psycopg.Cursor[Any], chains: Sequence[tuple[int, int]]) -> None:

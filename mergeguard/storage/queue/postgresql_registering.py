@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -73,17 +73,15 @@ class Registration:
             return []
         keys = sorted(self.heads)
         sources, priorities = [source for source, _ in keys], [priority for _, priority in keys]
-        with cursor.connection.pipeline():
-            self._count(cursor)
-            if keys:
-                cursor.execute(_CHAINS, (sources, priorities, [int(self.heads[key]) for key in keys]))
-                cursor.execute(_FIND_CHAINS, (sources, priorities))
-                chains = {key: int(row[0]) for key, row in zip(keys, cursor.fetchall(), strict=True)}
-            else:
-                chains = {}
-            cursor.execute(_IDS, (len(self.events),))
-            numbers = sorted(int(row[0]) for row in cursor.fetchall())
-            self._insert(cursor, numbers, chains)
+        self._count(cursor)
+        found: Iterable[tuple[int]] = ()
+        if keys:
+            cursor.execute(_CHAINS, (sources, priorities, [int(self.heads[key]) for key in keys]))
+            found = cursor.connection.cursor(binary=True).execute(_FIND_CHAINS, (sources, priorities))
+        cursor.execute(_IDS, (len(self.events),))
+        numbers = sorted(int(row[0]) for row in cursor.fetchall())
+        chains = {key: int(chain) for key, (chain,) in zip(keys, found, strict=True)}
+        self._insert(cursor, numbers, chains)
         return numbers
 
     def _count(self, cursor: psycopg.Cursor[Any]) -> None:

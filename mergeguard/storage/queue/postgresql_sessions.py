@@ -67,7 +67,6 @@ class Sessions:
         """Begin a transaction; whoever asked ends it, and what is open at the end is rolled back."""
         with self.translated():
             connection = self.engine.connect()
-            connection.begin()
         try:
             yield connection
         finally:
@@ -79,11 +78,28 @@ class Sessions:
 
     @contextmanager
     def transaction(self) -> Iterator[psycopg.Cursor[Any]]:
-        """Run statements through the driver, and commit at the end."""
+        """Run statements through the driver, and commit at the end.
+
+        What is sent waits for no answer before one is asked for: the last statements and the commit travel together.
+        """
         with self.opened() as connection, self.translated():
-            with raw(connection).cursor(binary=True) as cursor:
+            driver = raw(connection)
+            with driver.pipeline(), driver.cursor(binary=True) as cursor:
                 yield cursor
-            raw(connection).commit()
+                driver.commit()
+
+    @contextmanager
+    def reading(self) -> Iterator[psycopg.Cursor[Any]]:
+        """Run one statement that reads, as a transaction of its own."""
+        with self.opened() as connection, self.translated():
+            driver = raw(connection)
+            driver.autocommit = True
+            try:
+                with driver.cursor(binary=True) as cursor:
+                    yield cursor
+            finally:
+                if not driver.closed:
+                    driver.autocommit = False
 
     def close(self) -> None:
         """Close the connections that nobody uses."""

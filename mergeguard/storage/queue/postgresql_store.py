@@ -60,6 +60,9 @@ class PostgresqlEventStore:
         self, queue: Queue, worker: str, lease: dt.timedelta, *, events: int = 512, chains: int = 64
     ) -> Claim | None:
         """Lease the longest-waiting chains whose head is of ``queue``."""
+        with self._sessions.reading() as cursor:
+            if not claiming.is_offered(cursor, queue):
+                return None
         with self._sessions.transaction() as cursor:
             return claiming.claim(cursor, queue, worker, lease, events=events, chains=chains)
 
@@ -67,6 +70,7 @@ class PostgresqlEventStore:
     def batch(self, claim: Claim) -> Iterator[PostgresqlBatch]:
         """Begin the transaction of a claim; it commits at the end, or rolls back and raises."""
         with self._sessions.opened() as connection:
+            connection.begin()
             batch = PostgresqlBatch(self._sessions, connection, claim)
             yield batch
             batch.end()

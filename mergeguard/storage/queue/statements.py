@@ -28,17 +28,25 @@ class UnitOfWork:
     def __init__(self, send: Callable[[str, Sequence[Sequence[Any]]], None]) -> None:
         self._send = send
         self._statements: list[tuple[str, Sequence[Any]]] = []
+        self._sent = 0
+
+    @property
+    def position(self) -> int:
+        """How many statements were added and not dropped."""
+        return self._sent + len(self._statements)
 
     def add(self, statement: str, row: Sequence[Any]) -> None:
         """Add a statement."""
         self._statements.append((statement, row))
 
-    def flush(self) -> None:
-        """Send all; equal statements that stand together go together."""
-        statements, self._statements = self._statements, []
+    def flush(self, end: int | None = None) -> None:
+        """Send what stands before a position, by default everything; equal statements in a row go together."""
+        count = len(self._statements) if end is None else max(0, end - self._sent)
+        statements, self._statements = self._statements[:count], self._statements[count:]
+        self._sent += len(statements)
         for statement, alike in groupby(statements, key=itemgetter(0)):
             self._send(statement, [row for _, row in alike])
 
-    def drop(self) -> None:
-        """Forget what was not sent."""
-        self._statements = []
+    def drop(self, start: int) -> None:
+        """Forget what stands behind a position and was not sent."""
+        del self._statements[max(0, start - self._sent) :]

@@ -92,7 +92,7 @@ def sweep_does_nothing(patch: pytest.MonkeyPatch) -> None:
 
 
 def delete_at_claim(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(claiming, "_RUNS", "WITH gone AS (DELETE FROM mergeguard_event RETURNING *) " + claiming._RUNS)
+    patch.setattr(claiming, "_RUNS", "WITH gone AS (DELETE FROM mergeguard_event RETURNING id) " + claiming._RUNS)
 
 
 def done_in_a_transaction_of_its_own(patch: pytest.MonkeyPatch) -> None:
@@ -107,7 +107,7 @@ def done_in_a_transaction_of_its_own(patch: pytest.MonkeyPatch) -> None:
 
 def acknowledge_without_the_work(patch: pytest.MonkeyPatch) -> None:
     """Commit the mark, and lose what was added to the unit of work before."""
-    patch.setattr(batch.UnitOfWork, "flush", lambda self: self.drop())
+    patch.setattr(batch.UnitOfWork, "flush", lambda self, _end=None: self.drop(0))
 
 
 def keep_what_is_done(patch: pytest.MonkeyPatch) -> None:
@@ -147,7 +147,7 @@ MUTANTS: dict[str, tuple[Plant, Story, str]] = {
         "backpressure",
     ),
     "claims wait for each other": (
-        text(claiming, "_CLAIM", "SKIP LOCKED", ""), a_claim_passes_what_another_one_holds, "parallel",
+        text(claiming, "_LOCK", "SKIP LOCKED", ""), a_claim_passes_what_another_one_holds, "parallel",
     ),
     "no fencing": (
         text(batch, "_FENCED", "c.owner = %s AND c.epoch = k.epoch", "%s <> ''"), who_lost_its_lease_commits_nothing,
@@ -155,7 +155,7 @@ MUTANTS: dict[str, tuple[Plant, Story, str]] = {
     ),
     "fenced by the token alone, which does not grow": (
         lambda patch: (
-            text(claiming, "_CLAIM", "epoch = c.epoch + 1", "epoch = c.epoch")(patch),
+            text(claiming, "_LEASE", "epoch = epoch + 1", "epoch = epoch")(patch),
             text(batch, "_FENCED", "c.owner = %s", "%s <> ''")(patch),
         )[0],
         who_lost_its_lease_commits_nothing,
