@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from mergeguard.integrity.unmerge import Unmerge, Unmerged
     from mergeguard.processor.by_hand import ExportedEvents, ShownEvent
     from mergeguard.processor.doctor import QueueCheck
+    from mergeguard.processor.handlers import Handler
     from mergeguard.processor.report import QueueStatistics
     from mergeguard.processor.settings import QueueSettings
     from mergeguard.resources.current import Answer, Currents
@@ -167,6 +168,7 @@ _HOMES = {
     "mergeguard.integrity.unmerge": ("Unmerge", "Unmerged"),
     "mergeguard.processor.by_hand": ("ExportedEvents", "ShownEvent"),
     "mergeguard.processor.doctor": ("QueueCheck",),
+    "mergeguard.processor.handlers": ("Handler",),
     "mergeguard.processor.report": ("QueueStatistics",),
     "mergeguard.processor.settings": ("QueueSettings",),
     "mergeguard.resources.current": ("Answer", "Currents"),
@@ -197,6 +199,7 @@ __all__ = [
     "GuardChange",
     "GuardProof",
     "GuardStatus",
+    "Handler",
     "JournalStep",
     "Lookup",
     "MergeGraph",
