@@ -15,6 +15,7 @@ from typing import Final
 
 from mergeguard.core.events import Queue
 from mergeguard.errors import PermissionDenied
+from mergeguard.processor.intake.orphans import FOLDER as ORPHANS
 from mergeguard.processor.intake.payloads import Payloads
 from mergeguard.processor.report import MOST_CHAINS
 from mergeguard.processor.settings import Settings
@@ -55,6 +56,7 @@ def examine(store: EventStore, settings: Settings, *, clock: Callable[[], float]
         *_full(store, settings),
         _dead(store),
         *_files(store, settings, clock()),
+        _orphans(settings),
         *_inboxes(settings, clock()),
     )
 
@@ -157,6 +159,12 @@ def _files(store: EventStore, settings: Settings, now: float) -> Iterator[QueueC
         "none",
         "nothing takes files from here: move them to EvtInbox to have them processed",
     )
+
+
+def _orphans(settings: Settings) -> Check:
+    files = [file.name for file in _listing(settings.event_queue_path / ORPHANS)]
+    help_ = f"look at them in {ORPHANS}: move those that are to be processed to EvtInbox, and remove the others"
+    return _verdict("orphans", files, "none was put aside", help_)
 
 
 def _inboxes(settings: Settings, now: float) -> Iterator[QueueCheck]:

@@ -120,6 +120,14 @@ def test_files_without_rows_young_ones_and_foreign_ones(queue: TendedQueue) -> N
     assert "EvtInbox" in str(look(queue)["foreign files"].help)
 
 
+def test_files_that_a_start_put_aside_are_for_a_person_to_decide(queue: TendedQueue) -> None:
+    orphan = f"{uuid.UUID(int=7)}.NSE"
+    queue.put(orphan, folder=queue.settings.event_queue_path / "Orphans")
+    found = look(queue)
+    assert bad(found) == {"orphans": f"1: {orphan}"}
+    assert "EvtInbox" in str(found["orphans"].help)
+
+
 def test_files_that_wait_in_an_inbox_for_nobody(queue: TendedQueue) -> None:
     queue.put("a.nse", age=61, folder=queue.settings.inbox_folder)
     queue.put("b.nse", age=61, folder=queue.settings.event_queue_path / "EvtQFast")
