@@ -161,7 +161,7 @@ def _files(store: EventStore, settings: Settings, now: float) -> Iterator[QueueC
     )
 
 
-def _orphans(settings: Settings) -> Check:
+def _orphans(settings: Settings) -> QueueCheck:
     files = [file.name for file in _listing(settings.event_queue_path / ORPHANS)]
     help_ = f"look at them in {ORPHANS}: move those that are to be processed to EvtInbox, and remove the others"
     return _verdict("orphans", files, "none was put aside", help_)
