@@ -14,6 +14,7 @@ from mergeguard.processor.by_hand import ExportedEvents, ShownEvent
 from mergeguard.processor.doctor import QueueCheck
 from mergeguard.processor.metrics import chain_state
 from mergeguard.processor.report import ChainLine, QueueLine, QueueStatistics
+from mergeguard.processor.settings import ENTRIES, Settings
 from mergeguard.render.table import aligned
 from mergeguard.render.text import columns, visible
 from mergeguard.render.words import counted
@@ -186,6 +187,17 @@ def decoded(body: bytes) -> str:
     if body.startswith((b"\xff\xfe", b"\xfe\xff")):
         return body.decode("utf-16", "backslashreplace")
     return body.decode("utf-8-sig", "backslashreplace")
+
+
+def settings_text(settings: Settings, *, origin: bool) -> str:
+    """List every setting of the processor and its value, with ``origin`` also where it came from."""
+    rows = []
+    for entry in ENTRIES:
+        value = getattr(settings, entry.name)
+        shown = "-" if value is None else visible(f"{value} {entry.unit}".rstrip())
+        rows.append((entry.name, shown, visible(settings.origin(entry.name))))
+    heads = ("setting", "value", "from")
+    return aligned(rows, heads) if origin else aligned([row[:2] for row in rows], heads[:2])
 
 
 def exported_text(done: ExportedEvents, folder: str) -> str:

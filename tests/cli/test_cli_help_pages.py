@@ -53,6 +53,7 @@ COMMANDS = (
     "doctor",
     "config",
     "config show",
+    "config queue",
     "demo",
 )
 

@@ -15,6 +15,7 @@ import pytest
 from processor.tended_queue import ALICE, BOB, TendedQueue, tended
 
 from mergeguard.core.events import NewEvent, Queue
+from mergeguard.processor.settings import ENTRIES
 from mergeguard.processor.status import StatusWriter
 from mergeguard.storage.queue.opening import open_store
 from mergeguard.storage.queue.status_table import open_status
@@ -86,6 +87,22 @@ def test_the_limit_is_that_of_the_settings(call: Callable, queue: TendedQueue, f
     assert json.loads(call("queue", "status", "queue.db", "--format", "json").out)["file_limit_bytes"] == 3 * 1024
     (folder / "mergeguard.toml").write_text("[event_queue]\nmax_file_queue = 3\n")
     assert call("queue", "status", "queue.db").refused(2, "mergeguard.toml:2: unknown setting 'max_file_queue'")
+
+
+def test_the_settings_in_force_and_where_each_came_from(call: Callable, folder: Path) -> None:
+    (folder / "mergeguard.toml").write_text("[event_queue]\nlease_seconds = 7\n")
+    (folder / "Core.config").write_text(CORE + '<s key="EventRetryLimt" value="1"/></c>')
+
+    shown = call("config", "queue", "--origin", "--core-settings", "Core.config")
+
+    assert shown.code == 0
+    assert "did you mean 'EventRetryLimit'?" in shown.err
+    lines = {line.split()[0]: " ".join(line.split()[1:]) for line in shown.out.splitlines()[2:]}
+    assert set(lines) == {entry.name for entry in ENTRIES}
+    assert lines["lease_seconds"] == f"7.0 seconds {folder}/mergeguard.toml:2"
+    assert lines["max_file_queue_kb"] == f"7 KB of 1,024 bytes {folder}/Core.config:1"
+    assert lines["event_copy_folder"] == "- default"
+    assert "default" not in call("config", "queue").out
 
 
 def test_remarks_on_the_settings_go_to_stderr(call: Callable, queue: TendedQueue, folder: Path) -> None:
