@@ -86,7 +86,8 @@ BEGIN
     -- The whole table is locked, so that a reader without row versions, too, sees the old lookup or the new one.
     SELECT TOP (1) @held = 1 FROM [mergeguard].[lookup_rows] WITH (TABLOCKX, HOLDLOCK);
     DELETE k FROM [mergeguard].[lookup_rows] AS k
-    WHERE NOT EXISTS (SELECT 1 FROM #node AS n JOIN #answer AS a ON a.[id] = n.[id] WHERE n.[guid] = k.[old_guid]);
+    WHERE NOT EXISTS (SELECT 1 FROM #node AS n JOIN #answer AS a ON a.[id] = n.[id] WHERE n.[guid] = k.[old_guid])
+        OR k.[old_guid] IN (SELECT d.[old_guid] FROM [mergeguard].[lookup_rows] AS d GROUP BY d.[old_guid] HAVING COUNT(*) > 1);
     SET @deleted = @@ROWCOUNT;
     UPDATE k SET [current_guid] = c.[guid], [depth] = a.[depth], [status] = a.[status]
     FROM [mergeguard].[lookup_rows] AS k

@@ -291,20 +291,30 @@ BEGIN
     WHERE @live = 1 AND n.[live] = 1 GROUP BY n.[id];
 
     -- MG009 lookup-drift.
-    INSERT INTO #found ([rule], [key_one], [rows], [detail])
-    SELECT 'MG009', a.[id], 1,
-        CASE WHEN k.[old_guid] IS NULL THEN N'the lookup has no row for this old' ELSE N'the lookup gives another answer than the rows' END
-    FROM #answer AS a
-    JOIN #node AS n ON n.[id] = a.[id]
-    LEFT JOIN #node AS c ON c.[id] = a.[last]
-    LEFT JOIN #stored AS k ON k.[old_guid] = n.[guid]
-    WHERE k.[old_guid] IS NULL
-        OR EXISTS (SELECT c.[guid], a.[depth], a.[status] EXCEPT SELECT k.[current_guid], k.[depth], k.[status]);
+    -- Of several rows for one old a right one counts.
     INSERT INTO #found ([rule], [guid], [rows], [detail])
-    SELECT 'MG009', k.[old_guid], 1, N'the lookup holds a row for a guid that no row merges away'
-    FROM #stored AS k
-    WHERE k.[old_guid] IS NOT NULL
-        AND NOT EXISTS (SELECT 1 FROM #node AS n JOIN #answer AS a ON a.[id] = n.[id] WHERE n.[guid] = k.[old_guid]);
+    SELECT 'MG009', s.[old_guid], 1, CASE
+        WHEN s.[id] IS NULL THEN N'the lookup holds a row for a guid that no row merges away'
+        WHEN s.[place] > 1 THEN N'the lookup holds another row for an old that has one'
+        ELSE N'the lookup gives another answer than the rows' END
+    FROM (
+        SELECT k.[old_guid], q.[id], f.[fits], ROW_NUMBER() OVER (PARTITION BY k.[old_guid] ORDER BY f.[fits] DESC) AS [place]
+        FROM #stored AS k
+        LEFT JOIN (
+            SELECT n.[guid], a.[id], c.[guid] AS [current_guid], a.[depth], a.[status]
+            FROM #answer AS a JOIN #node AS n ON n.[id] = a.[id] LEFT JOIN #node AS c ON c.[id] = a.[last]
+        ) AS q ON q.[guid] = k.[old_guid]
+        CROSS APPLY (
+            SELECT CASE WHEN EXISTS (SELECT q.[current_guid], q.[depth], q.[status] EXCEPT SELECT k.[current_guid], k.[depth], k.[status])
+                THEN 0 ELSE 1 END AS [fits]
+        ) AS f
+        WHERE k.[old_guid] IS NOT NULL
+    ) AS s
+    WHERE s.[id] IS NULL OR s.[place] > 1 OR s.[fits] = 0;
+    INSERT INTO #found ([rule], [key_one], [rows], [detail])
+    SELECT 'MG009', a.[id], 1, N'the lookup has no row for this old'
+    FROM #answer AS a JOIN #node AS n ON n.[id] = a.[id]
+    WHERE NOT EXISTS (SELECT 1 FROM #stored AS k WHERE k.[old_guid] = n.[guid]);
     INSERT INTO #found ([rule], [rows], [detail])
     SELECT 'MG009', COUNT(*), N'rows of the lookup have no guid as old' FROM #stored AS k WHERE k.[old_guid] IS NULL HAVING COUNT(*) > 0;
 

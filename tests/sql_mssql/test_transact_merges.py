@@ -1,0 +1,187 @@
+"""merge_guids of SQL Server's scripts, run on PostgreSQL, decides what the merge in Python decides.
+
+What it writes is written with images of rows, which only SQL Server can take; here a stand-in writes.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from case_targets import profile_of, write_database
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+from merge_model import guid
+from rule_model import Case, cases
+from sql_world import plain
+from transact_sql import Refused, Transact, Values
+from transact_world import ask, make
+
+from mergeguard.core.guids import TOMBSTONE
+from mergeguard.resources.merge import preview_merge
+from mergeguard.resources.merged import merged_of
+from mergeguard.storage.profile import Profile
+from mergeguard.storage.source import Options
+from mergeguard.storage.targets import open_target
+
+FILES = ["10_current_guid.sql", "30_closure.sql", "40_lookup.sql", "50_merge.sql"]
+A, B, C, D = (guid(number) for number in range(4))
+
+
+@pytest.fixture(scope="module")
+def connection(postgres_url: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(plain(postgres_url)) as opened:
+        yield opened
+        opened.rollback()
+
+
+class World:
+    """A case in which merges are made."""
+
+    def __init__(self, connection: psycopg.Connection, case: Case) -> None:
+        make(connection, case)
+        self.connection = connection
+        self.locked: list[uuid.UUID] = []
+        self.scripts = Transact(
+            connection,
+            FILES,
+            take_merge_lock=lambda _: {},
+            require_fit=lambda _: {},
+            write_root=self.lock,
+            write_merge=self.write,
+        )
+
+    def merge(self, old: uuid.UUID, new: uuid.UUID, **more: object) -> dict[str, Any]:
+        self.scripts.call("merge_guids", old, new, **more)
+        ((answer,),) = self.scripts.results[-1:]
+        return answer
+
+    def reason(self, old: uuid.UUID, new: uuid.UUID, **more: object) -> str:
+        with pytest.raises(Refused) as refused:
+            self.merge(old, new, **more)
+        return refused.value.reason
+
+    def lock(self, given: Values) -> Mapping[str, Any]:
+        self.locked.append(given["root"])
+        return {}
+
+    def write(self, given: Values) -> Mapping[str, Any]:
+        old, new = given["old_root"], given["new_root"]
+        ask(self.connection, "INSERT INTO transact.merge_rows (old_guid, new_guid) VALUES (%s, %s)", (old, new))
+        ask(self.connection, "DELETE FROM transact.live_guids WHERE guid = %s", [old])
+        moved = "UPDATE transact.lookup_rows SET current_guid = %s, depth = depth + 1 WHERE current_guid = %s"
+        ask(self.connection, moved, (new, old))
+        ask(self.connection, "INSERT INTO transact.lookup_rows VALUES (%s, %s, 1, 'ok')", (old, new))
+        return {"run_id": "f" * 32, "lookup_rows": 1, "live_rows": 1, "row": '{"Id":"1"}'}
+
+
+def by_python(folder: Path, case: Case, old: uuid.UUID, new: uuid.UUID) -> str:
+    url = f"sqlite:///{folder / 'case.db'}"
+    (folder / "case.db").unlink(missing_ok=True)
+    write_database(case, url, sa.Text(), str)
+    engine = sa.create_engine(url)
+    with engine.begin() as made:  # a merge table without a key is refused before all else
+        made.exec_driver_sql('CREATE UNIQUE INDEX "named" ON "Merges" ("Id")')
+    engine.dispose()
+    profile: Profile = profile_of(case)
+    with closing(open_target(url, profile, Options())) as source:
+        found = preview_merge(source, profile, old, new)
+    return "already" if found.already else "merged" if found.refused is None else found.refused.reason
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(case=cases(), data=st.data())
+def test_it_refuses_what_python_refuses(
+    connection: psycopg.Connection, tmp_path: Path, case: Case, data: st.DataObject
+) -> None:
+    # References are refused here, and moved by Python; of a guid with two types each takes another.
+    one_type = None if case.types is None else tuple(dict(case.types).items())
+    case = replace(case, references=None, types=one_type)
+    known = sorted({each for pair in case.pairs for each in pair} - {TOMBSTONE} | set(case.live or ()) | {guid(999)})
+    old, new = data.draw(st.sampled_from(known)), data.draw(st.sampled_from(known))
+    world = World(connection, case)
+    if case.stored is None:
+        world.scripts.call("rebuild_lookup")
+    try:
+        found = "already" if world.merge(old, new, preview=1)["already"] else "merged"
+    except Refused as refused:
+        found = refused.reason
+    event(found)
+    assert found == by_python(tmp_path, case, old, new)
+    assert not world.locked
+
+
+def live(*numbers: int) -> Case:
+    return Case((), (), live=frozenset(map(guid, numbers)))
+
+
+@settings(max_examples=10)
+@given(pairs=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=12))
+def test_merges_one_after_the_other_make_a_forest(connection: psycopg.Connection, pairs: list[tuple[int, int]]) -> None:
+    world = World(connection, live(*range(6)))
+    root = {guid(number): guid(number) for number in range(6)}
+    for old, new in ((guid(old), guid(new)) for old, new in pairs):
+        if old == new:
+            assert world.reason(old, new) == "self-merge"
+        elif root[old] == root[new] == old:
+            assert world.reason(old, new) == "cycle"
+        else:
+            answer = world.merge(old, new)
+            assert (answer["old_root"], answer["new_root"]) == (root[old], root[new])
+            assert bool(answer["already"]) == (root[old] == root[new])
+            root = {each: root[new] if at == root[old] else at for each, at in root.items()}
+    found = dict(ask(connection, "SELECT old_guid, current_guid FROM transact.lookup_rows"))
+    assert found == {each: at for each, at in root.items() if each != at}
+
+
+def test_roots_are_locked_in_the_order_of_their_texts(connection: psycopg.Connection) -> None:
+    world = World(connection, live(0, 1, 2, 3))
+    world.merge(A, B)
+    world.merge(C, A)
+    assert world.locked == [*sorted((A, B), key=str), *sorted((C, B), key=str)]
+
+
+def test_a_request_is_answered_once(connection: psycopg.Connection) -> None:
+    world = World(connection, live(0, 1, 2, 3))
+    first = world.merge(A, B, request_id="once")
+    again = world.merge(A, B, request_id="once")
+    assert (first["repeated"], again["repeated"]) == (0, 1)
+    assert {**again, "repeated": 0} == first
+    assert world.reason(C, D, request_id="once") == "request-reused"
+    assert ask(connection, "SELECT count(*) FROM transact.merge_rows") == [(1,)]
+    ((answer,),) = ask(connection, "SELECT answer FROM transact.requests")
+    read = merged_of(answer)
+    assert (read.old, read.new_root, read.request_id, read.repeated, read.lookup_rows) == (A, B, "once", True, 1)
+
+
+def test_references_and_forbidden_pairs_are_refused(connection: psycopg.Connection) -> None:
+    world = World(connection, live(0, 1, 2, 3))
+    world.merge(A, B)
+    ask(connection, "INSERT INTO transact.never_pairs VALUES (%s, %s, NULL, 'twins')", (A, C))
+    assert world.reason(C, B) == "never-merge"
+    assert world.reason(B, C) == "never-merge"
+    ask(connection, "INSERT INTO transact.moving_guids VALUES ('Keys.Guid', %s)", [C])
+    assert world.reason(C, D) == "references"
+    assert not world.merge(D, C)["already"]
+
+
+def test_roots_that_move_are_locked_anew(connection: psycopg.Connection) -> None:
+    world = World(connection, live(0, 1, 2, 3))
+    lock, moved = world.lock, iter([True])
+
+    def overtaken(given: Values) -> Mapping[str, Any]:
+        if next(moved, False):  # another session merges what this one is about to lock
+            world.write({"old_root": B, "new_root": C})
+        return lock(given)
+
+    world.scripts.stubs["write_root"] = overtaken
+    answer = world.merge(A, B)
+    assert (answer["old_root"], answer["new_root"]) == (A, C)
+    assert {A, B, C} == set(world.locked)
