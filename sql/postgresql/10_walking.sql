@@ -179,7 +179,7 @@ $mergeguard$;
 -- Every old with what it is now: what the lookup has to hold. With "raw" liveness is ignored.
 CREATE OR REPLACE FUNCTION mergeguard.closure(raw boolean DEFAULT false)
 RETURNS TABLE (old_guid uuid, current_guid uuid, depth integer, status text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $mergeguard$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $mergeguard$
     SELECT a.guid, a.current, a.depth, a.status
     FROM mergeguard.graph(raw) AS g
     CROSS JOIN LATERAL mergeguard.answers(g.nodes, g.starts, g.news, raw) AS a

@@ -26,7 +26,9 @@ $mergeguard$;
 
 -- Returns how many rows were not right.
 CREATE OR REPLACE FUNCTION mergeguard.rebuild_lookup() RETURNS bigint
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '10s' AS $mergeguard$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+-- Arrays have no statistics: a loop over one within a loop over another would never end.
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '10s' SET enable_nestloop = off AS $mergeguard$
 DECLARE
     wanted record;
     gone bigint;
@@ -43,8 +45,8 @@ BEGIN
     );
     GET DIAGNOSTICS gone = ROW_COUNT;
     INSERT INTO mergeguard.lookup_rows (old_guid, current_guid, depth, status)
-    SELECT w.o, w.c, w.d, w.s FROM unnest(wanted.olds, wanted.currents, wanted.depths, wanted.statuses) AS w (o, c, d, s)
-    WHERE NOT EXISTS (SELECT 1 FROM mergeguard.lookup_rows AS k WHERE k.old_guid = w.o);
+    SELECT * FROM unnest(wanted.olds, wanted.currents, wanted.depths, wanted.statuses)
+    EXCEPT SELECT k.old_guid, k.current_guid, k.depth, k.status FROM mergeguard.lookup_rows AS k;
     GET DIAGNOSTICS put = ROW_COUNT;
     RETURN greatest(gone, put);
 END

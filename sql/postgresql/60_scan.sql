@@ -100,7 +100,7 @@ $mergeguard$;
 -- One row a finding. "guid" is what it is about, "guids" all that belongs to it, "rows" how many rows or guids say so.
 CREATE OR REPLACE FUNCTION mergeguard.scan()
 RETURNS TABLE (rule text, name text, severity text, guid uuid, guids text, rows bigint, detail text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $mergeguard$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $mergeguard$
     WITH every AS MATERIALIZED (SELECT * FROM mergeguard.merge_rows),
     pairs AS MATERIALIZED (
         SELECT m.old_guid, m.new_guid, count(*) AS times FROM every AS m
