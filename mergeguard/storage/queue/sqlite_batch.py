@@ -8,8 +8,8 @@ open transaction, and from then on nobody else writes to the file until the batc
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -43,6 +43,29 @@ class Connections:
             pool = sa.pool.StaticPool
             self._engine = sa.create_engine("sqlite://", creator=lambda: driver, poolclass=pool, hide_parameters=True)
         return self._engine.connect()
+
+
+class _Savepoint(AbstractContextManager[None]):
+    """A savepoint of a batch. There may be one an event, so it is a class: a generator costs as much as the event."""
+
+    __slots__ = ("_batch",)
+
+    def __init__(self, batch: SqliteBatch) -> None:
+        self._batch = batch
+
+    def __enter__(self) -> None:
+        self._batch.set_savepoint()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            return self._batch.undo_savepoint()
+        try:
+            return self._batch.keep_savepoint()
+        except BaseException:
+            self._batch.undo_savepoint()
+            raise
 
 
 class SqliteBatch:
@@ -91,23 +114,9 @@ class SqliteBatch:
         """Add a statement to the unit of work."""
         self._unit.append((statement, row))
 
-    @contextmanager
-    def savepoint(self) -> Iterator[None]:
+    def savepoint(self) -> AbstractContextManager[None]:
         """Undo what is done inside if it raises: what was added is forgotten, what was written is rolled back."""
-        level = len(self._savepoints)
-        self._send()
-        self._command("SAVEPOINT", level)
-        self._savepoints.append(len(self._unit))
-        try:
-            yield
-            self._send()
-        except BaseException:
-            del self._unit[self._savepoints.pop() :]
-            self._command("ROLLBACK TO", level)
-            self._command("RELEASE", level)
-            raise
-        self._savepoints.pop()
-        self._command("RELEASE", level)
+        return _Savepoint(self)
 
     def finish(self, ran: Sequence[Ran]) -> None:
         """Say what became of the leases; see ``store.Batch``."""
@@ -138,6 +147,27 @@ class SqliteBatch:
             self._write()
         if failed is unfinished is not None:
             raise unfinished
+
+    def set_savepoint(self) -> None:
+        """Remember where the work stands."""
+        if self._transaction is not None:
+            self._send()
+            self._command("SAVEPOINT", len(self._savepoints))
+        self._savepoints.append(len(self._unit))
+
+    def keep_savepoint(self) -> None:
+        """Keep what was done since the last savepoint."""
+        if self._transaction is not None:
+            self._send()
+            self._command("RELEASE", len(self._savepoints) - 1)
+        self._savepoints.pop()
+
+    def undo_savepoint(self) -> None:
+        """Undo what was done since the last savepoint."""
+        del self._unit[self._savepoints.pop() :]
+        if self._transaction is not None:
+            self._command("ROLLBACK TO", len(self._savepoints))
+            self._command("RELEASE", len(self._savepoints))
 
     def _mark(self, ran: Sequence[Ran]) -> None:
         if self._transaction is not None:

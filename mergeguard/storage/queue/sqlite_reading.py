@@ -21,7 +21,7 @@ _SIZES = """
 _CHAINS = """
     SELECT c.source, c.priority, c.queue, count(*), min(e.received), c.owner, c.lease_until, c.retry_at,
            sum(CASE WHEN e.file IS NULL THEN e.size ELSE 0 END), sum(CASE WHEN e.file IS NULL THEN 0 ELSE e.size END),
-           (SELECT h.tries FROM mergeguard_event AS h WHERE h.id = c.head), c.done
+           (SELECT h.tries FROM mergeguard_event AS h WHERE h.chain = c.id AND h.id = c.head), c.done
     FROM (SELECT * FROM mergeguard_chain WHERE head IS NOT NULL ORDER BY head LIMIT ?) AS c
     JOIN mergeguard_event AS e ON e.chain = c.id GROUP BY c.id ORDER BY c.head
 """
@@ -47,11 +47,19 @@ _STRANDED = """
 """
 _PENDING = """
     SELECT e.id, c.source, c.priority, e.queue, e.size, e.received, e.tries, {body}, e.file
-    FROM mergeguard_event AS e LEFT JOIN mergeguard_chain AS c ON c.id = e.chain
+    FROM {events} LEFT JOIN mergeguard_chain AS c ON c.id = e.chain WHERE {where}
 """
-_WAITING = _PENDING.format(body="NULL") + "ORDER BY e.id LIMIT ?"
-_WAITING_OF = _PENDING.format(body="NULL") + "WHERE c.source IS ? ORDER BY e.id LIMIT ?"
-_EVENT = _PENDING.format(body="e.body") + "WHERE e.id = ?"
+_EVENTS = "mergeguard_event AS e"
+_OLDEST_OF = "SELECT * FROM (SELECT chain, id FROM mergeguard_event WHERE queue = {:d} ORDER BY id LIMIT ?1)"
+_OLDEST = f"({' UNION ALL '.join(map(_OLDEST_OF.format, Queue))}) AS o CROSS JOIN {_EVENTS}"
+_WAITING = (
+    _PENDING.format(body="NULL", events=_OLDEST, where="e.chain = o.chain AND e.id = o.id") + "ORDER BY e.id LIMIT ?1"
+)
+_OF_SOURCE = "e.chain IN (SELECT id FROM mergeguard_chain WHERE source = ?1)"
+_WAITING_OF = _PENDING.format(body="NULL", events=_EVENTS, where=_OF_SOURCE) + "ORDER BY e.id LIMIT ?2"
+_WAITING_ALONE = _PENDING.format(body="NULL", events=_EVENTS, where="e.chain < 0") + "ORDER BY e.chain DESC LIMIT ?"
+_IN_ANY_QUEUE = f"e.queue IN ({', '.join(map('{:d}'.format, Queue))})"
+_EVENT = _PENDING.format(body="e.body", events=_EVENTS, where=f"{_IN_ANY_QUEUE} AND e.id = ?")
 _DEAD = """
     SELECT id, source, priority, queue, size, received, tries, body, file, kind, message, reason, died
     FROM mergeguard_dead_event
@@ -102,7 +110,9 @@ def waiting(driver: sqlite3.Connection, limit: int, source: str | None) -> Seque
     if source is None:
         return [_event(row) for row in driver.execute(_WAITING, (limit,))]
     key = uuid.UUID(source)
-    return [_event(row) for row in driver.execute(_WAITING_OF, (None if key == NO_SOURCE else key.bytes, limit))]
+    if key == NO_SOURCE:
+        return [_event(row) for row in driver.execute(_WAITING_ALONE, (limit,))]
+    return [_event(row) for row in driver.execute(_WAITING_OF, (key.bytes, limit))]
 
 
 def dead(driver: sqlite3.Connection, limit: int) -> Sequence[DeadEvent]:

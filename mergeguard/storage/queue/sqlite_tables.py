@@ -92,7 +92,7 @@ TABLES = (
     """,
     "CREATE INDEX IF NOT EXISTS mergeguard_chain_leased ON mergeguard_chain (lease_until) WHERE owner IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS mergeguard_chain_retry ON mergeguard_chain (retry_at) WHERE retry_at IS NOT NULL",
-    "CREATE UNIQUE INDEX IF NOT EXISTS mergeguard_event_id ON mergeguard_event (id)",
+    "CREATE UNIQUE INDEX IF NOT EXISTS mergeguard_event_queue ON mergeguard_event (queue, id)",
     "CREATE UNIQUE INDEX IF NOT EXISTS mergeguard_event_file ON mergeguard_event (file) WHERE file IS NOT NULL",
     "INSERT OR IGNORE INTO mergeguard_queue (queue) VALUES (0), (1), (2), (3), (4)",
     "INSERT OR IGNORE INTO mergeguard_queue_state (id, last_event, clock) VALUES (1, 0, 0)",
