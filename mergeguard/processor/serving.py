@@ -65,6 +65,8 @@ class Server:
                 _insist(self.settings())
             url = None if intake is None else intake.url
             _log.info("serving", extra={"url": url, "workers": self.handler is not None})
+            for note in self.settings().notes:
+                _log.warning("a remark on the settings", extra={"note": note})
             self.started(url)
             ended = not self._prepared(intake, stop) or self._work(intake, stop)
         _log.info("stopped", extra={"in_time": ended})

@@ -51,7 +51,6 @@ class FolderWatch:
                 rust_timeout=1_000,
                 recursive=False,
                 raise_interrupt=False,
-                ignore_permission_denied=True,
             ):
                 self._changed.set()
         except Exception as failure:  # noqa: BLE001 - a network folder, or no more watches: the rescan goes on
