@@ -167,7 +167,7 @@ class MergeRefused(PlanRefused):
 
     ``reason`` is one word for programs: ``self-merge``, ``cycle``, ``already-merged``, ``dead-target``,
     ``unknown-guid``, ``type-mismatch``, ``never-merge``, ``in-cycle``, ``split``, ``shadowed-live``, ``lookup-drift``,
-    ``no-key``, ``request-reused``.
+    ``no-key``, ``request-reused``, ``no-guard``, ``unordered-time``.
     """
 
     def __init__(self, message: str, *, reason: str, hint: str | None = None) -> None:

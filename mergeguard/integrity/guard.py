@@ -190,7 +190,7 @@ def _install(rows: DatabaseRows, profile: Profile, *, constraints: bool) -> tupl
     script = guard.script_of(rows, profile)
     standing = guard.look(rows, profile)
     _require_own(standing)
-    needed = bool(_problems(standing)) or standing.script.keys.spelling != script.keys.spelling
+    needed = bool(standing.problems) or standing.script.keys.spelling != script.keys.spelling
     statements = (*script.create_table(), *script.create_triggers())
     notes = _notes(script)
     found = _constraints(rows, profile, script) if constraints else _Constraints([], [], [])
@@ -254,26 +254,10 @@ def _status(standing: Standing, constraints: Sequence[Constraint]) -> GuardStatu
         installed=not standing.missing and standing.table,
         version=standing.version,
         spelling=script.keys.spelling if standing.found.triggers else "",
-        problems=_problems(standing),
+        problems=standing.problems,
         constraints=tuple(one.says for one in constraints),
         notes=_notes(script),
     )
-
-
-def _problems(standing: Standing) -> tuple[str, ...]:
-    """Say what keeps the guard from its work."""
-    found = standing.found
-    if not found.triggers and not found.elsewhere:
-        return ("there is no guard",)
-    words = [f"a guard of this name stands on {table}" for table in found.elsewhere]
-    words += [f"{name} is missing" for name in standing.missing]
-    words += [f"{name} is disabled" for name in found.disabled]
-    words += [f"{name} is not as this version would make it" for name in standing.altered]
-    if not standing.table:
-        words.append(f"its table {standing.script.place.guard} is missing")
-    elif standing.row is False:
-        words.append(f"its table {standing.script.place.guard} has lost its row")
-    return tuple(words)
 
 
 def _notes(script: GuardScript) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from mergeguard.core.repair.plan import Action, Image, RowChange
 from mergeguard.core.repair.references import Rewrite
-from mergeguard.storage import row_cells
+from mergeguard.storage import row_ages, row_cells
 from mergeguard.storage.ids import parse_text
 from mergeguard.storage.profile import ByteOrder, Classes, Profile
 from mergeguard.storage.source import Column, Kind, Selection
@@ -63,16 +63,24 @@ class StoredHashes:
         return sorted(found, key=lambda change: json.dumps(sorted((change.before or {}).items())))
 
     def times(self, table: str, guids: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, dt.datetime]:
-        """Return when the data of some guids in a table were written, where the profile and its rows tell."""
+        """Return when the data of some guids in a table were written, where the profile and its rows tell.
+
+        Raises:
+            MergeRefused: their times have no order.
+        """
         data_class, name = self._classes.get(table), self._hashes.time
         found: dict[uuid.UUID, dt.datetime] = {}
         if data_class is None or name is None:
             return found
         column = self._rows.column(self._hashes.table, name)
+        held: list[tuple[uuid.UUID, str | None]] = []
         for image in self._rows.having(self._hashes.table, self._guid, guids):
             guid = self._rows.guid(self._hashes.table, self._guid, image[self._guid])
-            time = row_cells.time(self._rows, self._hashes.table, column, image[column])
-            if guid is not None and time is not None and self._class_of(image) == data_class:
+            if guid is not None and self._class_of(image) == data_class:
+                held.append((guid, image[column]))
+        when = row_ages.ages(self._rows, self._hashes.table, column, [cell for _, cell in held])
+        for (guid, _), time in zip(held, when, strict=True):
+            if time is not None:
                 found[guid] = max(found.get(guid, time), time)
         return found
 

@@ -20,7 +20,7 @@ from mergeguard.errors import Locked, MergeRefused, Stale, UsageError
 from mergeguard.resources.decision import Roots, read_roots, require_allowed, require_roots
 from mergeguard.resources.merged import Merged, Refusal, answer_of, merged_of
 from mergeguard.resources.moving import Moves, keyed, moves
-from mergeguard.resources.opened import require_database, require_fit
+from mergeguard.resources.opened import require_database, require_fit, require_guard, unguarded
 from mergeguard.resources.walk import Walker
 from mergeguard.storage import merge_row, merging_store
 from mergeguard.storage.journal import Journal
@@ -96,19 +96,21 @@ def preview_merge(source: Source, profile: Profile, old: uuid.UUID, new: uuid.UU
     database, profile = require_database(source, profile), keyed(profile)
     with database.snapshot() as snapshot:
         rows = database.rows(snapshot)
+        problems = unguarded(rows, profile)
         require_fit(rows, profile)
         store = MergingStore(rows, profile)
         walker = Walker(rows, profile, lambda root: store.class_of(rows, root))
         roots = read_roots(walker, old, new)
-        blank = Merged(old, new, roots.old_end.current, roots.new_end.current, preview=True)
+        blank = Merged(old, new, roots.old_end.current, roots.new_end.current, preview=True, guard=problems)
         try:
+            require_guard(problems, profile)
             require_roots(roots)
             if roots.one_class:
                 return replace(blank, already=True)
             require_allowed(rows, profile, store, roots)
+            found = moves(rows, profile, *roots.both)
         except MergeRefused as refused:
             return replace(blank, refused=Refusal(refused.reason, refused.message, refused.hint))
-        found = moves(rows, profile, *roots.both)
         return replace(
             _accounted(blank, found, roots),
             row=merge_row.proposed(rows, profile, roots.both, _spelled(rows, profile, roots)),
@@ -128,20 +130,30 @@ def open_merges(source: Source, profile: Profile) -> Iterator[Merges]:
     with database.snapshot() as snapshot:
         rows = database.rows(snapshot)
         require_fit(rows, profile)
+        problems = unguarded(rows, profile)
+        require_guard(problems, profile)
         stands = merging_store.stand(rows, profile)
     if not journal.exists():
         journal.create()
     if not stands:
         merging_store.create(database, profile)
     with database.writing() as writing:
-        yield Merges(database, profile, journal, writing)
+        yield Merges(database, profile, journal, writing, problems)
 
 
 class Merges:
     """A connection that merges, one transaction a merge; see ``open_merges``."""
 
-    def __init__(self, source: DatabaseSource, profile: Profile, journal: Journal, writing: DatabaseWriting) -> None:
+    def __init__(
+        self,
+        source: DatabaseSource,
+        profile: Profile,
+        journal: Journal,
+        writing: DatabaseWriting,
+        guard: tuple[str, ...] = (),
+    ) -> None:
         self._source = source
+        self._guard = guard
         self._profile = keyed(profile)
         self._journal = journal
         self._writing = writing
@@ -175,6 +187,8 @@ class Merges:
         known = self._answered(rows, store, asked)
         if known is not None:
             return known
+        if self._profile.merging.guarded == "required":  # it may have gone since the target was opened
+            require_guard(unguarded(rows, self._profile), self._profile)
         walker = Walker(rows, self._profile, lambda root: store.class_of(rows, root))
         seen = self._look(rows, store, walker, asked)
         store.write_roots(rows, tuple(dict.fromkeys(seen)))
@@ -186,7 +200,9 @@ class Merges:
         if known is not None:
             return known
         if roots.one_class:
-            return self._noted(rows, store, Merged(asked.old, asked.new, *roots.both, already=True), asked)
+            return self._noted(
+                rows, store, Merged(asked.old, asked.new, *roots.both, already=True, guard=self._guard), asked
+            )
         require_allowed(rows, self._profile, store, roots)
         return self._write(rows, store, roots, asked)
 
@@ -233,7 +249,11 @@ class Merges:
         run_id = uuid.uuid4().hex
         image = merge_row.insert(rows, profile, roots.both, _spelled(rows, profile, roots), asked.key)
         rows.change([*found.changes, *live])
-        merged = replace(_accounted(Merged(asked.old, asked.new, old, new), found, roots), run_id=run_id, row=image)
+        merged = replace(
+            _accounted(Merged(asked.old, asked.new, old, new, guard=self._guard), found, roots),
+            run_id=run_id,
+            row=image,
+        )
         row = RowChange(Action.MERGE, profile.merge.table, None, image)
         with rows.source.translated(writing=True), rows.together():
             self._journal.record_run(rows, _run(run_id, self._who, asked))

@@ -69,6 +69,9 @@ class Merged:
     """References that were left alone, and why."""
     preview: bool = False
     refused: Refusal | None = None
+    guard: tuple[str, ...] = ()
+    """What keeps the guard from its work, in words; empty where it stands. Looked at when the target is opened, and at
+    each merge where the profile wants it."""
 
     @property
     def closes_loop(self) -> bool:
@@ -94,4 +97,5 @@ def merged_of(answer: str) -> Merged:
         document[name] = None if document[name] is None else uuid.UUID(document[name])
     document["columns"] = {name: ColumnMoves(**counts) for name, counts in document["columns"].items()}
     document["notes"] = tuple(document["notes"])
+    document["guard"] = tuple(document.get("guard", ()))
     return replace(Merged(**document), repeated=True)

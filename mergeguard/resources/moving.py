@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ from mergeguard.core.repair.references import Fate, Held, Rewrite
 from mergeguard.resources.hashes import StoredHashes
 from mergeguard.resources.merged import ColumnMoves
 from mergeguard.resources.places import DeclaredTable, declared_tables, untouchable
-from mergeguard.storage import row_cells
+from mergeguard.storage import row_ages, row_cells
 from mergeguard.storage.profile import Profile, Reference
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def moves(rows: DatabaseRows, profile: Profile, old: uuid.UUID, new: uuid.UUID) 
     """Work out what becomes of every row that refers to one root when it is merged into another.
 
     Raises:
+        MergeRefused: times that decide have no order.
         UnknownSchema: a table or column that the profile names does not exist.
         ProfileError: a declared ``unique`` cannot be looked at.
     """
@@ -101,17 +103,27 @@ def _read(rows: DatabaseRows, profile: Profile, table: DeclaredTable, old: uuid.
         found |= Counter(tuple(image.values()) for image in rows.having(place.table, column, wanted))
     names = [column.name for column in rows.shape(place.table).columns if not column.generated]
     images = [dict(zip(names, cells, strict=True)) for cells, many in found.items() for _ in range(many)]
-    held = [_held(rows, table, image) for image in images]
+    held = _held(rows, table, images)
     if table.time is None and any(len(unique.columns) == 1 for unique in place.unique):
         return _timed(rows, profile, table, held, (old, new))
     return held
 
 
-def _held(rows: DatabaseRows, table: DeclaredTable, image: Image) -> Held:
-    place = table.place
-    read = {column: rows.guid(place.table, column, image[column]) for column in table.guids}
-    time = None if table.time is None else row_cells.time(rows, place.table, table.time, image[table.time])
-    return Held(image, {column: guid for column, guid in read.items() if guid is not None}, time)
+def _held(rows: DatabaseRows, table: DeclaredTable, images: Sequence[Image]) -> list[Held]:
+    """Read what some rows hold, and when they are of.
+
+    Raises:
+        MergeRefused: there are several, and their times have no order.
+    """
+    place, name = table.place, table.time
+    times: Sequence[dt.datetime | None] = [None] * len(images)
+    if name is not None and len(images) > 1:  # one row alone competes with none
+        times = row_ages.ages(rows, place.table, name, [image[name] for image in images])
+    found = []
+    for image, time in zip(images, times, strict=True):
+        read = {column: rows.guid(place.table, column, image[column]) for column in table.guids}
+        found.append(Held(image, {column: guid for column, guid in read.items() if guid is not None}, time))
+    return found
 
 
 def _timed(

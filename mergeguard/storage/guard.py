@@ -61,6 +61,22 @@ class Standing:
         wanted = self.script.triggers()
         return tuple(name for name, text in wanted.items() if name in there and _lines(there[name]) != _lines(text))
 
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What keeps the guard from its work, in words; empty where it stands and does it."""
+        found = self.found
+        if not found.triggers and not found.elsewhere:
+            return ("there is no guard",)
+        words = [f"a guard of this name stands on {table}" for table in found.elsewhere]
+        words += [f"{name} is missing" for name in self.missing]
+        words += [f"{name} is disabled" for name in found.disabled]
+        words += [f"{name} is not as this version would make it" for name in self.altered]
+        if not self.table:
+            words.append(f"its table {self.script.place.guard} is missing")
+        elif self.row is False:
+            words.append(f"its table {self.script.place.guard} has lost its row")
+        return tuple(words)
+
     def _header(self) -> re.Match[str] | None:
         return _header(self.found.triggers.values())
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from mergeguard.storage.profile import Profile
 
 
+_NUMBERS = ("INT", "BIGINT", "SMALLINT", "TINYINT", "NUMERIC", "DECIMAL", "REAL", "DOUBLE", "FLOAT", "MONEY")
+"""How the types of numbers begin, in any dialect."""
+
+
 def proposed(rows: DatabaseRows, profile: Profile, pair: tuple[uuid.UUID, uuid.UUID], live: str | None) -> Image:
     """Return the cells of both guids as ``insert`` would write them, in the spelling of a row that is there.
 
@@ -61,6 +65,21 @@ def insert(
             rows.send([(sql, tuple(values))])
             found = list(rows.having(merge.table, rows.column(merge.table, merge.old), [pair[0]]))
     return _as_told(profile, found, cells)
+
+
+def counts_time(rows: DatabaseRows, profile: Profile) -> bool:
+    """Say whether the column of times holds numbers, so that the database's time would be none of them."""
+    merge = profile.merge
+    if merge.time is None:
+        return False
+    column = rows.column(merge.table, merge.time)
+    declared = rows.table(merge.table).by_name[column].type.upper().lstrip()
+    if rows.source.kind != "sqlite":
+        return declared.startswith(_NUMBERS)
+    # Types bind nobody there: rows tell, and without any the type.
+    image = _sample(rows, profile)
+    cell = None if image is None else image[column]
+    return declared.startswith(_NUMBERS) if cell is None else cell[:2] in {"i:", "r:"}
 
 
 def _as_told(profile: Profile, found: Sequence[Image], cells: Image) -> Image:

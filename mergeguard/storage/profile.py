@@ -10,6 +10,7 @@ from typing import Literal
 
 Ids = Literal["guid", "text"]
 ByteOrder = Literal["text", "sqlserver"]
+Guarded = Literal["report", "required"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,8 @@ class Merging:
     """Pairs of guids that must never be merged, either way round."""
     requests: str = "mergeguard_request"
     """Merges that were asked for by an id, with what they answered: asked again, they answer the same."""
+    guarded: Guarded = "report"
+    """``required``: nothing is merged where the guard is missing or disabled. Otherwise a merge says so and goes on."""
 
 
 @dataclass(frozen=True, slots=True)

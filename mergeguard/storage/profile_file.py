@@ -21,6 +21,7 @@ from mergeguard.storage.profile import (
     ByteOrder,
     Classes,
     Contact,
+    Guarded,
     Hashes,
     Ids,
     Journal,
@@ -259,6 +260,7 @@ class _Reader:
             "where": self._filters,
             "classes": self._classes,
             "ids": lambda value, where: self._choice(value, get_args(Ids), where),
+            "guarded": lambda value, where: self._choice(value, get_args(Guarded), where),
             "byte_order": lambda value, where: self._choice(value, get_args(ByteOrder), where),
         }
         return special.get(key, self._text)(value, where)
