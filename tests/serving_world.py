@@ -22,6 +22,10 @@ from urllib.parse import urlsplit
 from mergeguard.processor.intake.posts import POST_EVENT
 
 LONG = 60
+LIMITED = (
+    "import os, resource, sys; most = int(sys.argv[1]); resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)); "
+    "os.execv(sys.argv[2], sys.argv[2:])"
+)
 
 
 @dataclass
@@ -84,13 +88,16 @@ class Site:
     target: str
     root: Path
     settings: dict[str, str] = field(default_factory=dict)
+    largest: int | None = None
+    """Most bytes that its processes may have in a file; a write above them fails as on a full disk."""
 
     def environment(self) -> dict[str, str]:
         given = {"MERGEGUARD_EVENT_QUEUE_PATH": str(self.root), **self.settings}
         return {name: value for name, value in os.environ.items() if not name.startswith("MERGEGUARD_")} | given
 
     def command(self, *flags: str) -> list[str]:
-        return [sys.executable, "-m", "mergeguard", "serve", self.target, "--port", "0", *flags]
+        served = [sys.executable, "-m", "mergeguard", "serve", self.target, "--port", "0", *flags]
+        return served if self.largest is None else [sys.executable, "-c", LIMITED, str(self.largest), *served]
 
     def run(self, *flags: str) -> subprocess.CompletedProcess[str]:
         """Run a server that ends by itself."""

@@ -272,6 +272,18 @@ def test_a_disk_that_is_not_mounted_costs_no_event_its_body(plain: Site) -> None
     assert registered(plain) == [b"x" * 5_000]
 
 
+def test_a_disk_that_takes_no_more_is_busy_and_keeps_nothing(plain: Site) -> None:
+    plain.largest = 500_000
+    with plain.serve("--intake-only") as served:
+        for _ in range(2):
+            assert served.post(b"x" * 600_000) == (503, "server busy: events cannot be kept now\n")
+            assert [*(plain.root / "EvtQueue").iterdir()] == []
+        assert "File too large" in served.wait_for("a post cannot be kept")["why"]
+        assert served.post(b"x" * 400_000)[0] == 200
+        assert served.stop() == 0
+    assert registered(plain) == [b"x" * 400_000]
+
+
 def test_an_idle_server_takes_less_than_120_mb(plain: Site) -> None:
     with plain.serve() as served:
         assert served.post(b"<a/>")[0] == 200
