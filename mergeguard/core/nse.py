@@ -35,8 +35,10 @@ class _Reader:
     """What expat calls while it reads."""
 
     root: str = ""
-    recipient: str | None = None
+    recipient: str = ""
     _path: list[str] = field(default_factory=list)
+    _has_recipient: bool = False
+    """Whether the first ``to`` has ended: a second one says nothing."""
 
     def start(self, name: str, _attributes: object) -> None:
         if not self._path:
@@ -44,21 +46,20 @@ class _Reader:
         if len(self._path) >= MOST_DEPTH:
             raise _Refused(f"its elements stand in each other more than {MOST_DEPTH} deep")
         self._path.append(name)
-        if self.recipient is None and self._is_recipient():
-            self.recipient = ""
 
     def text(self, text: str) -> None:
-        if self._is_recipient() and len(self.recipient or "") < _MOST_RECIPIENT:
-            self.recipient = (self.recipient or "") + text
+        if self._is_recipient() and len(self.recipient) < _MOST_RECIPIENT:
+            self.recipient += text
 
     def end(self, _name: str) -> None:
+        self._has_recipient = self._has_recipient or self._is_recipient()
         self._path.pop()
 
     def doctype(self, *_declared: object) -> None:
         raise _Refused("it has a document type (DOCTYPE)")
 
     def _is_recipient(self) -> bool:
-        return len(self._path) == 2 and self._path[1].casefold() == "to"
+        return not self._has_recipient and len(self._path) == 2 and self._path[1].casefold() == "to"
 
 
 def envelope(body: bytes) -> Envelope:
@@ -82,4 +83,4 @@ def envelope(body: bytes) -> Envelope:
         raise MalformedEvent(f"line {error.lineno}, column {error.offset + 1}: {words}") from None
     except (ValueError, LookupError) as error:  # an encoding that Python does not know or cannot follow
         raise MalformedEvent(f"its encoding is not understood: {error}") from None
-    return Envelope(reader.root[:_MOST_RECIPIENT], (reader.recipient or "").strip()[:_MOST_RECIPIENT])
+    return Envelope(reader.root[:_MOST_RECIPIENT], reader.recipient.strip()[:_MOST_RECIPIENT])

@@ -102,6 +102,8 @@ class Dispatcher:
         else:
             if handled.verdict is None:
                 self._learn(claim, handled)
+            elif handled.verdict is Verdict.LOST:
+                _log.warning("a lease was lost before the commit", extra={"worker": seat.name, "why": handled.told})
             self.is_free(seat)
 
     def claim(self, seat: Seat) -> Claim | None:
