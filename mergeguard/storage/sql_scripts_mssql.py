@@ -85,6 +85,7 @@ class MssqlNames:
         if merge.time is not None:
             columns.append(_quoted(self._rows.column(merge.table, merge.time)))
             values.append(CLOCKS["mssql"])
+        key = None if merge.merge_key is None else _quoted(self._rows.column(merge.table, merge.merge_key))
         row_id = None if merge.row_id is None else f"m.{_quoted(self._rows.column(merge.table, merge.row_id))}"
         return {
             "merge_table": self._table(merge.table),
@@ -93,6 +94,9 @@ class MssqlNames:
             "new_name": _text(self._new),
             "put_columns": ", ".join(columns),
             "put_values": ", ".join(values),
+            "has_key": str(int(key is not None)),
+            "key_columns": ", ".join([*columns, *([] if key is None else [key])]),
+            "key_values": ", ".join([*values, *([] if key is None else ["@merge_key"])]),
             "row_id": f"CONVERT(nvarchar(200), {row_id or 'NULL'})",
             "old_guid": self._guid(old, self._form),
             "new_guid": self._new_guid(new),

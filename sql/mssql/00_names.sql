@@ -146,13 +146,19 @@ GO
 IF OBJECT_ID(N'[mergeguard].[put_merge]', N'P') IS NULL EXEC (N'CREATE PROCEDURE [mergeguard].[put_merge] AS RETURN');
 GO
 -- Writes one row into the merge table. Only merge_guids calls it, and has looked before.
-ALTER PROCEDURE [mergeguard].[put_merge] @old_root uniqueidentifier, @new_root uniqueidentifier
+ALTER PROCEDURE [mergeguard].[put_merge] @old_root uniqueidentifier, @new_root uniqueidentifier, @merge_key nvarchar(4000)
 AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
-    INSERT INTO [mergeguard].[merge_table] (/*{put_columns*/[OldGuid], [NewGuid], [MergedAt]/*}*/)
-    VALUES (/*{put_values*/@old_root, @new_root, SYSUTCDATETIME()/*}*/);
+    IF @merge_key IS NOT NULL AND 0 = /*{has_key*/1/*}*/
+        THROW 51926, N'mergeguard: usage: no column for the key is named in 00_names.sql', 1;
+    IF @merge_key IS NULL
+        INSERT INTO [mergeguard].[merge_table] (/*{put_columns*/[OldGuid], [NewGuid], [MergedAt]/*}*/)
+        VALUES (/*{put_values*/@old_root, @new_root, SYSUTCDATETIME()/*}*/);
+    ELSE
+        INSERT INTO [mergeguard].[merge_table] (/*{key_columns*/[OldGuid], [NewGuid], [MergedAt], [MergeKey]/*}*/)
+        VALUES (/*{key_values*/@old_root, @new_root, SYSUTCDATETIME(), @merge_key/*}*/);
 END;
 GO
 

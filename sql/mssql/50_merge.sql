@@ -261,6 +261,7 @@ ALTER PROCEDURE [mergeguard].[write_merge]
     @old_root uniqueidentifier,
     @new_root uniqueidentifier,
     @request_id nvarchar(64),
+    @merge_key nvarchar(4000),
     @run_id nvarchar(32) OUTPUT,
     @lookup_rows int OUTPUT,
     @live_rows int OUTPUT,
@@ -283,7 +284,7 @@ BEGIN
     FROM [mergeguard].[written_tables] AS t WHERE t.[part] = N'live';
 
     -- The row, and what the database has made of it: a trigger may have its own mind.
-    EXEC [mergeguard].[put_merge] @old_root = @old_root, @new_root = @new_root;
+    EXEC [mergeguard].[put_merge] @old_root = @old_root, @new_root = @new_root, @merge_key = @merge_key;
     SET @sql = N'SELECT @row = ' + [mergeguard].[image_expression](@merge)
         + N', @told = CASE WHEN t.' + QUOTENAME(@new_name) + N' = @new_root THEN 1 ELSE 0 END FROM [mergeguard].[merge_table] AS t WHERE t.'
         + QUOTENAME(@old_name) + N' = @old_root; SET @rows = @@ROWCOUNT;';
@@ -341,11 +342,13 @@ GO
 -- Merges what @old is now into what @new is now, and answers in one row. A refusal is an error whose message begins with
 -- 'mergeguard: ' and the reason; it rolls the whole transaction back, that of the caller too.
 -- @request_id makes it safe to ask again: the same request is made once, and answers the same.
+-- @merge_key goes into the row of the merge, where 00_names.sql names a column for it.
 -- @preview = 1 looks, refuses and answers, and writes nothing.
 ALTER PROCEDURE [mergeguard].[merge_guids]
     @old uniqueidentifier,
     @new uniqueidentifier,
     @request_id nvarchar(64) = NULL,
+    @merge_key nvarchar(4000) = NULL,
     @preview bit = 0
 WITH EXECUTE AS OWNER
 AS
@@ -421,7 +424,7 @@ BEGIN
                         BEGIN
                             EXEC [mergeguard].[require_allowed] @old, @new, @old_root, @new_root;
                             IF @preview = 0
-                                EXEC [mergeguard].[write_merge] @old, @new, @old_root, @new_root, @request_id,
+                                EXEC [mergeguard].[write_merge] @old, @new, @old_root, @new_root, @request_id, @merge_key,
                                     @run_id OUTPUT, @lookup_rows OUTPUT, @live_rows OUTPUT, @row OUTPUT;
                         END;
                         IF @preview = 0 AND @request_id IS NOT NULL

@@ -23,21 +23,20 @@ GRANT SELECT ON [mergeguard].[rules_checked] TO [mergeguard_scan];
 GRANT SELECT ON [mergeguard].[current_guid] TO [mergeguard_scan];
 GRANT SELECT ON [mergeguard].[lookup_rows] TO [mergeguard_scan];
 GRANT SELECT ON [mergeguard].[merge_rows] TO [mergeguard_scan];
+GRANT SELECT ON [mergeguard].[never_pairs] TO [mergeguard_scan];
 GRANT SELECT ON [mergeguard].[journal_runs] TO [mergeguard_scan];
 GRANT SELECT ON [mergeguard].[journal_steps] TO [mergeguard_scan];
+GRANT SELECT ON [mergeguard].[journal_changes] TO [mergeguard_scan];
 GO
 
--- Resolves guids and merges.
+-- Merges as well.
+ALTER ROLE [mergeguard_scan] ADD MEMBER [mergeguard_processor];
 GRANT EXECUTE ON [mergeguard].[merge_guids] TO [mergeguard_processor];
-GRANT SELECT ON [mergeguard].[current_guid] TO [mergeguard_processor];
-GRANT SELECT ON [mergeguard].[lookup_rows] TO [mergeguard_processor];
 GO
 
 -- All of this, and the way back. Who must never be merged is theirs to say.
-ALTER ROLE [mergeguard_scan] ADD MEMBER [mergeguard_repair];
 ALTER ROLE [mergeguard_processor] ADD MEMBER [mergeguard_repair];
 GRANT EXECUTE ON [mergeguard].[unmerge_run] TO [mergeguard_repair];
 GRANT EXECUTE ON [mergeguard].[rebuild_lookup] TO [mergeguard_repair];
-GRANT SELECT, INSERT, UPDATE, DELETE ON [mergeguard].[never_pairs] TO [mergeguard_repair];
-GRANT SELECT ON [mergeguard].[journal_changes] TO [mergeguard_repair];
+GRANT INSERT, UPDATE, DELETE ON [mergeguard].[never_pairs] TO [mergeguard_repair];
 GO

@@ -1,0 +1,177 @@
+"""What stands between the marks of SQL Server's scripts, from a catalogue that is written out here."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from mergeguard.errors import Unsupported
+from mergeguard.storage.database_rows import DatabaseRows
+from mergeguard.storage.guard_mssql import MssqlGuardScript, MssqlKeys
+from mergeguard.storage.guard_parts import GuardPlace
+from mergeguard.storage.mssql_values import Stored
+from mergeguard.storage.profile import Journal, Live, Lookup, Merge, Merging, Profile, Types
+from mergeguard.storage.profile_file import builtin_profile
+from mergeguard.storage.sql_scripts import GUARD, Repointed, guard_script, scripts
+from mergeguard.storage.sql_scripts_mssql import names, places
+
+MIGRATIONS = Path(__file__).parents[2] / "mergeguard" / "storage" / "migrations" / "mssql"
+REPOINTED = (
+    Repointed("ResourceUpdateSummary", ("ResourceGuid",), plain=False),
+    Repointed("ResourceKey", ("ResourceGuid",), plain=False),
+    Repointed("Inv_Identification", ("_ResourceGuid",), plain=False),
+    Repointed("Inv_InstalledSoftware", ("_ResourceGuid", "_SoftwareComponentGuid"), plain=False),
+    Repointed("Evt_Software_Execution", ("_ResourceGuid",), plain=False),
+    Repointed("ResourceAssociation", ("ParentResourceGuid", "ChildResourceGuid"), plain=False),
+)
+
+
+def catalogue(tables: Mapping[str, Mapping[str, str]]) -> DatabaseRows:
+    """Rows of a database with some tables, known by their names and the base types of their columns."""
+
+    def table(name: str) -> SimpleNamespace:
+        return SimpleNamespace(stored={column: Stored(column, base, 16, 0, 0) for column, base in tables[name].items()})
+
+    def column(name: str, asked: str) -> str:
+        return next(known for known in tables[name] if known.casefold() == asked.casefold())
+
+    def find(name: str) -> tuple[str | None, str] | None:
+        schema, _, plain = name.rpartition(".")
+        return (schema or None, plain) if name in tables else None
+
+    snapshot = SimpleNamespace(find=find, inspector=SimpleNamespace(default_schema_name="dbo"))
+    return cast("DatabaseRows", SimpleNamespace(table=table, column=column, snapshot=snapshot))
+
+
+def reference_schema() -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for path in sorted(MIGRATIONS.glob("*.sql")):
+        for name, body in re.findall(r"CREATE TABLE \[dbo\]\.\[(\w+)\] \((.*?)\n\);", path.read_text(), re.DOTALL):
+            found[name] = dict(re.findall(r"(?m)^\s+\[(\w+)\] (\w+)", body))
+        for name, column, kind in re.findall(r"ALTER TABLE \[dbo\]\.\[(\w+)\] ADD \[(\w+)\] (\w+)", path.read_text()):
+            found[name][column] = kind
+    return found
+
+
+def rendered(profile: Profile, tables: Mapping[str, Mapping[str, str]], *repointed: Repointed) -> dict[str, str]:
+    rows = catalogue(tables)
+    return {**names(rows, profile), **places(rows, profile, repointed)}
+
+
+def parses(sql: str) -> bool:
+    maxdop = shutil.which("maxdop", path=Path(sys.executable).parent) or shutil.which("maxdop")
+    assert maxdop is not None, "pip install maxdop"
+    command = [maxdop, "--parser-version", "2016"]
+    return subprocess.run(command, input=sql, capture_output=True, text=True, check=False, timeout=60).returncode == 0
+
+
+def filled(found: Mapping[str, str]) -> str:
+    return "".join(script.filled(found, "x").text for script in scripts("mssql") if script.number != GUARD)
+
+
+def test_the_files_hold_what_the_reference_profile_gives() -> None:
+    found = rendered(builtin_profile("reference"), reference_schema(), *REPOINTED)
+    marks: dict[str, set[str]] = {}
+    for script in scripts("mssql"):
+        for name, texts in script.marks.items():
+            marks.setdefault(name, set()).update(texts)
+    assert {name: {text} for name, text in found.items() if name in marks} == marks
+
+
+def test_the_guard_is_the_one_that_is_installed() -> None:
+    place = GuardPlace(
+        table="ResourceMerge",
+        merge="[dbo].[ResourceMerge]",
+        merge_name="ResourceMerge",
+        old="[OldGuid]",
+        new="[NewGuid]",
+        guard="[dbo].[mergeguard_guard]",
+        stem="mergeguard_guard",
+        schema="dbo",
+        merge_schema="dbo",
+        key_type="uniqueidentifier",
+        resource="mergeguard merges dbo.ResourceMerge",
+    )
+    made = guard_script(MssqlGuardScript(place, MssqlKeys(builtin_profile("reference").merge, "plain")), "mssql")
+    (stored,) = [script for script in scripts("mssql") if script.number == GUARD]
+    assert stored.text == made.text
+
+
+GUID = "uniqueidentifier"
+WILD: dict[str, Any] = {
+    "plain": (Profile(), {"ResourceMerge": {"OldGuid": GUID, "NewGuid": GUID}}),
+    "qualified, odd names": (
+        Profile(
+            merge=Merge("odd.it's [it]", "from", "to", "no", "at", "key", deleted_values=("", "gone", str(0) * 32)),
+            live=Live("odd.alive", "id", (("kind", "it's"), ("since", "2024-01-01"), ("who", "AB"))),
+            types=Types("odd.alive", "id", "kind"),
+            lookup=Lookup("mine.closed", "o", "c", "d", "s"),
+            journal=Journal("mine.r", "mine.s", "mine.c"),
+            merging=Merging("mine.roots", "mine.guard", "mine.never", "mine.requests"),
+        ),
+        {
+            "odd.it's [it]": {"from": GUID, "to": GUID, "no": "int", "at": "datetimeoffset", "key": "nvarchar"},
+            "odd.alive": {"id": GUID, "kind": "varchar", "since": "date", "who": GUID},
+        },
+    ),
+    "texts": (
+        Profile(merge=Merge("m", "a", "b", deleted_values=("", "gone")), live=Live(query="SELECT [x] FROM [y]")),
+        {"m": {"a": "char", "b": "nvarchar"}},
+    ),
+    "bytes": (
+        Profile(merge=Merge("m", "a", "b", time="t", byte_order="sqlserver"), live=Live("l", "g")),
+        {"m": {"a": "binary", "b": "varbinary", "t": "varchar"}, "l": {"g": "binary"}},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WILD)
+def test_whatever_a_profile_names_the_scripts_parse(name: str) -> None:
+    profile, tables = WILD[name]
+    text = filled(rendered(profile, tables))
+    assert parses(text)
+    if name == "qualified, odd names":
+        assert "CREATE SYNONYM [mergeguard].[merge_table] FOR /*{merge_table*/[odd].[it's [it]]]/*}*/" in text
+        assert "N'odd.it''s [it]'" in text
+        assert "[mine].[guard]" in text
+        assert "OBJECT_ID(/*{guard_trigger_text*/N'[odd].[guard_check]'/*}*/, N'TR')" in text
+
+
+def test_what_is_not_declared_is_not_there() -> None:
+    profile, tables = WILD["plain"]
+    found = rendered(profile, tables)
+    assert {
+        found[name] for name in ("has_live", "has_types", "has_times", "has_references", "has_deleted", "has_key")
+    } == {"0"}
+    for name in ("live_guids", "guid_types", "reference_guids", "moving_guids", "live_rows"):
+        assert found[name].endswith("WHERE 1 = 0")
+    assert found["live_written"] == "0"
+
+
+def test_columns_are_spelled_as_the_catalogue_does() -> None:
+    profile = Profile(merge=Merge("m", "OLD", "NEW", time="AT"))
+    found = rendered(profile, {"m": {"old": GUID, "New": GUID, "At": "datetime"}})
+    assert found["put_columns"] == "[old], [New], [At]"
+    assert (found["old_name"], found["new_name"]) == ("N'old'", "N'New'")
+
+
+def test_a_type_that_holds_no_guids_is_refused() -> None:
+    with pytest.raises(Unsupported, match="int"):
+        rendered(Profile(merge=Merge("m", "a", "b")), {"m": {"a": "int", "b": GUID}})
+
+
+def test_bytes_are_turned_into_the_order_of_the_server() -> None:
+    profile, tables = WILD["bytes"]
+    assert "SUBSTRING" not in rendered(profile, tables)["old_guid"]
+    profile = replace(profile, merge=replace(profile.merge, byte_order="text"))
+    text = rendered(profile, tables)["old_guid"]
+    assert re.findall(r"SUBSTRING\(m\.\[a\], (\d), \d\)", text) == ["4", "3", "2", "1", "6", "5", "8", "7", "9"]
