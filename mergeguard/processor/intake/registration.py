@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from mergeguard.core.events import Denied, NewEvent, Reason, Registered
-from mergeguard.errors import ConnectFailed, Locked, MergeGuardError
+from mergeguard.errors import ConnectFailed, Locked, MergeGuardError, WriteFailed
 from mergeguard.processor.intake.payloads import Payloads
 from mergeguard.processor.intake.refusals import Busy
 from mergeguard.processor.settings import Settings
@@ -44,13 +44,13 @@ class Registration:
     def outcomes(self, events: Sequence[NewEvent], *, retry: bool = True) -> list[Outcome]:
         """Register a group in one transaction and return what became of each event, in the same order.
 
-        A group that the database refuses for good is tried event by event, so that one of them cannot harm another.
+        A group that cannot be written is tried event by event, so that one of them cannot harm another.
         """
         try:
             return self._tried(events, self.settings().registration_retries if retry else 0)
         except MergeGuardError as failure:
             self._doubt(events, failure)
-            if len(events) > 1 and not failure.retryable:
+            if len(events) > 1 and isinstance(failure, WriteFailed):
                 return [outcome for event in events for outcome in self.outcomes([event], retry=retry)]
             _tell("registration failed", events, failure)
             return [Busy("the database does not take events now") for _ in events]

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from intake_world import PlainStore, World, world
 
 from mergeguard.core.events import NO_SOURCE, NewEvent, Queue, Registered
-from mergeguard.errors import ConnectFailed, ConnectionLost, Locked, MergeGuardError, PermissionDenied, WriteFailed
+from mergeguard.errors import (
+    ConnectFailed,
+    ConnectionLost,
+    Locked,
+    LoginFailed,
+    MergeGuardError,
+    PermissionDenied,
+    WriteFailed,
+)
 from mergeguard.processor.intake.refusals import Busy
 from mergeguard.processor.intake.registration import Outcome, Registration
 
@@ -160,6 +168,14 @@ def test_one_event_that_the_database_refuses_does_not_harm_its_group(tmp_path: P
         registration = Registration(here.store, here.payloads, lambda: here.settings, here.waited.append)  # type: ignore[arg-type]
         outcomes = registration.outcomes([inline(number) for number in range(5)])
     assert [isinstance(outcome, Registered) for outcome in outcomes] == [True, True, True, False, True]
+
+
+def test_a_database_that_takes_nobody_is_not_asked_for_each(here: World) -> None:
+    registration = Registration(here.store, here.payloads, lambda: here.settings, here.waited.append)  # type: ignore[arg-type]
+    here.store.faults = [LoginFailed("the password has expired")]
+    outcomes = registration.outcomes([inline(number) for number in range(5)])
+    assert [isinstance(outcome, Busy) for outcome in outcomes] == [True] * 5
+    assert here.store.rows == {}
 
 
 def test_a_bug_is_answered_and_told_and_the_next_group_goes_on(here: World, caplog: pytest.LogCaptureFixture) -> None:
