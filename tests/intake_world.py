@@ -21,8 +21,10 @@ from mergeguard.processor.intake.inbox_steps import InboxSteps
 from mergeguard.processor.intake.payloads import Payloads
 from mergeguard.processor.intake.readiness import Readiness
 from mergeguard.processor.intake.registrar import Registrar
-from mergeguard.processor.settings import Settings
+from mergeguard.processor.settings import LEGACY_FOLDERS, Settings
 from mergeguard.storage.queue.store import QueueSize
+
+INBOXES = ("EvtInbox", *LEGACY_FOLDERS)
 
 
 @dataclass
@@ -236,3 +238,20 @@ def world(root: Path, store: PlainStore | None = None, **settings: object) -> It
         if kept.gate is not None:
             kept.gate.set()
         registrar.close()
+
+
+def put(here: World, name: str, body: bytes = b"<event/>", folder: str = "EvtInbox") -> Path:
+    path = here.root / folder / name
+    path.write_bytes(body)
+    return path
+
+
+def settle(here: World, inbox: Inbox) -> None:
+    """Let time pass until what is complete is taken in."""
+    inbox.look()
+    here.now += 1.0
+    inbox.look()
+
+
+def left(here: World) -> set[str]:
+    return {path.name for folder in INBOXES for path in (here.root / folder).iterdir()}
