@@ -133,7 +133,8 @@ _SQLITE: Mapping[int, _Failure] = {
 _AWAY = (_LOGIN, _EXPIRED, _NO_DATABASE, _READ_ONLY, _REFUSED, _BUSY_SERVER, _LOST, _FULL, _CERTIFICATE)
 _SQLITE_AWAY = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
 _SQLITE_DATA = frozenset({sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH})
-_STATES_OF_DATA = ("22", "23", "44", "P0")
+_STATES_OF_DATA = ("22", "23", "25P02", "44", "P0")
+"""25P02: a statement was refused before, and whoever sent it did not say so."""
 _UNREADABLE = _Failure(errors.UnreadableFile, "the file cannot be read")
 _OS: Sequence[tuple[type[OSError], _Failure]] = (
     (gzip.BadGzipFile, _Failure(errors.UnreadableFile, "the file is not gzip or is damaged", "unpack it and look")),
@@ -223,7 +224,7 @@ def is_outage(cause: BaseException) -> bool:
 
 
 def is_refused_data(cause: BaseException) -> bool:
-    """Say whether a driver raised this because of values that were written: a constraint, a range, a trigger."""
+    """Say whether a driver raised this because of what was written before: a constraint, a range, a trigger."""
     cause = getattr(cause, "orig", None) or cause
     if isinstance(cause, sqlite3.Error):
         return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_DATA

@@ -108,6 +108,7 @@ class PostgresqlBatch:
             yield
             if savepoint.nested is not None:
                 self._work.flush()
+                self._insist()
                 savepoint.nested.commit()
         except BaseException:
             self._work.drop(savepoint.mark)
@@ -116,6 +117,13 @@ class PostgresqlBatch:
             raise
         finally:
             self._savepoints.pop()
+
+    def _insist(self) -> None:
+        """Raise where a handler hid an error: its savepoint cannot be released, only rolled back."""
+        import psycopg  # noqa: PLC0415 - imported by now
+
+        if raw(self._connection).info.transaction_status == psycopg.pq.TransactionStatus.INERROR:
+            raise psycopg.errors.InFailedSqlTransaction("a statement failed, and its handler did not say so")
 
     def finish(self, ran: Sequence[Ran]) -> None:
         """Write down what became of the leases."""
