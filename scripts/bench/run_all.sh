@@ -17,5 +17,5 @@ for name in startup; do "$python" "$here/$name.py"; done
 for name in analysis reading writing end_to_end; do
     "$python" "$here/$name.py" --rows "$rows" --rounds "$times"
 done
-for name in planning applying merging guarding posting; do "$python" "$here/$name.py" --rounds "$times"; done
+for name in planning applying merging guarding posting queueing_sqlite; do "$python" "$here/$name.py" --rounds "$times"; done
 "$python" "$here/scaling.py" --rows "$rows" --rounds 5
