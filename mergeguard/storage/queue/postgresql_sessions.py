@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import sqlalchemy as sa
 
@@ -28,6 +29,16 @@ _SET_UP = """
 """An answered post must survive a power cut, whatever the server's default is."""
 HURRY = "SET LOCAL synchronous_commit TO off"
 """For leases: a power cut ends the workers that hold them too."""
+
+
+class Run(Protocol):
+    """Sends a statement, with ``%s`` for each value; the answer is waited for when the cursor is asked for rows.
+
+    Each statement has a cursor of its own: one that is sent several takes the first answer that comes for the last.
+    """
+
+    def __call__(self, statement: str | bytes, values: Sequence[Any] | None = None, /) -> psycopg.Cursor[Any]:
+        """Send it."""
 
 
 class Sessions:
@@ -77,26 +88,25 @@ class Sessions:
                 connection.close()
 
     @contextmanager
-    def transaction(self) -> Iterator[psycopg.Cursor[Any]]:
+    def transaction(self) -> Iterator[Run]:
         """Run statements through the driver, and commit at the end.
 
         What is sent waits for no answer before one is asked for: the last statements and the commit travel together.
         """
         with self.opened() as connection, self.translated():
             driver = raw(connection)
-            with driver.pipeline(), driver.cursor(binary=True) as cursor:
-                yield cursor
+            with driver.pipeline():
+                yield partial(driver.execute, binary=True)
                 driver.commit()
 
     @contextmanager
-    def reading(self) -> Iterator[psycopg.Cursor[Any]]:
-        """Run one statement that reads, as a transaction of its own."""
+    def reading(self) -> Iterator[Run]:
+        """Run a statement that reads, as a transaction of its own."""
         with self.opened() as connection, self.translated():
             driver = raw(connection)
             driver.autocommit = True
             try:
-                with driver.cursor(binary=True) as cursor:
-                    yield cursor
+                yield partial(driver.execute, binary=True)
             finally:
                 if not driver.closed:
                     driver.autocommit = False

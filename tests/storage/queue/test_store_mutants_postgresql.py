@@ -54,8 +54,8 @@ def text(module: Any, name: str, old: str, new: str) -> Plant:
 
 
 def release_in_one_statement(patch: pytest.MonkeyPatch) -> None:
-    def release(cursor: Any, claimed: Any) -> None:
-        cursor.execute(
+    def release(run: Any, claimed: Any) -> None:
+        run(
             """
             UPDATE mergeguard_chain AS c SET owner = NULL, lease_until = NULL, since = CASE WHEN EXISTS (
                 SELECT 1 FROM mergeguard_event AS e WHERE e.chain = c.id) THEN clock_timestamp() END
@@ -71,24 +71,23 @@ def ids_before_the_locks(patch: pytest.MonkeyPatch) -> None:
     """Take the ids first of all, as a column's default or a client does that asks for them early."""
     real = registering.register
 
-    def register(cursor: Any, events: Any, limit: int) -> Any:
-        cursor.execute(registering._IDS, (len(events),))
-        early = [row[0] for row in cursor.fetchall()]
+    def register(run: Any, events: Any, limit: int) -> Any:
+        early = [row[0] for row in run(registering._IDS, (len(events),))]
         insert = Registration._insert
         with pytest.MonkeyPatch.context() as inner:
             inner.setattr(
                 Registration,
                 "_insert",
-                lambda self, cursor, _numbers, chains: insert(self, cursor, early[: len(self.events)], chains),
+                lambda self, run, _numbers, chains: insert(self, run, early[: len(self.events)], chains),
             )
-            answers = real(cursor, events, limit)
+            answers = real(run, events, limit)
         return [replace(answer, id=number) for answer, number in zip(answers, early, strict=True)]
 
     patch.setattr(registering, "register", register)
 
 
 def sweep_does_nothing(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(claiming, "sweep", lambda _cursor: 0)
+    patch.setattr(claiming, "sweep", lambda _run: 0)
 
 
 def delete_at_claim(patch: pytest.MonkeyPatch) -> None:
