@@ -201,6 +201,32 @@ def test_a_stop_lets_the_running_event_finish_and_gives_all_leases_back(ground: 
     assert not [chain for chain in store.chains() if chain.owner is not None]
 
 
+def test_a_handler_that_does_not_end_is_left_behind_at_a_stop_and_its_event_taken_over(ground: Ground) -> None:
+    store, stop, begun, ends = ground.store(), threading.Event(), threading.Event(), threading.Event()
+    (only,) = register(store, new(1))
+    settings = ground.settings(stop_seconds=0.05, lease_seconds=0.1)
+
+    def hang(_event: Event, _batch: EventBatch) -> None:
+        begun.set()
+        ends.wait(PATIENCE)
+
+    def stop_it() -> None:
+        begun.wait(PATIENCE)
+        stop.set()
+
+    telling = threading.Thread(target=stop_it)
+    telling.start()
+    assert not run_workers(ground.store(), lambda: settings, Effects(hang), stop)
+    telling.join(PATIENCE)
+    with running(store, lambda: settings, Effects()):
+        until(store, empty(store))
+    ends.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("mergeguard-"):
+            thread.join(PATIENCE)
+    assert [event for event, *_ in ground.effects()] == [only], "what was left behind has lost its lease"
+
+
 def test_threads_follow_the_settings_while_they_run(ground: Ground) -> None:
     store, current = ground.store(), [ground.settings(fast_threads=0)]
     ids = register(store, *(new(number + 1) for number in range(5)))
