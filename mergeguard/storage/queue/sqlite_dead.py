@@ -9,7 +9,8 @@ from mergeguard.core.events import NO_SOURCE, NewEvent, Queue, Registered
 from mergeguard.storage.queue.sqlite_registering import register
 from mergeguard.storage.queue.sqlite_transaction import Transaction
 
-_TAKE = "DELETE FROM mergeguard_dead_event WHERE id = ? RETURNING source, priority, queue, size, body, file"
+_FIND = "SELECT source, priority, queue, size, body, file FROM mergeguard_dead_event WHERE id = ?"
+_DELETE = "DELETE FROM mergeguard_dead_event WHERE id = ?"
 
 
 def retry(transaction: Transaction, event: int) -> int | None:
@@ -29,10 +30,11 @@ def drop(transaction: Transaction, event: int) -> bool:
 
 
 def _take(transaction: Transaction, event: int) -> tuple[Any, ...] | None:
-    # All rows are fetched, so that the statement comes to its end.
-    rows: list[tuple[Any, ...]] = transaction.driver.execute(_TAKE, (event,)).fetchall()
-    for _, _, queue, size, _, _ in rows:
+    row: tuple[Any, ...] | None = transaction.driver.execute(_FIND, (event,)).fetchone()
+    if row is not None:
+        _, _, queue, size, _, _ = row
+        transaction.driver.execute(_DELETE, (event,))
         change = transaction.change(queue)
         change.dead -= 1
         change.dead_bytes -= size
-    return rows[0] if rows else None
+    return row
