@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mergeguard.errors import PermissionDenied, Unsupported
 from mergeguard.resources.moving import keyed
-from mergeguard.resources.places import declared_tables, untouchable
+from mergeguard.resources.places import DeclaredTable, declared_tables, untouchable
 from mergeguard.storage import guard, sql_scripts
 from mergeguard.storage.sql_scripts import DATA, GUARD, INSTALLED, UNINSTALL, Repointed, Script
 
@@ -98,8 +98,29 @@ def _repointed(rows: DatabaseRows, profile: Profile) -> list[Repointed]:
     for table in declared_tables(rows, profile, wanted):
         place = table.place
         plain = profile.hashes is None and not (place.unique or place.ends or place.cleared)
-        found.append(Repointed(place.table, place.columns, plain))
+        found.append(Repointed(place.table, place.columns, plain, _rules(rows, profile, table)))
     return found
+
+
+def _rules(rows: DatabaseRows, profile: Profile, table: DeclaredTable) -> dict[str, object]:
+    """Return what decides which rows of a table survive, for the scripts that can decide it."""
+    place, same = table.place, rows.snapshot.same_name
+    link = next((each for each in profile.associations if same(each.table, place.table)), None)
+    links = None
+    if link is not None and link.type is not None and profile.association_types is not None:
+        links = {"parent": rows.column(place.table, link.parent), "type": rows.column(place.table, link.type)}
+    classes = [each.data_class for each in profile.references if each.table == place.table and each.data_class]
+    return {
+        "columns": list(place.columns),
+        "guids": list(table.guids),
+        "ends": [list(pair) for pair in place.ends],
+        "unique": [{"columns": list(unique.columns), "nulls": unique.nulls_equal} for unique in place.unique],
+        "names": sorted(place.names),
+        "cleared": list(place.cleared),
+        "time": table.time,
+        "links": links,
+        "data_class": classes[-1] if classes else None,
+    }
 
 
 def _run(database: DatabaseSource, files: Sequence[Script]) -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import import_module, resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from mergeguard.errors import PermissionDenied, Unsupported, UsageError
 
@@ -51,6 +51,8 @@ class Repointed:
     """As the catalogue spells them."""
     plain: bool
     """Whether each row just gets the new guid: nothing is unique, linked or hashed."""
+    rules: Mapping[str, Any] = field(default_factory=dict)
+    """What must hold in the table, as JSON values; see ``integrity.sql_scripts``."""
 
 
 class Naming(Protocol):

@@ -6,6 +6,7 @@ MergeGuard; columns are spelled as the catalogue does.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
@@ -41,7 +42,10 @@ def names(rows: DatabaseRows, profile: Profile) -> Mapping[str, str]:
 def places(rows: DatabaseRows, profile: Profile, repointed: Sequence[Repointed]) -> Mapping[str, str]:
     """Return the text of the mark for what a merge re-points."""
     named = PostgresqlNames(rows, profile)
-    return {"reference_places": "\nUNION ALL ".join(map(named.repointed, repointed)) or _NO_PLACES}
+    return {
+        "reference_places": "\nUNION ALL ".join(map(named.repointed, repointed)) or _NO_PLACES,
+        **named.survival(),
+    }
 
 
 class PostgresqlNames:
@@ -62,11 +66,61 @@ class PostgresqlNames:
         """Return the SELECT of one table that is re-pointed."""
         columns = ", ".join(map(_text, each.columns))
         uuids = all(self._base(each.table, column, known=False) == "uuid" for column in each.columns)
-        plain = each.plain and uuids and self._is_table(each.table)
+        fits = uuids and self._is_table(each.table)
+        rules = json.dumps(each.rules) if fits and self._decidable(each) else None
+        kinds = ((column, self._base(each.table, column, known=False)) for column in each.columns)
+        holds = " OR ".join(f"{self._guid(_quoted(column), kind)} = $1" for column, kind in kinds)
         return (
             f"SELECT CAST({_text(self._table(each.table))} AS regclass), CAST({_text(each.table)} AS text), "
-            f"CAST(ARRAY[{columns}] AS name[]), {str(plain).lower()}"
+            f"CAST(ARRAY[{columns}] AS name[]), {str(each.plain and fits).lower()}, CAST({_text(rules)} AS jsonb), "
+            f"CAST({_text(holds)} AS text)"
         )
+
+    def _decidable(self, each: Repointed) -> bool:
+        """Say whether the scripts can read all that decides which rows of a table survive."""
+        time = each.rules["time"]
+        kinds = [self._base(each.table, column, known=False) for column in each.rules["guids"]]
+        timed = time is None or self._base(each.table, time, known=False) in _TIMES
+        hashes = self._profile.hashes
+        if hashes is not None:
+            guid = self._rows.column(hashes.table, hashes.guid)
+            timed = timed and self._base(hashes.table, guid, known=False) == "uuid"
+            stamp = None if hashes.time is None else self._rows.column(hashes.table, hashes.time)
+            timed = timed and (stamp is None or self._base(hashes.table, stamp, known=False) in _TIMES)
+            timed = timed and self._is_table(hashes.table)
+        return timed and all(kind in TYPES and kind != "bytea" for kind in kinds)
+
+    def survival(self) -> dict[str, str]:
+        """Return the SELECTs of what else decides which rows survive: hashes, their classes, how many links may be."""
+        return {"hash_places": self._hashes(), "hash_classes": self._classes(), "link_maxima": self._maxima()}
+
+    def _hashes(self) -> str:
+        hashes = self._profile.hashes
+        if hashes is None:
+            return _NO_HASHES
+        named = (hashes.guid, hashes.data_class, hashes.hash, hashes.time)
+        columns = [None if name is None else self._rows.column(hashes.table, name) for name in named]
+        listed = ", ".join(f"CAST({_text(column)} AS name)" for column in columns)
+        table = self._table(hashes.table)
+        return f"SELECT CAST({_text(table)} AS regclass), CAST({_text(hashes.table)} AS text), {listed}"
+
+    def _classes(self) -> str:
+        classes = None if self._profile.hashes is None else self._profile.hashes.classes
+        if classes is None:
+            return _NO_CLASSES
+        columns = [
+            _cast(_quoted(self._rows.column(classes.table, name)), "text") for name in (classes.name, classes.guid)
+        ]
+        return f"SELECT {', '.join(columns)} FROM {self._table(classes.table)}"  # noqa: S608 - quoted names
+
+    def _maxima(self) -> str:
+        types = self._profile.association_types
+        if types is None:
+            return _NO_MAXIMA
+        guid = self._cell(types.table, types.guid)
+        text = f"btrim(CAST({_quoted(self._rows.column(types.table, types.maximum))} AS text))"
+        maximum = f"CASE WHEN {text} ~ '^[0-9]{{1,9}}$' THEN CAST({text} AS integer) END"
+        return f"SELECT {guid}, {maximum} FROM {self._table(types.table)}"  # noqa: S608 - quoted names
 
     def _own(self) -> dict[str, str]:
         profile, lookup = self._profile, self._profile.lookup
@@ -254,8 +308,12 @@ class PostgresqlNames:
 _NO_GUIDS = "SELECT CAST(NULL AS uuid) WHERE false"
 _NO_TYPES = "SELECT CAST(NULL AS uuid), CAST(NULL AS text) WHERE false"
 _NO_PLACES = (
-    "SELECT CAST(NULL AS regclass), CAST(NULL AS text), CAST(NULL AS name[]), CAST(NULL AS boolean) WHERE false"
+    "SELECT CAST(NULL AS regclass), CAST(NULL AS text), CAST(NULL AS name[]), CAST(NULL AS boolean), "
+    "CAST(NULL AS jsonb), CAST(NULL AS text) WHERE false"
 )
+_NO_HASHES = f"SELECT CAST(NULL AS regclass), CAST(NULL AS text), {', '.join(['CAST(NULL AS name)'] * 4)} WHERE false"
+_NO_CLASSES = "SELECT CAST(NULL AS text), CAST(NULL AS text) WHERE false"
+_NO_MAXIMA = "SELECT CAST(NULL AS uuid), CAST(NULL AS integer) WHERE false"
 
 
 def _quoted(name: str) -> str:

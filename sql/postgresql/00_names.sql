@@ -133,14 +133,26 @@ SELECT CAST(/*{merge_place*/'"ResourceMerge"'/*}*/ AS regclass) AS merge_table,
     CAST(/*{live_column*/'Guid'/*}*/ AS name) AS live_column,
     CAST(/*{live_where*/NULL/*}*/ AS text) AS live_where;
 
--- Reference columns by table. Only the plain ones are re-pointed here: nothing in their table is unique, linked or hashed.
-CREATE OR REPLACE VIEW mergeguard.reference_places (place, name, columns, plain) AS
-/*{reference_places*/SELECT CAST('"ResourceUpdateSummary"' AS regclass), CAST('ResourceUpdateSummary' AS text), CAST(ARRAY['ResourceGuid'] AS name[]), false
-UNION ALL SELECT CAST('"ResourceKey"' AS regclass), CAST('ResourceKey' AS text), CAST(ARRAY['ResourceGuid'] AS name[]), false
-UNION ALL SELECT CAST('"Inv_Identification"' AS regclass), CAST('Inv_Identification' AS text), CAST(ARRAY['_ResourceGuid'] AS name[]), false
-UNION ALL SELECT CAST('"Inv_InstalledSoftware"' AS regclass), CAST('Inv_InstalledSoftware' AS text), CAST(ARRAY['_ResourceGuid', '_SoftwareComponentGuid'] AS name[]), false
-UNION ALL SELECT CAST('"Evt_Software_Execution"' AS regclass), CAST('Evt_Software_Execution' AS text), CAST(ARRAY['_ResourceGuid'] AS name[]), false
-UNION ALL SELECT CAST('"ResourceAssociation"' AS regclass), CAST('ResourceAssociation' AS text), CAST(ARRAY['ParentResourceGuid', 'ChildResourceGuid'] AS name[]), false/*}*/;
+-- Reference columns by table. "plain" ones are just re-pointed: nothing in their table is unique, linked or hashed. "rules" say of
+-- the others what must hold there; a table without rules is left to 'mergeguard merge', where "holds" finds a root in it.
+CREATE OR REPLACE VIEW mergeguard.reference_places (place, name, columns, plain, rules, holds) AS
+/*{reference_places*/SELECT CAST('"ResourceUpdateSummary"' AS regclass), CAST('ResourceUpdateSummary' AS text), CAST(ARRAY['ResourceGuid'] AS name[]), false, CAST('{"columns": ["ResourceGuid"], "guids": ["ResourceGuid"], "ends": [], "unique": [{"columns": ["InventoryClassGuid", "ResourceGuid"], "nulls": false}], "names": [], "cleared": ["DataHash"], "time": "ModifiedDate", "links": null, "data_class": null}' AS jsonb), CAST('"ResourceGuid" = $1' AS text)
+UNION ALL SELECT CAST('"ResourceKey"' AS regclass), CAST('ResourceKey' AS text), CAST(ARRAY['ResourceGuid'] AS name[]), false, CAST('{"columns": ["ResourceGuid"], "guids": ["ResourceGuid"], "ends": [], "unique": [{"columns": ["ResourceGuid", "KeyName", "KeyValue"], "nulls": true}], "names": [], "cleared": [], "time": null, "links": null, "data_class": null}' AS jsonb), CAST('"ResourceGuid" = $1' AS text)
+UNION ALL SELECT CAST('"Inv_Identification"' AS regclass), CAST('Inv_Identification' AS text), CAST(ARRAY['_ResourceGuid'] AS name[]), false, CAST('{"columns": ["_ResourceGuid"], "guids": ["_ResourceGuid"], "ends": [], "unique": [{"columns": ["_ResourceGuid"], "nulls": true}], "names": ["_id"], "cleared": [], "time": null, "links": null, "data_class": null}' AS jsonb), CAST('"_ResourceGuid" = $1' AS text)
+UNION ALL SELECT CAST('"Inv_InstalledSoftware"' AS regclass), CAST('Inv_InstalledSoftware' AS text), CAST(ARRAY['_ResourceGuid', '_SoftwareComponentGuid'] AS name[]), false, CAST('{"columns": ["_ResourceGuid", "_SoftwareComponentGuid"], "guids": ["_ResourceGuid", "_SoftwareComponentGuid"], "ends": [], "unique": [{"columns": ["_ResourceGuid", "_SoftwareComponentGuid", "InstallFlag"], "nulls": true}], "names": ["_id"], "cleared": [], "time": null, "links": null, "data_class": null}' AS jsonb), CAST('"_ResourceGuid" = $1 OR "_SoftwareComponentGuid" = $1' AS text)
+UNION ALL SELECT CAST('"Evt_Software_Execution"' AS regclass), CAST('Evt_Software_Execution' AS text), CAST(ARRAY['_ResourceGuid'] AS name[]), false, CAST('{"columns": ["_ResourceGuid"], "guids": ["_ResourceGuid"], "ends": [], "unique": [], "names": ["_id"], "cleared": [], "time": null, "links": null, "data_class": null}' AS jsonb), CAST('"_ResourceGuid" = $1' AS text)
+UNION ALL SELECT CAST('"ResourceAssociation"' AS regclass), CAST('ResourceAssociation' AS text), CAST(ARRAY['ParentResourceGuid', 'ChildResourceGuid'] AS name[]), false, CAST('{"columns": ["ParentResourceGuid", "ChildResourceGuid"], "guids": ["ChildResourceGuid", "ParentResourceGuid", "ResourceAssociationTypeGuid"], "ends": [["ParentResourceGuid", "ChildResourceGuid"]], "unique": [{"columns": ["ResourceAssociationTypeGuid", "ParentResourceGuid", "ChildResourceGuid"], "nulls": true}], "names": [], "cleared": [], "time": "CreatedDate", "links": {"parent": "ParentResourceGuid", "type": "ResourceAssociationTypeGuid"}, "data_class": null}' AS jsonb), CAST('"ParentResourceGuid" = $1 OR "ChildResourceGuid" = $1' AS text)/*}*/;
+
+-- Where the hash of the data stands that was last loaded for a guid and a class, and which class the data of a table are.
+CREATE OR REPLACE VIEW mergeguard.hash_places (place, name, guid_column, class_column, hash_column, time_column) AS
+/*{hash_places*/SELECT CAST('"ResourceUpdateSummary"' AS regclass), CAST('ResourceUpdateSummary' AS text), CAST('ResourceGuid' AS name), CAST('InventoryClassGuid' AS name), CAST('DataHash' AS name), CAST('ModifiedDate' AS name)/*}*/;
+
+CREATE OR REPLACE VIEW mergeguard.hash_classes (name, class) AS
+/*{hash_classes*/SELECT CAST("TableName" AS text), CAST("Guid" AS text) FROM "DataClass"/*}*/;
+
+-- How many links of a type one parent may have.
+CREATE OR REPLACE VIEW mergeguard.link_maxima (type, maximum) AS
+/*{link_maxima*/SELECT "Guid", CASE WHEN btrim(CAST("MaximumCardinality" AS text)) ~ '^[0-9]{1,9}$' THEN CAST(btrim(CAST("MaximumCardinality" AS text)) AS integer) END FROM "ResourceAssociationType"/*}*/;
 
 -- Our own tables under names that never change.
 

@@ -85,6 +85,25 @@ BEGIN
 END
 $mergeguard$;
 
+-- The table of a name as the journal has it, that is, as the profile spells it.
+CREATE OR REPLACE FUNCTION mergeguard.place_of(spelled text) RETURNS regclass
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $mergeguard$
+DECLARE
+    place regclass;
+BEGIN
+    SELECT t.place INTO place FROM (
+        SELECT p.merge_name, p.merge_table FROM mergeguard.places AS p
+        UNION ALL SELECT p.live_name, p.live_table FROM mergeguard.places AS p
+        UNION ALL SELECT r.name, r.place FROM mergeguard.reference_places AS r
+        UNION ALL SELECT h.name, h.place FROM mergeguard.hash_places AS h
+    ) AS t (name, place) WHERE t.name = spelled;
+    IF place IS NULL THEN
+        RAISE EXCEPTION 'mergeguard: stale: the profile names no table % any more', spelled USING HINT = '''mergeguard undo'' takes it back';
+    END IF;
+    RETURN place;
+END
+$mergeguard$;
+
 -- What an undo relies on, of a step and its changes; the digest that MergeGuard writes.
 CREATE OR REPLACE FUNCTION mergeguard.digest_of(run text, number integer) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $mergeguard$

@@ -133,54 +133,121 @@ BEGIN
 END
 $mergeguard$;
 
--- Re-point the plain references of a root; refuse where rules of survivorship would have to be followed.
-CREATE OR REPLACE FUNCTION mergeguard.move_references(old_root uuid, new_root uuid,
-    OUT tables text[], OUT befores text[], OUT afters text[], OUT counts json)
+-- Work out what becomes of the rows that refer to a root, table by table; nothing is changed.
+CREATE OR REPLACE FUNCTION mergeguard.survivals(old_root uuid, new_root uuid) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $mergeguard$
 DECLARE
     r record;
-    made record;
     held boolean;
+    fates jsonb := '{}';
+    made jsonb;
+BEGIN
+    FOR r IN SELECT * FROM mergeguard.reference_places AS p WHERE p.place IS NOT NULL AND NOT p.plain ORDER BY p.name LOOP
+        IF r.rules IS NULL THEN
+            EXECUTE format('SELECT EXISTS (SELECT 1 FROM %s WHERE %s)', r.place, r.holds) INTO held USING old_root;
+            IF held THEN
+                PERFORM mergeguard.refuse('references', format('rows of %s refer to %s, and are stored as nothing here can move '
+                    'them', r.name, old_root), '''mergeguard merge'' does');
+            END IF;
+            CONTINUE;
+        END IF;
+        made := mergeguard.survive(r.place, r.name, r.rules, old_root, new_root);
+        IF made IS NOT NULL THEN
+            fates := fates || jsonb_build_object(r.name, made);
+        END IF;
+    END LOOP;
+    RETURN fates;
+END
+$mergeguard$;
+
+-- Move the rows that refer to a root.
+CREATE OR REPLACE FUNCTION mergeguard.move_references(old_root uuid, new_root uuid, OUT actions text[], OUT tables text[],
+    OUT befores text[], OUT afters text[], OUT counts json, OUT hashes_cleared integer)
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $mergeguard$
+DECLARE
+    fates jsonb := mergeguard.survivals(old_root, new_root);
+    held uuid[] := '{}';
+    around uuid[];
+    cleared jsonb;
+    c record;
+    every jsonb := '{}';
+BEGIN
+    -- Were another guid in rows of which no two may be equal merged at the same time, neither merge would see two that become so.
+    LOOP
+        SELECT coalesce(array_agg(DISTINCT CAST(g AS uuid) ORDER BY CAST(g AS uuid)), '{}') INTO around
+        FROM jsonb_each(fates) AS f CROSS JOIN LATERAL jsonb_array_elements_text(f.value -> 'around') AS g;
+        EXIT WHEN around <@ held;
+        held := ARRAY(SELECT DISTINCT g FROM unnest(held || around) AS g ORDER BY g);
+        INSERT INTO mergeguard.roots (guid, turn) SELECT g, 1 FROM unnest(held) AS g ORDER BY g ON CONFLICT DO NOTHING;
+        PERFORM 1 FROM mergeguard.roots AS r WHERE r.guid = ANY (held) ORDER BY r.guid FOR SHARE;
+        fates := mergeguard.survivals(old_root, new_root);
+    END LOOP;
+    cleared := mergeguard.clear_hashes(fates, old_root);
+    hashes_cleared := jsonb_array_length(cleared);
+    SELECT coalesce(array_agg(m.change ->> 'action' ORDER BY m.phase, m.name, m.n), '{}'),
+        coalesce(array_agg(m.change ->> 'table' ORDER BY m.phase, m.name, m.n), '{}'),
+        coalesce(array_agg(m.change ->> 'before' ORDER BY m.phase, m.name, m.n), '{}'),
+        coalesce(array_agg(m.change ->> 'after' ORDER BY m.phase, m.name, m.n), '{}')
+    INTO actions, tables, befores, afters
+    FROM (
+        SELECT 1 AS phase, f.key AS name, e.n, e.change
+        FROM jsonb_each(fates) AS f CROSS JOIN LATERAL jsonb_array_elements(f.value -> 'changes') WITH ORDINALITY AS e (change, n)
+        UNION ALL SELECT 2, '', e.n, e.change FROM jsonb_array_elements(cleared) WITH ORDINALITY AS e (change, n)
+    ) AS m;
+    FOR c IN SELECT * FROM unnest(tables, befores, afters) AS u (name, before, after) LOOP
+        IF NOT mergeguard.change_row(mergeguard.place_of(c.name), c.before, c.after) THEN
+            RAISE EXCEPTION 'mergeguard: moved: a row of % changed while it was merged', c.name USING ERRCODE = 'MGMVD';
+        END IF;
+    END LOOP;
+    SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') INTO every
+    FROM jsonb_each(fates) AS f CROSS JOIN LATERAL jsonb_each(f.value -> 'columns') AS e;
+    SELECT * INTO c FROM mergeguard.move_plain(old_root, new_root);
+    actions := actions || c.actions;
+    tables := tables || c.tables;
+    befores := befores || c.befores;
+    afters := afters || c.afters;
+    counts := CAST(every || c.counts AS json);
+END
+$mergeguard$;
+
+-- Re-point the plain references of a root: each row just holds the new one.
+CREATE OR REPLACE FUNCTION mergeguard.move_plain(old_root uuid, new_root uuid,
+    OUT actions text[], OUT tables text[], OUT befores text[], OUT afters text[], OUT counts jsonb)
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $mergeguard$
+DECLARE
+    r record;
     condition text;
     sets text;
-    named name;
-    moved bigint;
-    every jsonb := '{}';
+    own_befores text[];
+    own_afters text[];
 BEGIN
     tables := '{}';
     befores := '{}';
     afters := '{}';
-    FOR r IN SELECT * FROM mergeguard.reference_places AS p WHERE p.place IS NOT NULL ORDER BY p.name LOOP
+    counts := '{}';
+    FOR r IN SELECT * FROM mergeguard.reference_places AS p WHERE p.plain ORDER BY p.name LOOP
         SELECT string_agg(format('%I = $1', c), ' OR '), string_agg(format('%1$I = CASE WHEN %1$I = $1 THEN $2 ELSE %1$I END', c), ', ')
         INTO condition, sets FROM unnest(r.columns) AS c;
-        IF NOT r.plain THEN
-            EXECUTE format('SELECT EXISTS (SELECT 1 FROM %s WHERE %s)', r.place, condition) INTO held USING old_root;
-            IF held THEN
-                PERFORM mergeguard.refuse('references', format('rows of %s refer to %s, and of those that would say the same only '
-                    'the newest may stay: nothing here decides that', r.name, old_root), '''mergeguard merge'' does');
-            END IF;
-            CONTINUE;
-        END IF;
-        FOR made IN EXECUTE format(
+        EXECUTE format(
             'WITH mergeguard_found AS (SELECT ctid AS mergeguard_at, %2$s AS mergeguard_before FROM %1$s WHERE %3$s FOR UPDATE), '
             'mergeguard_changed AS (UPDATE %1$s AS mergeguard_t SET %4$s FROM mergeguard_found '
             'WHERE mergeguard_t.ctid = mergeguard_found.mergeguard_at RETURNING mergeguard_before, %2$s AS mergeguard_after) '
-            'SELECT * FROM mergeguard_changed', r.place, mergeguard.image_sql(r.place), condition, sets) USING old_root, new_root
-        LOOP
-            tables := tables || r.name;
-            befores := befores || made.mergeguard_before;
-            afters := afters || made.mergeguard_after;
-        END LOOP;
-        FOREACH named IN ARRAY r.columns LOOP
-            SELECT count(*) INTO moved FROM unnest(tables, befores, afters) AS t (name, before, after)
-            WHERE t.name = r.name AND CAST(t.before AS json) ->> named IS DISTINCT FROM CAST(t.after AS json) ->> named;
-            IF moved > 0 THEN
-                every := every || jsonb_build_object(r.name || '.' || named, jsonb_build_object('rows', moved, 'changed', moved,
-                    'dropped', 0, 'collapsed', 0, 'outnumbered', 0, 'replaced', 0));
-            END IF;
-        END LOOP;
+            'SELECT array_agg(mergeguard_before), array_agg(mergeguard_after) FROM mergeguard_changed',
+            r.place, mergeguard.image_sql(r.place), condition, sets) INTO own_befores, own_afters USING old_root, new_root;
+        CONTINUE WHEN own_befores IS NULL;
+        tables := tables || array_fill(r.name, ARRAY[cardinality(own_befores)]);
+        befores := befores || own_befores;
+        afters := afters || own_afters;
+        counts := counts || coalesce((
+            SELECT jsonb_object_agg(r.name || '.' || q.c, jsonb_build_object('rows', q.moved, 'changed', q.moved,
+                'dropped', 0, 'collapsed', 0, 'outnumbered', 0, 'replaced', 0))
+            FROM (
+                SELECT c, count(*) AS moved FROM unnest(r.columns) AS c CROSS JOIN unnest(own_befores, own_afters) AS t (before, after)
+                WHERE CAST(t.before AS json) ->> CAST(c AS text) IS DISTINCT FROM CAST(t.after AS json) ->> CAST(c AS text) GROUP BY c
+            ) AS q
+        ), '{}');
     END LOOP;
-    counts := CAST(every AS json);
+    actions := array_fill(CAST('re-point' AS text), ARRAY[cardinality(tables)]);
 END
 $mergeguard$;
 
@@ -250,11 +317,12 @@ $mergeguard$;
 
 -- What a merge did, as the JSON that answers its request id; the same that MergeGuard writes.
 CREATE OR REPLACE FUNCTION mergeguard.answer_of(asked_old uuid, asked_new uuid, old_root uuid, new_root uuid, request_id text,
-    run text, image text, lookup_count bigint, live_count integer, columns json) RETURNS json
+    run text, image text, lookup_count bigint, live_count integer, hashes_cleared integer, columns json) RETURNS json
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $mergeguard$
     SELECT CAST(mergeguard.ascii_of(CAST(json_build_object('old', asked_old, 'new', asked_new, 'old_root', old_root,
         'new_root', new_root, 'already', run IS NULL, 'run_id', run, 'request_id', request_id, 'repeated', false,
-        'row', CAST(image AS json), 'lookup_rows', lookup_count, 'live_rows', live_count, 'hashes_cleared', 0, 'columns', columns,
+        'row', CAST(image AS json), 'lookup_rows', lookup_count, 'live_rows', live_count,
+        'hashes_cleared', hashes_cleared, 'columns', columns,
         'notes', CAST('[]' AS json), 'preview', false, 'refused', NULL) AS text)) AS json)
 $mergeguard$;
 
@@ -284,7 +352,7 @@ BEGIN
         RETURN CAST(CAST(said AS jsonb) || '{"repeated": true}' AS json);
     END IF;
     IF roots.old_root = roots.new_root THEN
-        said := mergeguard.answer_of(asked_old, asked_new, roots.old_root, roots.new_root, request_id, NULL, NULL, 0, 0, '{}');
+        said := mergeguard.answer_of(asked_old, asked_new, roots.old_root, roots.new_root, request_id, NULL, NULL, 0, 0, 0, '{}');
     ELSE
         PERFORM mergeguard.require_allowed(asked_old, asked_new, roots.old_root, roots.new_root,
             roots.guids, roots.currents, roots.depths, roots.statuses);
@@ -330,13 +398,12 @@ BEGIN
     GET DIAGNOSTICS lookup_count = ROW_COUNT;
     INSERT INTO mergeguard.lookup_rows (old_guid, current_guid, depth, status) VALUES (old_root, new_root, 1, 'ok');
     PERFORM mergeguard.journal_merge(run, request_id, asked_old, asked_new, old_root, new_root, image,
-        ARRAY['merge'] || array_fill(CAST('re-point' AS text), ARRAY[cardinality(moved.tables)])
-            || array_fill(CAST('remove' AS text), ARRAY[cardinality(live_rows)]),
+        ARRAY['merge'] || moved.actions || array_fill(CAST('remove' AS text), ARRAY[cardinality(live_rows)]),
         ARRAY[p.merge_name] || moved.tables || array_fill(p.live_name, ARRAY[cardinality(live_rows)]),
         ARRAY[CAST(NULL AS text)] || moved.befores || live_rows,
         ARRAY[image] || moved.afters || array_fill(CAST(NULL AS text), ARRAY[cardinality(live_rows)]), moved.counts);
     RETURN mergeguard.answer_of(asked_old, asked_new, old_root, new_root, request_id, run, image, lookup_count + 1,
-        cardinality(live_rows), moved.counts);
+        cardinality(live_rows), moved.hashes_cleared, moved.counts);
 END
 $mergeguard$;
 

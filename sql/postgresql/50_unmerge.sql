@@ -76,24 +76,6 @@ BEGIN
 END
 $mergeguard$;
 
--- The table of a name as the journal has it, that is, as the profile spells it.
-CREATE OR REPLACE FUNCTION mergeguard.place_of(spelled text) RETURNS regclass
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $mergeguard$
-DECLARE
-    place regclass;
-BEGIN
-    SELECT t.place INTO place FROM (
-        SELECT p.merge_name, p.merge_table FROM mergeguard.places AS p
-        UNION ALL SELECT p.live_name, p.live_table FROM mergeguard.places AS p
-        UNION ALL SELECT r.name, r.place FROM mergeguard.reference_places AS r
-    ) AS t (name, place) WHERE t.name = spelled;
-    IF place IS NULL THEN
-        PERFORM mergeguard.refuse('stale', 'the profile names no table ' || spelled || ' any more', '''mergeguard undo'' takes it back');
-    END IF;
-    RETURN place;
-END
-$mergeguard$;
-
 CREATE OR REPLACE PROCEDURE mergeguard.unmerge_run(run_id text) LANGUAGE plpgsql AS $mergeguard$
 BEGIN
     COMMIT;

@@ -10,20 +10,22 @@ DROP TABLE IF EXISTS /*{guard*/"mergeguard_guard"/*}*/;
 
 DROP VIEW IF EXISTS
     mergeguard.merge_rows, mergeguard.live_guids, mergeguard.guid_types, mergeguard.reference_guids,
-    mergeguard.declared, mergeguard.places, mergeguard.reference_places, mergeguard.lookup_rows, mergeguard.roots,
-    mergeguard.never_pairs, mergeguard.requests, mergeguard.journal_runs, mergeguard.journal_steps,
-    mergeguard.journal_changes;
+    mergeguard.declared, mergeguard.places, mergeguard.reference_places, mergeguard.hash_places,
+    mergeguard.hash_classes, mergeguard.link_maxima, mergeguard.lookup_rows, mergeguard.roots, mergeguard.never_pairs,
+    mergeguard.requests, mergeguard.journal_runs, mergeguard.journal_steps, mergeguard.journal_changes;
 
 DROP ROUTINE IF EXISTS
     mergeguard.guid_of, mergeguard.numbered, mergeguard.walked, mergeguard.graph, mergeguard.reach,
     mergeguard.answers, mergeguard.closure, mergeguard.current_guid, mergeguard.merge_lock_key,
     mergeguard.require_read_committed, mergeguard.rebuild_lookup, mergeguard.mend_lookup, mergeguard.ascii_of,
     mergeguard.json_of, mergeguard.columns_of, mergeguard.image_sql, mergeguard.find_row, mergeguard.change_row,
-    mergeguard.digest_of, mergeguard.refuse, mergeguard.roots_of, mergeguard.require_allowed, mergeguard.answered,
-    mergeguard.move_references, mergeguard.has_key, mergeguard.write_merge, mergeguard.journal_merge,
-    mergeguard.answer_of, mergeguard.merge_once, mergeguard.merge_roots, mergeguard.random_guid, mergeguard.merge,
-    mergeguard.merge_guids, mergeguard.unmerge, mergeguard.images_of, mergeguard.place_of, mergeguard.unmerge_run,
-    mergeguard.rings, mergeguard.rules_checked, mergeguard.listed, mergeguard.scan;
+    mergeguard.place_of, mergeguard.digest_of, mergeguard.held_row, mergeguard.class_of, mergeguard.class_of_table,
+    mergeguard.times_of, mergeguard.survive, mergeguard.clear_hashes, mergeguard.refuse, mergeguard.roots_of,
+    mergeguard.require_allowed, mergeguard.answered, mergeguard.survivals, mergeguard.move_references,
+    mergeguard.move_plain, mergeguard.has_key, mergeguard.write_merge, mergeguard.journal_merge, mergeguard.answer_of,
+    mergeguard.merge_once, mergeguard.merge_roots, mergeguard.random_guid, mergeguard.merge, mergeguard.merge_guids,
+    mergeguard.unmerge, mergeguard.images_of, mergeguard.unmerge_run, mergeguard.rings, mergeguard.rules_checked,
+    mergeguard.listed, mergeguard.scan;
 
 DROP SCHEMA IF EXISTS mergeguard;
 

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
-import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from merge_model import answers, guid
-from merging_world import COLUMNS, PROFILE, World
-from sql_world import ask, drop, install, opened, plain, reason_of
+from merging_world import PROFILE
+from sql_sides import Side, Start
+from sql_world import drop, opened
 
-from mergeguard.errors import MergeRefused
 from mergeguard.integrity.undo import undo_run
-from mergeguard.resources.merge import open_merges
-from mergeguard.resources.merged import answer_of, merged_of
 from mergeguard.storage.journal import Journal
 from mergeguard.storage.profile import Reference
 
@@ -32,83 +26,7 @@ PLAIN = replace(
     associations=(),
     association_types=None,
 )
-OURS = ("lookup", "change", "step", "run", "root", "never", "request")
 NUMBERS = st.integers(0, 6)
-MASKED = {"Id", "MergedAt"}
-
-
-class Side:
-    """One schema, merged in by one of the two."""
-
-    def __init__(self, url: str, schema: str) -> None:
-        ask(url, f"CREATE SCHEMA {schema}")
-        self.url = f"{url}?options=-csearch_path%3D{schema}"
-        self.world = World(self.url)
-        self.world.engine = sa.create_engine(self.url)  # its own keeps no connection
-        install(self.url, PLAIN)
-        self.connection = psycopg.connect(plain(self.url), autocommit=True)
-        self.opened = ExitStack()
-        source = self.opened.enter_context(opened(self.url, PLAIN))
-        self.merges = self.opened.enter_context(open_merges(source, PLAIN))
-
-    def close(self) -> None:
-        self.opened.close()
-        self.connection.close()
-        self.world.engine.dispose()
-
-    def begin(self, case: Start) -> None:
-        tables = [*COLUMNS, *(f"mergeguard_{name}" for name in OURS)]
-        listed = ", ".join(f'"{name}"' for name in tables)
-        self.connection.execute(f"TRUNCATE {listed} RESTART IDENTITY")
-        for table, rows in case.rows.items():
-            if table in COLUMNS:
-                self.world.insert(table, rows)
-        with self.connection.cursor() as cursor:
-            cursor.executemany("INSERT INTO mergeguard_lookup VALUES (%s, %s, %s, %s)", case.lookup)
-            cursor.executemany("INSERT INTO mergeguard_never VALUES (%s, %s, 'me', 'twins')", case.never)
-
-    def python(self, old: uuid.UUID, new: uuid.UUID, request: str | None = None) -> Any:
-        try:
-            return seen(json.loads(answer_of(self.merges.merge(old, new, request_id=request, key="k"))))
-        except MergeRefused as refused:
-            return refused.reason
-
-    def sql(self, old: uuid.UUID, new: uuid.UUID, request: str | None = None) -> Any:
-        try:
-            ((answer,),) = self.connection.execute(
-                "SELECT mergeguard.merge(%s, %s, %s, 'k')", [old, new, request]
-            ).fetchall()
-        except psycopg.errors.RaiseException as refused:
-            return reason_of(refused)
-        assert merged_of(json.dumps(answer)).old == old, "as the answer of a request Python can read it"
-        return seen(answer)
-
-    def picture(self) -> Mapping[str, Any]:
-        """All tables, without the numbers and times of what was merged."""
-        found = dict(self.world.picture())
-        found["Merges"] = sorted((old, new, key, time is not None) for _, old, new, time, key in found["Merges"])
-        asked = {
-            "roots": "SELECT guid, turn FROM mergeguard_root",
-            "requests": "SELECT request_id, run_id <> '' FROM mergeguard_request",
-            "runs": "SELECT kind, undoes, finished IS NOT NULL, reason FROM mergeguard_run",
-            "steps": "SELECT step, component, kinds, members, survivor, confidence, why, evidence::jsonb::text, "
-            "undone_by IS NULL FROM mergeguard_step",
-        }
-        for name, sql in asked.items():
-            found[name] = sorted(self.connection.execute(sql).fetchall(), key=repr)
-        sql = "SELECT action, table_name, before_image, after_image FROM mergeguard_change"
-        changes = self.connection.execute(sql).fetchall()
-        found["changes"] = sorted((*row[:2], *map(_image, row[2:])) for row in changes)
-        return found
-
-
-@dataclass(frozen=True)
-class Start:
-    """Rows of the vendor's tables, the lookup and the pairs that must not be merged."""
-
-    rows: Mapping[str, Sequence[Sequence[object]]]
-    lookup: Sequence[Sequence[object]]
-    never: Sequence[tuple[uuid.UUID, uuid.UUID]]
 
 
 @st.composite
@@ -145,29 +63,12 @@ MERGES = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.none() | st
 @pytest.fixture(scope="module")
 def sides(postgres_url: str) -> Iterator[tuple[Side, Side]]:
     drop(postgres_url)
-    one = Side(postgres_url, "by_python")
+    one = Side(postgres_url, "by_python", PLAIN)
     drop(postgres_url)
-    other = Side(postgres_url, "by_sql")
+    other = Side(postgres_url, "by_sql", PLAIN)
     yield one, other
     one.close()
     other.close()
-
-
-def seen(answer: dict[str, Any]) -> dict[str, Any]:
-    row = answer.pop("row", None)
-    return {
-        **answer,
-        "run_id": bool(answer["run_id"]),
-        "row": row and [row["OldGuid"], row["NewGuid"], row["MergeKey"]],
-    }
-
-
-def _image(text: str | None) -> str:
-    if text is None:
-        return ""
-    assert text.isascii()
-    image = json.loads(text)
-    return repr({name: None if name in MASKED and "OldGuid" in image else cell for name, cell in image.items()})
 
 
 @given(start=starts(), merges=MERGES)

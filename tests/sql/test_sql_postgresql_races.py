@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -47,13 +46,6 @@ def by_hand(connection: Any, old: str, new: str) -> None:
     connection.commit()
 
 
-@st.composite
-def with_tickets(draw: st.DrawFn) -> Case:
-    """Draw a case whose references are plain: the functions leave all others to Python."""
-    case = draw(cases())
-    return replace(case, start=replace(case.start, data=(), links=()))
-
-
 class Mixed(OwnMerge):
     """The merges of a case by turns: the first by SQL, the second by Python, and so on."""
 
@@ -85,7 +77,7 @@ def test_no_schedule_of_rings_breaks_the_function(sandbox: Sandbox, pytestconfig
 
 
 def test_no_schedule_with_references_and_exceptions_breaks_the_function(sandbox: Sandbox) -> None:
-    tally = check_merges(PlainMerge(sandbox, by_function, RAISED), drawn=with_tickets(), schedules=SCHEDULES)
+    tally = check_merges(PlainMerge(sandbox, by_function, RAISED), drawn=cases(), schedules=SCHEDULES)
 
     assert tally.outcomes["made"] > SCHEDULES / 2
     assert tally.outcomes["refused"] > 0
@@ -95,7 +87,7 @@ def test_python_and_sql_may_be_mixed(sandbox: Sandbox, pytestconfig: pytest.Conf
     schedules = 1000 if pytestconfig.getoption("--long") else SCHEDULES
     mixed = Mixed(sandbox, (by_function, None))
     try:
-        tally = check_merges(mixed, drawn=st.one_of(rings(), with_tickets()), schedules=schedules)
+        tally = check_merges(mixed, drawn=st.one_of(rings(), cases()), schedules=schedules)
     finally:
         mixed.close()
 
