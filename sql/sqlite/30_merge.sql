@@ -90,11 +90,11 @@ BEGIN
     SELECT RAISE(ABORT, 'mergeguard: in-cycle: the merges of the first guid lead in a circle; ''mergeguard plan'' proposes what to do')
     FROM mergeguard_work WHERE NOT EXISTS (SELECT 1 FROM mergeguard_walk WHERE side = 'old' AND is_end) OR EXISTS (
         -- A circle that can be left is left at a guid with several news.
-        SELECT 1 FROM mergeguard_walk AS fork WHERE fork.side = 'old'
-        AND (SELECT count(*) FROM mergeguard_walk_rows AS own WHERE own.old = fork.guid) > 1
-        AND fork.guid IN (
+        SELECT 1 FROM (SELECT old AS guid FROM mergeguard_walk_rows GROUP BY old HAVING count(*) > 1) AS fork
+        CROSS JOIN mergeguard_walk AS own ON own.side = 'old' AND own.guid = fork.guid
+        WHERE fork.guid IN (
             WITH RECURSIVE after (guid) AS (
-                SELECT own.new FROM mergeguard_walk_rows AS own WHERE own.old = fork.guid
+                SELECT next.new FROM mergeguard_walk_rows AS next WHERE next.old = fork.guid
                 UNION SELECT next.new FROM after JOIN mergeguard_walk_rows AS next ON next.old = after.guid
             ) SELECT guid FROM after
         )
@@ -104,11 +104,11 @@ BEGIN
     SELECT RAISE(ABORT, 'mergeguard: in-cycle: the merges of the second guid lead in a circle; ''mergeguard plan'' proposes what to do')
     FROM mergeguard_work WHERE NOT EXISTS (SELECT 1 FROM mergeguard_walk WHERE side = 'new' AND is_end) OR EXISTS (
         -- A circle that can be left is left at a guid with several news.
-        SELECT 1 FROM mergeguard_walk AS fork WHERE fork.side = 'new'
-        AND (SELECT count(*) FROM mergeguard_walk_rows AS own WHERE own.old = fork.guid) > 1
-        AND fork.guid IN (
+        SELECT 1 FROM (SELECT old AS guid FROM mergeguard_walk_rows GROUP BY old HAVING count(*) > 1) AS fork
+        CROSS JOIN mergeguard_walk AS own ON own.side = 'new' AND own.guid = fork.guid
+        WHERE fork.guid IN (
             WITH RECURSIVE after (guid) AS (
-                SELECT own.new FROM mergeguard_walk_rows AS own WHERE own.old = fork.guid
+                SELECT next.new FROM mergeguard_walk_rows AS next WHERE next.old = fork.guid
                 UNION SELECT next.new FROM after JOIN mergeguard_walk_rows AS next ON next.old = after.guid
             ) SELECT guid FROM after
         )
