@@ -278,7 +278,7 @@ BEGIN
     END;
     SELECT @cells = COUNT(*) FROM [mergeguard].[json_cells](@image);
     IF @cells <> @columns
-        THROW 51942, N'mergeguard: changed: the table has other columns than when the row was taken out; nothing was changed', 1;
+        THROW 51942, N'mergeguard: stale: the table has other columns than when the row was taken out; nothing was changed', 1;
     SET @full = QUOTENAME(OBJECT_SCHEMA_NAME(@table)) + N'.' + QUOTENAME(OBJECT_NAME(@table));
     SET @sql = N'DECLARE @cells TABLE ([name] nvarchar(128) COLLATE Latin1_General_BIN2 NOT NULL PRIMARY KEY, '
         + N'[value] nvarchar(max) COLLATE Latin1_General_BIN2 NULL);
@@ -292,6 +292,6 @@ SET @written = @@ROWCOUNT;
     EXEC sys.sp_executesql @sql, N'@image nvarchar(max), @guid uniqueidentifier, @written int OUTPUT',
         @image = @image, @guid = @guid, @written = @written OUTPUT;
     IF COALESCE(@written, 0) < 1
-        THROW 51943, N'mergeguard: stored-otherwise: the database stored something else than the row that was put back; is there a trigger?', 1;
+        THROW 51943, N'mergeguard: write: the database stored something else than the row that was put back; is there a trigger?', 1;
 END;
 GO

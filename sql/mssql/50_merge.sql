@@ -292,7 +292,7 @@ BEGIN
         N'@old_root uniqueidentifier, @new_root uniqueidentifier, @row nvarchar(max) OUTPUT, @told int OUTPUT, @rows int OUTPUT',
         @old_root = @old_root, @new_root = @new_root, @row = @row OUTPUT, @told = @told OUTPUT, @rows = @rows OUTPUT;
     IF @rows <> 1 OR COALESCE(@told, 0) <> 1
-        THROW 51943, N'mergeguard: stored-otherwise: the database stored something else than the merge; look for triggers on the table', 1;
+        THROW 51943, N'mergeguard: write: the database stored something else than the merge; look for triggers on the table', 1;
     INSERT INTO [mergeguard].[journal_changes] ([run_id], [step], [place], [action], [table_name], [before_image], [after_image])
     VALUES (@run_id, 1, 0, N'merge', @merge_name, NULL, @row);
 
@@ -313,7 +313,7 @@ END;';
         IF @image IS NULL
             BREAK;
         IF @rows <> 1
-            THROW 51943, N'mergeguard: stored-otherwise: a row of the live guids could not be taken out; look for triggers on the table', 1;
+            THROW 51943, N'mergeguard: write: a row of the live guids could not be taken out; look for triggers on the table', 1;
         SET @live_rows = @live_rows + 1;
         INSERT INTO [mergeguard].[journal_changes] ([run_id], [step], [place], [action], [table_name], [before_image], [after_image])
         VALUES (@run_id, 1, @live_rows, N'remove', @live_name, @image, NULL);

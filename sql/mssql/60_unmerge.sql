@@ -22,7 +22,7 @@ BEGIN
     SELECT @kind = r.[kind] FROM [mergeguard].[journal_runs] AS r WHERE r.[run_id] = @run_id;
     IF @kind IS NULL OR @kind <> N'merge'
     BEGIN
-        SET @said = CONCAT(N'mergeguard: no-run: the journal knows no merge ', @run_id,
+        SET @said = CONCAT(N'mergeguard: unknown-run: the journal knows no merge ', @run_id,
             N'; other runs are taken back by ''mergeguard undo''');
         THROW 51940, @said, 1;
     END;
@@ -85,7 +85,7 @@ BEGIN
         EXEC sys.sp_executesql @sql, N'@guid uniqueidentifier, @after nvarchar(max), @all int OUTPUT, @rows int OUTPUT',
             @guid = @guid, @after = @after, @all = @all OUTPUT, @rows = @rows OUTPUT;
         IF @part = N'merge' AND (@guid IS NULL OR COALESCE(@all, 0) <> 1 OR @rows <> 1)
-            THROW 51942, N'mergeguard: changed: the row of the merge is not as the run left it; nothing was taken back', 1;
+            THROW 51942, N'mergeguard: stale: the row of the merge is not as the run left it; nothing was taken back', 1;
         IF @part = N'merge'
         BEGIN
             SET @sql = N'DELETE t FROM ' + @rows_name + N' AS t WHERE t.' + QUOTENAME(@guid_name) + N' = @guid AND '
@@ -93,7 +93,7 @@ BEGIN
             EXEC sys.sp_executesql @sql, N'@guid uniqueidentifier, @after nvarchar(max), @rows int OUTPUT',
                 @guid = @guid, @after = @after, @rows = @rows OUTPUT;
             IF @rows <> 1
-                THROW 51943, N'mergeguard: stored-otherwise: the row of the merge could not be deleted; look for triggers on the table', 1;
+                THROW 51943, N'mergeguard: write: the row of the merge could not be deleted; look for triggers on the table', 1;
         END;
         ELSE
             EXEC [mergeguard].[put_back] @table = @table, @rows_name = @rows_name, @guid_name = @guid_name, @guid = @guid, @image = @before;
