@@ -1,22 +1,17 @@
-"""The transaction of a claim: effects of handlers, and the mark that says they are done, under the lease's token."""
+"""The end of a batch in PostgreSQL: what is done is deleted, failures are noted, the dead are moved, all fenced."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mergeguard.core.events import Claim, Ran
 from mergeguard.storage.queue.finishing import Finish, Step, lost
-from mergeguard.storage.queue.postgresql_sessions import Sessions, raw
 from mergeguard.storage.queue.postgresql_tables import PARTS
-from mergeguard.storage.queue.statements import UnitOfWork, with_percents
+from mergeguard.storage.queue.statements import with_percents
 
 if TYPE_CHECKING:
     import psycopg
-    import sqlalchemy as sa
 
 _BURY = """
     INSERT INTO mergeguard_dead_event (id, chain, source, priority, queue, size, received, tries, file, body,
@@ -58,101 +53,33 @@ _COUNT = """
 """
 
 
-@dataclass(slots=True)
-class _Savepoint:
-    mark: int
-    """Where it stands in the unit of work."""
-    nested: sa.NestedTransaction | None = None
-    """Once it is set in the database."""
+def send(driver: psycopg.Connection[Any], statement: str, rows: Sequence[Sequence[Any]]) -> None:
+    """Send a handler's statement, for all rows in one go."""
+    with driver.cursor() as cursor:
+        if len(rows) == 1:
+            cursor.execute(with_percents(statement).encode(), rows[0])
+        else:
+            cursor.executemany(with_percents(statement).encode(), rows)
 
 
-class PostgresqlBatch:
-    """See ``store.Batch``.
+def finish(driver: psycopg.Connection[Any], finished: Finish) -> None:
+    """Send all at once, and look afterwards whether each statement found what it had to find.
 
-    Args:
-        sessions: translate the driver's errors.
-        connection: in the open transaction.
-        claim: whose events take effect.
+    Raises:
+        LeaseLost: one of them did not.
     """
-
-    def __init__(self, sessions: Sessions, connection: sa.Connection, claim: Claim) -> None:
-        self._sessions = sessions
-        self._connection = connection
-        self._claim = claim
-        self._work = UnitOfWork(self._send)
-        self._savepoints: list[_Savepoint] = []
-
-    @property
-    def connection(self) -> sa.Connection:
-        """The connection in the open transaction, with what was added to the unit of work standing in it.
-
-        A savepoint that is open is only set now: one whose handlers do nothing but add costs the server nothing.
-        """
-        for savepoint in self._savepoints:
-            if savepoint.nested is None:
-                self._work.flush(savepoint.mark)
-                savepoint.nested = self._connection.begin_nested()
-        self._work.flush()
-        return self._connection
-
-    def add(self, statement: str, row: Sequence[Any] = ()) -> None:
-        """Add a statement to the unit of work."""
-        self._work.add(statement, row)
-
-    @contextmanager
-    def savepoint(self) -> Iterator[None]:
-        """Undo what a handler did if it raises."""
-        savepoint = _Savepoint(self._work.position)
-        self._savepoints.append(savepoint)
-        try:
-            yield
-            if savepoint.nested is not None:
-                self._work.flush()
-                self._insist()
-                savepoint.nested.commit()
-        except BaseException:
-            self._work.drop(savepoint.mark)
-            if savepoint.nested is not None:
-                savepoint.nested.rollback()
-            raise
-        finally:
-            self._savepoints.pop()
-
-    def _insist(self) -> None:
-        """Raise where a handler hid an error: its savepoint cannot be released, only rolled back."""
-        import psycopg  # noqa: PLC0415 - imported by now
-
-        if raw(self._connection).info.transaction_status == psycopg.pq.TransactionStatus.INERROR:
-            raise psycopg.errors.InFailedSqlTransaction("a statement failed, and its handler did not say so")
-
-    def finish(self, ran: Sequence[Ran]) -> None:
-        """Write down what became of the leases."""
-        self._work.flush()
-        finish = Finish.of(self._claim, ran)
-        if finish.steps:
-            with self._sessions.translated():
-                _finish(raw(self._connection), finish)
-
-    def end(self) -> None:
-        """Commit."""
-        self._work.flush()
-        with self._sessions.translated():
-            self._connection.commit()
-
-    def _send(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
-        with raw(self._connection).cursor() as cursor:
-            if len(rows) == 1:
-                cursor.execute(with_percents(statement).encode(), rows[0])
-            else:
-                cursor.executemany(with_percents(statement).encode(), rows)
-
-
-def _finish(driver: psycopg.Connection[Any], finish: Finish) -> None:
-    """Send all at once, and look afterwards whether each statement found what it had to find."""
     with driver.pipeline():
-        sent = [(driver.execute(statement, row), rows) for statement, row, rows in _statements(finish)]
+        sent = [(driver.execute(statement, row), rows) for statement, row, rows in _statements(finished)]
     if any(cursor.rowcount != rows for cursor, rows in sent):
         raise lost()
+
+
+def insist(driver: psycopg.Connection[Any]) -> None:
+    """Raise where a handler hid an error of the server."""
+    import psycopg  # noqa: PLC0415 - imported by now
+
+    if driver.info.transaction_status == psycopg.pq.TransactionStatus.INERROR:
+        raise psycopg.errors.InFailedSqlTransaction("a statement failed, and its handler did not say so")
 
 
 def _statements(finish: Finish) -> Iterator[tuple[str, Sequence[Any], int]]:

@@ -43,6 +43,12 @@ _OWN_CHAINS = """
     FROM unnest(%s::bigint[], %s::integer[], %s::smallint[]) WITH ORDINALITY AS k (id, priority, queue, place)
     ORDER BY k.place
 """
+_EXHUME = """
+    DELETE FROM mergeguard_dead_event WHERE id = %s RETURNING source, priority, queue, size, body, file
+"""
+_COUNT_DEAD = """
+    UPDATE mergeguard_queue SET dead = dead - 1, dead_bytes = dead_bytes - %s WHERE queue = %s AND part = 0
+"""
 _EVENTS = """
     INSERT INTO mergeguard_event (chain, id, queue, size, received, body, file)
     SELECT k.chain, k.id, k.queue, k.size, clock_timestamp(), k.body, k.file
@@ -124,6 +130,24 @@ def register(run: Run, events: Sequence[NewEvent], file_limit: int) -> Sequence[
             registration.add(event)
     numbers = iter(registration.write(run))
     return [Registered(next(numbers)) if fits else Denied(Reason.FULL) for fits in is_in]
+
+
+def write(run: Run, events: Sequence[NewEvent]) -> list[int]:
+    """Register events whatever the limit is; return their ids."""
+    registration = Registration()
+    for event in events:
+        registration.add(event)
+    return registration.write(run)
+
+
+def exhume(run: Run, number: int) -> NewEvent | None:
+    """Take a dead event out of its table and off the counters."""
+    row = run(_EXHUME, (number,)).fetchone()
+    if row is None:
+        return None
+    source, priority, queue, size, body, file = row
+    run(_COUNT_DEAD, (size, queue))
+    return NewEvent(source or NO_SOURCE, priority, Queue(queue), size, body, file)
 
 
 def _pending_bytes(run: Run) -> int:

@@ -16,6 +16,11 @@ the other; a counter is the sum of its parts.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mergeguard.storage.queue.postgresql_sessions import Run
+
 PARTS = 9
 """One for registrations, the others shared by the workers."""
 LOCK = "SELECT pg_advisory_xact_lock(hashtext('mergeguard event queue'))"
@@ -114,3 +119,12 @@ COUNTERS = """
     INSERT INTO mergeguard_queue (queue, part)
     SELECT q, p FROM generate_series(0, 4) AS q, generate_series(0, %s - 1) AS p ON CONFLICT DO NOTHING
 """
+
+
+def create(run: Run) -> None:
+    """Create the tables that are missing, one process at a time."""
+    run(LOCK)
+    if (run(STAND).fetchone() or (0,))[0] < 4:
+        for statement in TABLES:
+            run(statement)
+        run(COUNTERS, (PARTS,))

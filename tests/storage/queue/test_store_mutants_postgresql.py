@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -36,7 +35,6 @@ from mergeguard.storage.queue import postgresql_batch as batch
 from mergeguard.storage.queue import postgresql_claiming as claiming
 from mergeguard.storage.queue import postgresql_registering as registering
 from mergeguard.storage.queue.postgresql_registering import Registration
-from mergeguard.storage.queue.postgresql_store import PostgresqlEventStore
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 Story = Callable[[Place], None]
@@ -95,31 +93,23 @@ def delete_at_claim(patch: pytest.MonkeyPatch) -> None:
 
 
 def done_in_a_transaction_of_its_own(patch: pytest.MonkeyPatch) -> None:
-    finish = batch._finish
+    finish = batch.finish
 
     def early(driver: Any, finished: Any) -> None:
         finish(driver, finished)
         driver.commit()
 
-    patch.setattr(batch, "_finish", early)
+    patch.setattr(batch, "finish", early)
 
 
 def acknowledge_without_the_work(patch: pytest.MonkeyPatch) -> None:
     """Commit the mark, and lose what was added to the unit of work before."""
-    patch.setattr(batch.UnitOfWork, "flush", lambda self, _end=None: self.drop(0))
+    patch.setattr(batch, "send", lambda _driver, _statement, _rows: None)
 
 
 def keep_what_is_done(patch: pytest.MonkeyPatch) -> None:
     """Acknowledge nothing: the effects are committed and the events stay."""
-    finish = PostgresqlEventStore.batch
-
-    @contextmanager
-    def batched(self: Any, claim: Any) -> Any:
-        with finish(self, claim) as opened:
-            opened.finish = lambda _ran: opened._work.flush()
-            yield opened
-
-    patch.setattr(PostgresqlEventStore, "batch", batched)
+    patch.setattr(batch, "finish", lambda _driver, _finished: None)
 
 
 def key_is_the_source(patch: pytest.MonkeyPatch) -> None:
