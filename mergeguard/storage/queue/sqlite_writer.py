@@ -63,8 +63,9 @@ class Writer:
         """
         job = Job(run, durable=durable, early=early)
         if self._turns.enter(job):
-            group = self._turns.group(job)
+            group = [job]
             try:
+                group = self._turns.group(job)
                 self._run(group)
             finally:
                 for other in group:
