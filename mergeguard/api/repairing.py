@@ -149,7 +149,7 @@ def propose_unmerge(
 
 def unmerge(
     target: str | Path,
-    proposal: Unmerge,
+    proposal: Unmerge | uuid.UUID | str,
     profile: ProfileLike = None,
     *,
     reason: str = "",
@@ -158,16 +158,23 @@ def unmerge(
 ) -> Unmerged:
     """Take one merge back as ``propose_unmerge`` said, with its references, in one journalled transaction.
 
+    ``proposal`` may be the merged-away guid itself: then nobody looks at what nobody can know about it.
+
     Raises:
+        UsageError: the text is no guid.
+        GuidNotFound: no row merges the guid away.
         Stale: a row is not as the proposal saw it; nothing was changed.
         JournalDamaged: the journal was altered; nothing was changed.
         PermissionDenied: this login may not write; nothing was changed.
         Locked: another session held a lock for too long; nothing was changed.
         WriteFailed: any other reason; nothing was changed.
     """
-    from mergeguard.integrity.unmerge import unmerge_guid  # noqa: PLC0415 - imports NumPy
+    from mergeguard.integrity.unmerge import Unmerge, unmerge_guid  # noqa: PLC0415 - imports NumPy
+    from mergeguard.integrity.unmerge import propose_unmerge as propose  # noqa: PLC0415 - as above
 
     with opened(target, profile, options) as (source, chosen):
+        if not isinstance(proposal, Unmerge):
+            proposal = propose(source, chosen, str(proposal), progress=progress)
         return unmerge_guid(source, chosen, proposal, reason=reason, progress=progress)
 
 

@@ -238,7 +238,7 @@ class Merges:
                 reason="request-reused",
                 hint="give each merge a request id of its own",
             )
-        return merged
+        return replace(merged, guard=self._guard)
 
     def _write(self, rows: DatabaseRows, store: MergingStore, roots: Roots, asked: _Asked) -> Merged:
         profile, (old, new) = self._profile, roots.both

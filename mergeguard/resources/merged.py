@@ -87,6 +87,7 @@ class Merged:
 def answer_of(merged: Merged) -> str:
     """Return a merge as JSON of ASCII letters, for the table of requests."""
     document = asdict(merged) | {"refused": None}
+    del document["guard"]  # how it stands is told anew each time
     return json.dumps(document, default=str, ensure_ascii=True)
 
 
@@ -97,5 +98,4 @@ def merged_of(answer: str) -> Merged:
         document[name] = None if document[name] is None else uuid.UUID(document[name])
     document["columns"] = {name: ColumnMoves(**counts) for name, counts in document["columns"].items()}
     document["notes"] = tuple(document["notes"])
-    document["guard"] = tuple(document.get("guard", ()))
     return replace(Merged(**document), repeated=True)
