@@ -12,8 +12,11 @@ import sqlalchemy as sa
 
 from mergeguard.core.events import Claim, NewEvent, Queue, Ran, Registered
 from mergeguard.core.order import State
+from mergeguard.storage.mssql import MssqlSource
+from mergeguard.storage.profile import Profile
 from mergeguard.storage.queue.opening import open_store
 from mergeguard.storage.queue.store import EventStore
+from mergeguard.storage.source import Options
 
 LEASE = dt.timedelta(hours=1)
 AGES = 2 * 3600
@@ -60,7 +63,8 @@ class Place:
         self.store = open_store(self.url)
         self.engine = self.make_engine()
         self.store.create()
-        self.run("CREATE TABLE IF NOT EXISTS effect (event BIGINT NOT NULL, worker VARCHAR(40) NOT NULL)")
+        if not sa.inspect(self.engine).has_table("effect"):
+            self.run("CREATE TABLE effect (event BIGINT NOT NULL, worker VARCHAR(40) NOT NULL)")
 
     def make_engine(self) -> sa.Engine:
         return sa.create_engine(self.url)
@@ -122,7 +126,22 @@ class SqlitePlace(Place):
         return engine
 
 
-PLACES: dict[str, Callable[[str], Place]] = {"postgresql": PostgresqlPlace, "sqlite": SqlitePlace}
+class MssqlPlace(Place):
+    kind = "mssql"
+    shift = "DATEADD(second, -:seconds, {})"
+
+    def make_engine(self) -> sa.Engine:
+        return MssqlSource(sa.make_url(self.url), Profile(), Options()).make_engine()
+
+    def close(self) -> None:
+        for table in (*OUR_TABLES, "mergeguard_queue", "effect"):
+            self.run(f"DROP TABLE {table}")
+        for sequence in ("mergeguard_event_id", "mergeguard_chain_id"):
+            self.run(f"DROP SEQUENCE {sequence}")
+        super().close()
+
+
+PLACES: dict[str, Callable[[str], Place]] = {"postgresql": PostgresqlPlace, "sqlite": SqlitePlace, "mssql": MssqlPlace}
 """A store joins the contract by standing here; its URL comes from the fixture ``place``."""
 
 

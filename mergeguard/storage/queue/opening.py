@@ -34,6 +34,10 @@ def open_store(url: str, options: Options = _DEFAULT, *, password: str | None = 
         from mergeguard.storage.queue.postgresql_store import PostgresqlEventStore  # noqa: PLC0415 - one dialect a run
 
         return PostgresqlEventStore(source)  # type: ignore[arg-type]
+    if source.info.kind == "mssql":
+        from mergeguard.storage.queue.mssql_store import MssqlEventStore  # noqa: PLC0415 - as above
+
+        return MssqlEventStore(source)  # type: ignore[arg-type]
     if source.info.kind == "sqlite":
         from mergeguard.storage.queue.sqlite import SqliteEventStore  # noqa: PLC0415 - as above
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -9,11 +10,15 @@ import pytest
 from queue_places import PLACES, Place, PostgresqlPlace
 
 
-@pytest.fixture(scope="module", params=[*PLACES])
+@pytest.fixture(
+    scope="module", params=[pytest.param(one, marks=pytest.mark.mssql if one == "mssql" else ()) for one in PLACES]
+)
 def standing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """The store of the module, with its tables."""
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path_factory.mktemp('queue') / 'queue.db'}"
+    elif request.param == "mssql":
+        url = os.environ["MERGEGUARD_TEST_MSSQL_URL"]
     else:
         url = request.getfixturevalue(f"{request.param.removesuffix('ql')}_url")
     with closing(PLACES[request.param](url)) as made:
