@@ -71,6 +71,7 @@ def sides(postgres_url: str) -> Iterator[tuple[Side, Side]]:
     other.close()
 
 
+@settings(max_examples=30)
 @given(start=starts(), merges=MERGES)
 def test_both_give_the_same_answers_and_the_same_tables(
     sides: tuple[Side, Side], start: Start, merges: list[tuple[int, int, str | None]]
@@ -84,7 +85,7 @@ def test_both_give_the_same_answers_and_the_same_tables(
     assert by_sql.picture() == by_python.picture()
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(start=starts(), merges=MERGES.filter(bool))
 def test_each_takes_back_what_the_other_merged(
     sides: tuple[Side, Side], start: Start, merges: list[tuple[int, int, str | None]]

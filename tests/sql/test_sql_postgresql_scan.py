@@ -71,7 +71,7 @@ def url(postgres_url: str) -> Iterator[str]:
     drop(postgres_url)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(case=cases())
 def test_each_rule_finds_what_it_finds_in_python(url: str, case: Case) -> None:
     drop(url)

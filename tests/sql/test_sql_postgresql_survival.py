@@ -101,7 +101,7 @@ def _both(sides: tuple[Side, Side], start: Start, merges: list[tuple[uuid.UUID, 
     assert by_sql.picture() == by_python.picture()
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(start=starts(hashed=False), merges=MERGES)
 def test_keys_sets_data_and_links_survive_alike(
     keyed: tuple[Side, Side], start: Start, merges: list[tuple[uuid.UUID, uuid.UUID]]
@@ -109,7 +109,7 @@ def test_keys_sets_data_and_links_survive_alike(
     _both(keyed, start, merges)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(start=starts(hashed=True), merges=MERGES)
 def test_hashes_are_moved_read_and_cleared_alike(
     hashed: tuple[Side, Side], start: Start, merges: list[tuple[uuid.UUID, uuid.UUID]]
@@ -117,7 +117,7 @@ def test_hashes_are_moved_read_and_cleared_alike(
     _both(hashed, start, merges)
 
 
-@settings(max_examples=20)
+@settings(max_examples=6)
 @given(start=starts(hashed=True), pair=st.tuples(SOME, SOME).filter(lambda pair: pair[0] != pair[1]))
 def test_what_moved_is_put_back_by_either(
     hashed: tuple[Side, Side], start: Start, pair: tuple[uuid.UUID, uuid.UUID]
