@@ -131,7 +131,7 @@ DROP VIEW IF EXISTS mergeguard_merge_images;
 CREATE VIEW mergeguard_merge_images (old_text, new_text, image) AS
 SELECT old_text, new_text, CASE WHEN image GLOB '*[^ -~]*' THEN (
     WITH RECURSIVE place (at) AS (SELECT 1 UNION ALL SELECT at + 1 FROM place WHERE at < length(image))
-    SELECT group_concat(CASE WHEN code < 128 THEN char(code) WHEN code < 65536 THEN printf('\u%04x', code)
+    SELECT group_concat(CASE WHEN code < 127 THEN char(code) WHEN code < 65536 THEN printf('\u%04x', code)
         ELSE printf('\u%04x\u%04x', 55296 + ((code - 65536) >> 10), 56320 + ((code - 65536) & 1023)) END, '')
     FROM (SELECT unicode(substr(image, at, 1)) AS code FROM place)
 ) ELSE image END
@@ -145,7 +145,7 @@ DROP VIEW IF EXISTS mergeguard_live_images;
 CREATE VIEW mergeguard_live_images (guid_text, image) AS
 SELECT guid_text, CASE WHEN image GLOB '*[^ -~]*' THEN (
     WITH RECURSIVE place (at) AS (SELECT 1 UNION ALL SELECT at + 1 FROM place WHERE at < length(image))
-    SELECT group_concat(CASE WHEN code < 128 THEN char(code) WHEN code < 65536 THEN printf('\u%04x', code)
+    SELECT group_concat(CASE WHEN code < 127 THEN char(code) WHEN code < 65536 THEN printf('\u%04x', code)
         ELSE printf('\u%04x\u%04x', 55296 + ((code - 65536) >> 10), 56320 + ((code - 65536) & 1023)) END, '')
     FROM (SELECT unicode(substr(image, at, 1)) AS code FROM place)
 ) ELSE image END

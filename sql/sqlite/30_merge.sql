@@ -228,7 +228,7 @@ BEGIN
             WHERE made.run_id = mergeguard_work.run_id ORDER BY place));
     UPDATE mergeguard_work SET said = CASE WHEN said GLOB '*[^ -~]*' THEN (
         WITH RECURSIVE place (at) AS (SELECT 1 UNION ALL SELECT at + 1 FROM place WHERE at < length(said))
-        SELECT group_concat(CASE WHEN code < 128 THEN char(code) WHEN code < 65536 THEN printf('\u%04x', code)
+        SELECT group_concat(CASE WHEN code < 127 THEN char(code) WHEN code < 65536 THEN printf('\u%04x', code)
             ELSE printf('\u%04x\u%04x', 55296 + ((code - 65536) >> 10), 56320 + ((code - 65536) & 1023)) END, '')
         FROM (SELECT unicode(substr(said, at, 1)) AS code FROM place)
     ) ELSE said END;

@@ -27,7 +27,22 @@ BEGIN
     FROM mergeguard_journal_steps AS step JOIN mergeguard_journal_changes AS made
     ON made.run_id = step.run_id AND made.step = 1 AND made.action = 'merge'
     WHERE step.run_id = NEW.run_id AND step.step = 1;
-    -- Nothing may have changed since.
+    -- Neither the journal nor the rows may have changed since.
+    UPDATE mergeguard_work SET said = (
+        SELECT json_array(run_id, step, component, kinds, members, survivor, confidence, guard_after) FROM mergeguard_journal_steps
+        WHERE run_id = NEW.run_id AND step = 1) || (
+        SELECT group_concat(json_array(place, action, table_name, before_image, after_image), '') FROM (
+            SELECT place, action, table_name, before_image, after_image FROM mergeguard_journal_changes AS made
+            WHERE made.run_id = NEW.run_id ORDER BY place));
+    UPDATE mergeguard_work SET said = CASE WHEN said GLOB '*[^ -~]*' THEN (
+        WITH RECURSIVE place (at) AS (SELECT 1 UNION ALL SELECT at + 1 FROM place WHERE at < length(said))
+        SELECT group_concat(CASE WHEN code < 127 THEN char(code) WHEN code < 65536 THEN printf('\u%04x', code)
+            ELSE printf('\u%04x\u%04x', 55296 + ((code - 65536) >> 10), 56320 + ((code - 65536) & 1023)) END, '')
+        FROM (SELECT unicode(substr(said, at, 1)) AS code FROM place)
+    ) ELSE said END;
+    SELECT RAISE(ABORT, 'mergeguard: journal-damaged: the step was altered in the journal after it was written')
+    WHERE (SELECT digest FROM mergeguard_digest) IS NOT (
+        SELECT digest FROM mergeguard_journal_steps WHERE run_id = NEW.run_id AND step = 1);
     SELECT RAISE(ABORT, 'mergeguard: stale: the row of the merge is not as the run left it, or is not alone')
     FROM mergeguard_work WHERE (SELECT count(*) FROM mergeguard_merge_cells AS rows WHERE rows.old_text IN (
         old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}'))) <> 1

@@ -184,6 +184,42 @@ def test_what_is_strange_is_journalled_as_python_would(world: World) -> None:
     assert ask(world, 'SELECT rowid, * FROM "Lé""be" ORDER BY 1') == before
 
 
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "UPDATE mergeguard_step SET survivor = 'x'",
+        "UPDATE mergeguard_change SET after_image = replace(after_image, 'null', '\"t:x\"')",
+        "DELETE FROM mergeguard_change WHERE action = 'remove'",
+    ],
+)
+@pytest.mark.parametrize("python", [False, True])
+def test_an_altered_journal_takes_nothing_back(world: World, harm: str, python: bool) -> None:
+    with world.opened() as source:
+        install_sql(source, PROFILE)
+        if python:
+            merge(source, PROFILE, A, B)
+        else:
+            ask(world, ASK, [str(A), str(B), None])
+        ((run,),) = ask(world, "SELECT run_id FROM mergeguard_run WHERE kind = 'merge'")
+        with closing(sqlite3.connect(path_of(world))) as connection:
+            connection.execute(harm)
+            connection.commit()
+        before = world.picture()
+        with pytest.raises(sqlite3.IntegrityError, match="mergeguard: journal-damaged: "):
+            ask(world, "INSERT INTO mergeguard_unmerge (run_id) VALUES (?)", [run])
+        assert world.picture() == before
+
+
+def test_what_changed_since_is_not_taken_back(world: World) -> None:
+    with world.opened() as source:
+        install_sql(source, PROFILE)
+    ask(world, ASK, [str(A), str(B), None])
+    ((run,),) = ask(world, "SELECT run_id FROM mergeguard_run")
+    ask(world, 'UPDATE "Merges" SET "MergeKey" = ?', ["somebody's"])
+    with pytest.raises(sqlite3.IntegrityError, match="mergeguard: stale: "):
+        ask(world, "INSERT INTO mergeguard_unmerge (run_id) VALUES (?)", [run])
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_guids_that_no_index_finds_are_read_and_not_merged(tmp_path: Path, packed: bool) -> None:
     path = tmp_path / "packed.db"
