@@ -15,11 +15,12 @@ from merging_world import COLUMNS, World
 from sql_world import ask, install, opened, plain, reason_of
 
 from mergeguard.errors import MergeRefused
-from mergeguard.resources.merge import open_merges
+from mergeguard.resources.merge import open_merges, preview_merge
 from mergeguard.resources.merged import answer_of, merged_of
 from mergeguard.storage.profile import Profile
 
 OURS = ("lookup", "change", "step", "run", "root", "never", "request")
+PREVIEWED = ("old_root", "new_root", "already", "lookup_rows", "live_rows", "hashes_cleared", "columns", "preview")
 MASKED = {"Id", "MergedAt"}
 _EXTRA = "SELECT tablename FROM pg_tables WHERE schemaname = %s ORDER BY 1"
 
@@ -77,6 +78,22 @@ class Side:
             return reason_of(refused)
         assert merged_of(json.dumps(answer)).old == old, "as the answer of a request Python can read it"
         return seen(answer)
+
+    def python_preview(self, old: uuid.UUID, new: uuid.UUID) -> Any:
+        """What Python says a merge would do."""
+        with opened(self.url, self.profile) as source:
+            found = preview_merge(source, self.profile, old, new)
+        document = json.loads(answer_of(found))
+        if found.refused is not None:
+            return found.refused.reason
+        return {name: document[name] for name in PREVIEWED}
+
+    def sql_preview(self, old: uuid.UUID, new: uuid.UUID) -> Any:
+        """What SQL says, which must write nothing to say it."""
+        with self.connection.transaction():
+            self.connection.execute("SET TRANSACTION READ ONLY")
+            ((found,),) = self.connection.execute("SELECT mergeguard.preview(%s, %s)", [old, new]).fetchall()
+        return found["refused"]["reason"] if found["refused"] else {name: found[name] for name in PREVIEWED}
 
     def picture(self) -> Mapping[str, Any]:
         """All tables, without the numbers and times of what was merged."""

@@ -26,7 +26,7 @@ GRANT EXECUTE ON FUNCTION mergeguard.scan(), mergeguard.rules_checked(), mergegu
 TO mergeguard_scan, mergeguard_processor, mergeguard_repair;
 
 -- Merges, and nothing else that writes.
-GRANT EXECUTE ON FUNCTION mergeguard.merge(uuid, uuid, text, text) TO mergeguard_processor, mergeguard_repair;
+GRANT EXECUTE ON FUNCTION mergeguard.merge(uuid, uuid, text, text), mergeguard.preview(uuid, uuid) TO mergeguard_processor, mergeguard_repair;
 GRANT EXECUTE ON PROCEDURE mergeguard.merge_guids(uuid, uuid, text, text) TO mergeguard_processor, mergeguard_repair;
 
 -- Takes merges back, rebuilds the lookup, says which guids must never be merged.

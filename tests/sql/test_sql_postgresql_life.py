@@ -168,6 +168,8 @@ def test_each_role_may_do_what_it_is_for_and_nothing_more(url: str) -> None:
         assert not reader.may("SELECT mergeguard.write_merge(%s, %s, NULL)", guid(0), guid(1))
     merge = "SELECT mergeguard.merge(%s, %s)"
     assert not scan.may(merge, guid(0), guid(1))
+    assert not scan.may("SELECT mergeguard.preview(%s, %s)", guid(0), guid(1))
+    assert processor.may("SELECT mergeguard.preview(%s, %s)", guid(0), guid(1))
     assert processor.may(merge, guid(0), guid(1))
     assert repair.may("CALL mergeguard.merge_guids(%s, %s)", guid(1), guid(2))
     ((run,),) = ask(url, "SELECT run_id FROM mergeguard.journal_runs WHERE who = %s", [repair.name])

@@ -117,6 +117,17 @@ def test_hashes_are_moved_read_and_cleared_alike(
     _both(hashed, start, merges)
 
 
+@settings(max_examples=10)
+@given(start=starts(hashed=True), pair=st.tuples(SOME, SOME))
+def test_both_foretell_the_same(hashed: tuple[Side, Side], start: Start, pair: tuple[uuid.UUID, uuid.UUID]) -> None:
+    _, side = hashed
+    side.begin(start)
+    foretold = side.sql_preview(*pair)
+    assert foretold == side.python_preview(*pair)
+    made = side.sql(*pair)
+    assert made == foretold or made["columns"] == foretold["columns"]
+
+
 @settings(max_examples=6)
 @given(start=starts(hashed=True), pair=st.tuples(SOME, SOME).filter(lambda pair: pair[0] != pair[1]))
 def test_what_moved_is_put_back_by_either(
