@@ -16,12 +16,13 @@ from processor.fake_store import FakeStore
 
 from mergeguard.core.events import Failure, NewEvent, Queue, Ran, Reason
 from mergeguard.errors import UsageError
-from mergeguard.processor import backup_files
+from mergeguard.processor import backup, backup_files
 from mergeguard.processor.backup import FailureBackup
 from mergeguard.processor.bad_folders import BadFolders, read_bad_folders
 from mergeguard.processor.copying import copy_event
 from mergeguard.processor.event_bodies import EventBodies
 from mergeguard.processor.settings import Settings
+from mergeguard.storage.queue.store import DeadEvent
 
 
 @dataclass
@@ -95,6 +96,10 @@ def test_a_rooted_folder_stands_for_itself_and_a_payload_keeps_its_name(desk: De
 
 
 def test_everything_is_synced_before_the_row_goes(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert_synced(desk, monkeypatch)
+
+
+def assert_synced(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: set[Path] = set()
     seen: list[str] = []
     fsync = os.fsync
@@ -181,6 +186,10 @@ def test_the_steps_above_are_all_there_are(desk: Desk) -> None:
 
 
 def test_who_retried_the_event_meanwhile_keeps_its_file(desk: Desk) -> None:
+    assert_kept_for_who_retried(desk)
+
+
+def assert_kept_for_who_retried(desk: Desk) -> None:
     name = f"{uuid.UUID(int=9)}.NSE"
     payload = desk.settings.queue_folder / name
     payload.write_bytes(b"<big/>")
@@ -197,6 +206,58 @@ def test_who_retried_the_event_meanwhile_keeps_its_file(desk: Desk) -> None:
     assert [event.file for event in desk.store.waiting()] == [name]
 
 
+def _not_synced(patch: pytest.MonkeyPatch) -> None:
+    def hasty(path: Path, content: bytes, _what: str, **_how: object) -> None:
+        path.write_bytes(content)
+
+    patch.setattr(backup, "write_new", hasty)
+    patch.setattr(backup_files, "write_new", hasty)
+
+
+def _folder_not_synced(patch: pytest.MonkeyPatch) -> None:
+    def careless(folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+
+    patch.setattr(backup, "make_folder", careless)
+    patch.setattr(backup_files, "make_folder", careless)
+
+
+def _dropped_first(patch: pytest.MonkeyPatch) -> None:
+    honest = FailureBackup._moved
+
+    def hasty(self: FailureBackup, dead: DeadEvent, folder: Path) -> bool:
+        self._store.drop(dead.event.id)
+        return honest(self, dead, folder)
+
+    patch.setattr(FailureBackup, "_moved", hasty)
+
+
+def _file_removed_whoever_dropped(patch: pytest.MonkeyPatch) -> None:
+    honest = FailureBackup._moved
+
+    def greedy(self: FailureBackup, dead: DeadEvent, folder: Path) -> bool:
+        moved = honest(self, dead, folder)
+        self._bodies.remove(dead.event)
+        return moved
+
+    patch.setattr(FailureBackup, "_moved", greedy)
+
+
+@pytest.mark.parametrize("plant", [_not_synced, _folder_not_synced, _dropped_first])
+def test_a_backup_that_does_not_sync_in_time_is_found(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, plant: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    plant(monkeypatch)
+    with pytest.raises(AssertionError):
+        assert_synced(desk, monkeypatch)
+
+
+def test_a_backup_that_takes_the_file_of_a_retried_event_is_found(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    _file_removed_whoever_dropped(monkeypatch)
+    with pytest.raises(AssertionError):
+        assert_kept_for_who_retried(desk)
+
+
 def test_a_body_that_is_gone_leaves_its_row(desk: Desk) -> None:
     gone = desk.dead(NewEvent(uuid.UUID(int=1), 0, Queue.FAST, 6, None, "gone.NSE"), "LostBody", Reason.LOST_BODY)
     other = desk.dead(NewEvent(uuid.UUID(int=2), 0, Queue.FAST, 6, None, "missing.NSE"))
@@ -211,13 +272,13 @@ def test_a_folder_that_cannot_be_written_keeps_events_until_it_can(desk: Desk) -
     assert folder is not None
     folder.write_text("a file where the folder should be")
     number = desk.dead(new(1))
-    backup = desk.backup()
-    assert backup.move() == 0
+    mover = desk.backup()
+    assert mover.move() == 0
     assert [one.event.id for one in desk.store.dead()] == [number]
     folder.unlink()
-    assert backup.move() == 0, "it is not tried at every sweep"
-    backup.retry_stuck()
-    assert backup.move() == 1
+    assert mover.move() == 0, "it is not tried at every sweep"
+    mover.retry_stuck()
+    assert mover.move() == 1
 
 
 def test_an_event_is_never_written_over_another_one(desk: Desk, tmp_path: Path) -> None:
