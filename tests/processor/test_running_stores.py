@@ -7,6 +7,7 @@ import threading
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from mergeguard.processor.handlers import EventBatch, Handler
 from mergeguard.processor.running import Processor, run_workers
 from mergeguard.processor.settings import Settings
 from mergeguard.processor.stored_events import StoreHandler
+from mergeguard.storage.queue.handled import create_handled
 from mergeguard.storage.queue.store import DeadEvent, EventStore
 
 ADD = "INSERT INTO effects (event, line) VALUES (?, ?)"
@@ -154,6 +156,21 @@ def test_the_plain_handler_stores_events_and_buries_what_is_no_xml(ground: Groun
     (dead,) = store.dead()
     assert (dead.event.id, dead.event.body, dead.event.tries) == (ids[1], bad, 1)
     assert (dead.failure.kind, dead.failure.reason) == ("MalformedEvent", Reason.MALFORMED)
+
+
+def _made_together(ground: Ground, together: threading.Barrier) -> None:
+    together.wait()
+    create_handled(ground.engine)
+
+
+def test_many_processes_may_make_the_table_of_the_plain_handler_at_once(ground: Ground) -> None:
+    for _ in range(5):
+        with ground.connected() as connection:
+            connection.exec_driver_sql("DROP TABLE mergeguard_handled")
+        together = threading.Barrier(8, timeout=PATIENCE)
+        with ThreadPoolExecutor(8) as threads:
+            made = [threads.submit(_made_together, ground, together) for _ in range(8)]
+        assert [one.result() for one in made] == [None] * 8
 
 
 def test_files_are_read_checked_and_removed_after_the_commit(ground: Ground) -> None:

@@ -68,9 +68,14 @@ def open_handled(target: str, options: Options | None = None) -> HandledTable:
 
 
 def create_handled(engine: sa.Engine) -> None:
-    """Make the table if it is missing."""
+    """Make the table if it is missing; several processes may ask for it at once."""
     with engine.connect() as connection:
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN IMMEDIATE")  # a lock taken later would not be waited for
-        _HANDLED.create(connection, checkfirst=True)
-        connection.commit()
+        try:
+            _HANDLED.create(connection, checkfirst=True)
+            connection.commit()
+        except sa.exc.DBAPIError:
+            connection.rollback()
+            if not sa.inspect(connection).has_table(TABLE):
+                raise
