@@ -15,10 +15,10 @@ SELECT row_id,
         FROM (SELECT CASE WHEN t LIKE 'urn:uuid:%' THEN substr(t, 10) ELSE t END AS t
         FROM (SELECT lower(CASE WHEN typeof(old_text) <> 'blob' OR length(old_text) <> 16
                 THEN trim(CAST(old_text AS TEXT), char(9, 10, 11, 12, 13, 28, 29, 30, 31, 32))
-            WHEN swapped THEN substr(hex(old_text), 7, 2) || substr(hex(old_text), 5, 2) || substr(hex(old_text), 3, 2)
+            WHEN (SELECT swapped FROM mergeguard_places) THEN substr(hex(old_text), 7, 2) || substr(hex(old_text), 5, 2) || substr(hex(old_text), 3, 2)
                 || substr(hex(old_text), 1, 2) || substr(hex(old_text), 11, 2) || substr(hex(old_text), 9, 2)
                 || substr(hex(old_text), 15, 2) || substr(hex(old_text), 13, 2) || substr(hex(old_text), 17)
-            ELSE hex(old_text) END) AS t FROM mergeguard_places)))
+            ELSE hex(old_text) END) AS t)))
     ) END,
     CASE WHEN typeof(new_text) = 'text' AND length(new_text) = 36 AND new_text LIKE '________-____-____-____-____________'
         AND length(replace(new_text, '-', '')) = 32 AND new_text NOT GLOB '*[^0-9a-f-]*' THEN new_text
@@ -30,10 +30,10 @@ SELECT row_id,
         FROM (SELECT CASE WHEN t LIKE 'urn:uuid:%' THEN substr(t, 10) ELSE t END AS t
         FROM (SELECT lower(CASE WHEN typeof(new_text) <> 'blob' OR length(new_text) <> 16
                 THEN trim(CAST(new_text AS TEXT), char(9, 10, 11, 12, 13, 28, 29, 30, 31, 32))
-            WHEN swapped THEN substr(hex(new_text), 7, 2) || substr(hex(new_text), 5, 2) || substr(hex(new_text), 3, 2)
+            WHEN (SELECT swapped FROM mergeguard_places) THEN substr(hex(new_text), 7, 2) || substr(hex(new_text), 5, 2) || substr(hex(new_text), 3, 2)
                 || substr(hex(new_text), 1, 2) || substr(hex(new_text), 11, 2) || substr(hex(new_text), 9, 2)
                 || substr(hex(new_text), 15, 2) || substr(hex(new_text), 13, 2) || substr(hex(new_text), 17)
-            ELSE hex(new_text) END) AS t FROM mergeguard_places)))
+            ELSE hex(new_text) END) AS t)))
     ) END,
     old_text, new_text, merged_at
 FROM mergeguard_merge_cells;
@@ -42,10 +42,11 @@ FROM mergeguard_merge_cells;
 DROP VIEW IF EXISTS mergeguard_merge_rows;
 CREATE VIEW mergeguard_merge_rows (row_id, old_guid, new_guid, old_text, new_text, merged_at) AS
 SELECT row_id, old_guid,
-    CASE WHEN EXISTS (
-        SELECT 1 FROM mergeguard_deleted_values AS gone WHERE gone.guid = new_guid OR new_guid IS NULL AND gone.guid IS NULL
-            AND gone.value = trim(coalesce(CAST(new_text AS TEXT), ''), char(9, 10, 11, 12, 13, 28, 29, 30, 31, 32))
-    ) THEN '9203b1a9-5095-5898-a103-971f44c00fa4' ELSE new_guid END,
+    (SELECT coalesce((
+        SELECT '9203b1a9-5095-5898-a103-971f44c00fa4' FROM mergeguard_deleted_values AS gone
+        WHERE gone.guid = t OR t IS NULL AND gone.guid IS NULL
+            AND gone.value = trim(coalesce(CAST(new_text AS TEXT), ''), char(9, 10, 11, 12, 13, 28, 29, 30, 31, 32)) LIMIT 1
+    ), t) FROM (SELECT new_guid AS t)),
     old_text, new_text, merged_at
 FROM mergeguard_merge_guids;
 
@@ -61,10 +62,10 @@ SELECT CASE WHEN typeof(guid_text) = 'text' AND length(guid_text) = 36 AND guid_
         FROM (SELECT CASE WHEN t LIKE 'urn:uuid:%' THEN substr(t, 10) ELSE t END AS t
         FROM (SELECT lower(CASE WHEN typeof(guid_text) <> 'blob' OR length(guid_text) <> 16
                 THEN trim(CAST(guid_text AS TEXT), char(9, 10, 11, 12, 13, 28, 29, 30, 31, 32))
-            WHEN swapped THEN substr(hex(guid_text), 7, 2) || substr(hex(guid_text), 5, 2) || substr(hex(guid_text), 3, 2)
+            WHEN (SELECT swapped FROM mergeguard_places) THEN substr(hex(guid_text), 7, 2) || substr(hex(guid_text), 5, 2) || substr(hex(guid_text), 3, 2)
                 || substr(hex(guid_text), 1, 2) || substr(hex(guid_text), 11, 2) || substr(hex(guid_text), 9, 2)
                 || substr(hex(guid_text), 15, 2) || substr(hex(guid_text), 13, 2) || substr(hex(guid_text), 17)
-            ELSE hex(guid_text) END) AS t FROM mergeguard_places)))
+            ELSE hex(guid_text) END) AS t)))
     ) END, guid_text
 FROM mergeguard_live_cells;
 
@@ -81,10 +82,10 @@ SELECT CASE WHEN typeof(guid_text) = 'text' AND length(guid_text) = 36 AND guid_
         FROM (SELECT CASE WHEN t LIKE 'urn:uuid:%' THEN substr(t, 10) ELSE t END AS t
         FROM (SELECT lower(CASE WHEN typeof(guid_text) <> 'blob' OR length(guid_text) <> 16
                 THEN trim(CAST(guid_text AS TEXT), char(9, 10, 11, 12, 13, 28, 29, 30, 31, 32))
-            WHEN swapped THEN substr(hex(guid_text), 7, 2) || substr(hex(guid_text), 5, 2) || substr(hex(guid_text), 3, 2)
+            WHEN (SELECT swapped FROM mergeguard_places) THEN substr(hex(guid_text), 7, 2) || substr(hex(guid_text), 5, 2) || substr(hex(guid_text), 3, 2)
                 || substr(hex(guid_text), 1, 2) || substr(hex(guid_text), 11, 2) || substr(hex(guid_text), 9, 2)
                 || substr(hex(guid_text), 15, 2) || substr(hex(guid_text), 13, 2) || substr(hex(guid_text), 17)
-            ELSE hex(guid_text) END) AS t FROM mergeguard_places)))
+            ELSE hex(guid_text) END) AS t)))
     ) END,
     coalesce(CASE WHEN typeof(type_text) = 'text' AND length(type_text) = 36 AND type_text LIKE '________-____-____-____-____________'
         AND length(replace(type_text, '-', '')) = 32 AND type_text NOT GLOB '*[^0-9a-f-]*' THEN type_text
@@ -96,10 +97,10 @@ SELECT CASE WHEN typeof(guid_text) = 'text' AND length(guid_text) = 36 AND guid_
         FROM (SELECT CASE WHEN t LIKE 'urn:uuid:%' THEN substr(t, 10) ELSE t END AS t
         FROM (SELECT lower(CASE WHEN typeof(type_text) <> 'blob' OR length(type_text) <> 16
                 THEN trim(CAST(type_text AS TEXT), char(9, 10, 11, 12, 13, 28, 29, 30, 31, 32))
-            WHEN swapped THEN substr(hex(type_text), 7, 2) || substr(hex(type_text), 5, 2) || substr(hex(type_text), 3, 2)
+            WHEN (SELECT swapped FROM mergeguard_places) THEN substr(hex(type_text), 7, 2) || substr(hex(type_text), 5, 2) || substr(hex(type_text), 3, 2)
                 || substr(hex(type_text), 1, 2) || substr(hex(type_text), 11, 2) || substr(hex(type_text), 9, 2)
                 || substr(hex(type_text), 15, 2) || substr(hex(type_text), 13, 2) || substr(hex(type_text), 17)
-            ELSE hex(type_text) END) AS t FROM mergeguard_places)))
+            ELSE hex(type_text) END) AS t)))
     ) END,
     nullif(trim(CAST(type_text AS TEXT)), '')), guid_text
 FROM mergeguard_type_cells;
@@ -118,10 +119,10 @@ SELECT reference, guid FROM (
             FROM (SELECT CASE WHEN t LIKE 'urn:uuid:%' THEN substr(t, 10) ELSE t END AS t
             FROM (SELECT lower(CASE WHEN typeof(guid_text) <> 'blob' OR length(guid_text) <> 16
                     THEN trim(CAST(guid_text AS TEXT), char(9, 10, 11, 12, 13, 28, 29, 30, 31, 32))
-                WHEN swapped THEN substr(hex(guid_text), 7, 2) || substr(hex(guid_text), 5, 2) || substr(hex(guid_text), 3, 2)
+                WHEN (SELECT swapped FROM mergeguard_places) THEN substr(hex(guid_text), 7, 2) || substr(hex(guid_text), 5, 2) || substr(hex(guid_text), 3, 2)
                     || substr(hex(guid_text), 1, 2) || substr(hex(guid_text), 11, 2) || substr(hex(guid_text), 9, 2)
                     || substr(hex(guid_text), 15, 2) || substr(hex(guid_text), 13, 2) || substr(hex(guid_text), 17)
-                ELSE hex(guid_text) END) AS t FROM mergeguard_places)))
+                ELSE hex(guid_text) END) AS t)))
         ) END AS guid
     FROM mergeguard_reference_cells
 ) WHERE guid IS NOT NULL;
