@@ -262,7 +262,7 @@ DECLARE
     run text := replace(CAST(mergeguard.random_guid() AS text), '-', '');
 BEGIN
     SELECT * INTO p FROM mergeguard.places;
-    IF NOT mergeguard.has_key(p.merge_table) OR NOT coalesce(mergeguard.has_key(p.live_table), true) THEN
+    IF NOT mergeguard.has_key(p.merge_table) OR (p.live_table IS NOT NULL AND NOT mergeguard.has_key(p.live_table)) THEN
         PERFORM mergeguard.refuse('no-key', 'a table has no primary key, so its rows cannot be told apart and no merge could be '
             'taken back', 'give it one: ALTER TABLE ... ADD ... PRIMARY KEY');
     END IF;
