@@ -94,10 +94,7 @@ def stranded(run: Run) -> Sequence[ChainState]:
 
 def sizes(run: Run) -> Sequence[QueueSize]:
     """Return the counters."""
-    found = []
-    for queue, *counts, oldest in run(SIZES).fetchall():
-        found.append(QueueSize(Queue(queue), *(int(count) for count in counts), oldest=_aware(oldest)))
-    return found
+    return [QueueSize(Queue(queue), *map(int, counts), _aware(oldest)) for queue, *counts, oldest in run(SIZES)]
 
 
 def chains(run: Run, limit: int) -> Sequence[ChainState]:

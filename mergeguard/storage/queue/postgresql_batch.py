@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from mergeguard.storage.queue.finishing import Finish, Step, lost
 from mergeguard.storage.queue.postgresql_tables import PARTS
-from mergeguard.storage.queue.statements import with_percents
+from mergeguard.storage.queue.statements import of_rows, with_percents
 
 if TYPE_CHECKING:
     import psycopg
 
+ROWS = 64
+"""Of an INSERT at once: always as many, so that the server keeps its plan."""
+PARAMETERS = 65_535
+"""Of one statement, at most: the protocol counts them in two bytes."""
 _BURY = """
     INSERT INTO mergeguard_dead_event (id, chain, source, priority, queue, size, received, tries, file, body,
                                        kind, message, reason, died, done_before)
@@ -54,12 +58,22 @@ _COUNT = """
 
 
 def send(driver: psycopg.Connection[Any], statement: str, rows: Sequence[Sequence[Any]]) -> None:
-    """Send a handler's statement, for all rows in one go."""
-    with driver.cursor() as cursor:
-        if len(rows) == 1:
-            cursor.execute(with_percents(statement).encode(), rows[0])
-        else:
-            cursor.executemany(with_percents(statement).encode(), rows)
+    """Send a handler's statement for all rows in one go; plain INSERTs many rows at a time."""
+    several, end = _several(statement, rows)
+    with driver.pipeline(), driver.cursor() as cursor:
+        for start in range(0, end, ROWS):
+            cursor.execute(several, [value for row in rows[start : start + ROWS] for value in row])
+        if rows[end:]:
+            cursor.executemany(with_percents(statement).encode(), rows[end:])
+
+
+def _several(statement: str, rows: Sequence[Sequence[Any]]) -> tuple[bytes, int]:
+    """Return a statement for so many rows at once, and for how many of the rows it can be used."""
+    whole = len(rows) // ROWS * ROWS
+    found = of_rows(statement, ROWS) if whole else None
+    if found is None or found[1] * ROWS > PARAMETERS or any(len(row) != found[1] for row in rows):
+        return b"", 0
+    return with_percents(found[0]).encode(), whole
 
 
 def finish(driver: psycopg.Connection[Any], finished: Finish) -> None:

@@ -18,6 +18,21 @@ def with_percents(statement: str) -> str:
     return _PARTS.sub(lambda found: "%s" if found[0] == "?" else found[0].replace("%", "%%"), statement)
 
 
+_ROW = re.compile(
+    r"(\s*INSERT\s+INTO\s[^?'()]+(?:\([^?'()]*\)\s*)?VALUES\s*)(\(\s*\?(?:\s*,\s*\?)*\s*\))\s*;?\s*", re.IGNORECASE
+)
+
+
+@lru_cache(maxsize=256)
+def of_rows(statement: str, count: int) -> tuple[str, int] | None:
+    """Return an INSERT of one row as one of several, and how many values a row has; ``None`` for anything else.
+
+    Nothing but values may stand in the row, and nothing behind it: then both write the same.
+    """
+    found = _ROW.fullmatch(statement)
+    return None if found is None else (found[1] + ", ".join([found[2]] * count), found[2].count("?"))
+
+
 class UnitOfWork:
     """Statements in the order in which they were added.
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mergeguard.errors import Unsupported, UsageError
 from mergeguard.storage.queue.opening import open_store
-from mergeguard.storage.queue.statements import UnitOfWork, with_percents
+from mergeguard.storage.queue.statements import UnitOfWork, of_rows, with_percents
 
 TEXT = st.text("ab '\"?%-/*\n", max_size=20)
 
@@ -63,6 +63,27 @@ def test_a_unit_of_work_sends_everything_once_in_order_but_what_was_dropped(step
         assert work.position == len(kept)
     work.flush()
     assert sent == kept
+
+
+@pytest.mark.parametrize(
+    ("statement", "several"),
+    [
+        ("INSERT INTO t VALUES (?)", ("INSERT INTO t VALUES (?), (?)", 1)),
+        (
+            ' insert into "a".b (x, "y z")\nvalues ( ?, ? ) ; ',
+            ('insert into "a".b (x)\nvalues ( ?, ? ) ; ', ('insert into "a".b (x)\nvalues ( ?, ? ), ( ?, ? )', 2)),
+        ("INSERT INTO t VALUES (?) ON CONFLICT DO NOTHING", None),
+        ("INSERT INTO t VALUES (?) RETURNING id", None),
+        ("INSERT INTO t VALUES (?, now())", None),
+        ("INSERT INTO t VALUES (?), (?)", None),
+        ("INSERT INTO t SELECT ?", None),
+        ("INSERT INTO t (a) VALUES ('?', ?)", None),
+        ("WITH x AS (SELECT 1) INSERT INTO t VALUES (?)", None),
+        ("UPDATE t SET a = ?", None),
+    ],
+)
+def test_only_a_plain_insert_is_made_one_of_several_rows(statement: str, several: tuple[str, int] | None) -> None:
+    assert of_rows(statement, 2) == several
 
 
 def test_equal_statements_go_together() -> None:

@@ -223,3 +223,35 @@ def test_long_lines_are_claimed_in_turns(postgresql: PostgresqlPlace) -> None:
     assert process(postgresql, events=2, chains=1) == [first[:2]]
     assert process(postgresql, events=2, chains=1) == [second[:2]], "it waits behind the other one now"
     assert ids(claimed(postgresql)) == [first[2:], second[2:]]
+
+
+def test_many_rows_of_one_insert_are_what_each_alone_would_be(postgresql: PostgresqlPlace) -> None:
+    postgresql.run("DROP TABLE IF EXISTS wide")
+    postgresql.run("CREATE TABLE wide (n bigserial, a int, b text, c uuid, d bytea, e timestamptz, f jsonb)")
+    registered(postgresql, event(A))
+    claim = claimed(postgresql)
+    now = postgresql.store.now()
+    rows = [
+        (None if at % 7 == 0 else at * 10_000, f"%s ? {at}" if at % 3 else None, A if at % 5 else str(B),
+         b"\0" * (at % 4), now if at % 2 else None, '{"at": 1}' if at % 11 else None)
+        for at in range(1, 300)
+    ]  # fmt: skip
+    with postgresql.store.batch(claim) as batch:
+        for row in rows:
+            batch.add("INSERT INTO wide (a, b, c, d, e, f) VALUES (?, ?, ?, ?, ?, ?)", row)
+        batch.finish([Ran(claim.leases[0], 1)])
+    found = postgresql.rows("SELECT n, a, b, c, d, e, f::text FROM wide ORDER BY n")
+    assert [one[0] for one in found] == list(range(1, 300)), "in their order"
+    assert [one[1:] for one in found] == [(*row[:2], A if at % 5 else B, *row[3:]) for at, row in enumerate(rows, 1)]
+
+
+@pytest.mark.parametrize("rows", [[(1, "w")] * 70 + [(1,)], [(1,), (1, "w", 3)] * 64])
+def test_a_row_with_too_few_values_is_refused(postgresql: PostgresqlPlace, rows: list[tuple[object, ...]]) -> None:
+    numbers = registered(postgresql, event(A))
+    claim = claimed(postgresql)
+    with pytest.raises(Exception, match="placeholders"), postgresql.store.batch(claim) as batch:  # noqa: PT012 - a batch has several steps
+        for row in rows:
+            batch.add("INSERT INTO effect (event, worker) VALUES (?, ?)", row)
+        batch.finish([Ran(claim.leases[0], 1)])
+    assert list(postgresql.look().pending) == numbers
+    assert postgresql.look().done == []
