@@ -107,6 +107,21 @@ def test_a_query_that_makes_no_sense_is_refused(here: World, client: Caller, que
         (b"plain", {"content-encoding": "br"}, 415, "content coding 'br' is not known"),
         (b"plain", {"content-encoding": "gzip, gzip, gzip, gzip"}, 415, "4 content codings"),
     ],
+    # A gzip holds its time: without names two workers would not agree on what the tests are called.
+    ids=[
+        "nothing",
+        "nothing in gzip",
+        "too large",
+        "a bomb of gzip",
+        "a bomb of deflate",
+        "a bomb of two codings",
+        "cut off",
+        "followed by something in gzip",
+        "followed by something in deflate",
+        "no gzip",
+        "a coding that nobody knows",
+        "too many codings",
+    ],
 )
 def test_a_body_that_cannot_be_taken_leaves_nothing(
     here: World, client: Caller, body: bytes, headers: dict[str, str], status: int, told: str

@@ -75,7 +75,11 @@ def test_a_compressed_file_is_inflated(here: World) -> None:
     assert (event.size, event.queue, here.bodies()) == (20_000, Queue.NORMAL, [b"x" * 20_000])
 
 
-@pytest.mark.parametrize("body", [gzip.compress(b"x" * 20_000)[:-1], gzip.compress(bytes(50_000)), b"\x1f\x8b", b""])
+@pytest.mark.parametrize(
+    "body",
+    [gzip.compress(b"x" * 20_000)[:-1], gzip.compress(bytes(50_000)), b"\x1f\x8b", b""],
+    ids=["cut off", "a bomb", "a head alone", "nothing"],
+)
 def test_what_cannot_be_inflated_goes_on_as_it_is_to_die_where_it_is_handled(here: World, body: bytes) -> None:
     here.settings = here.settings.__class__(event_queue_path=here.root, max_inflated_bytes=40_000)
     put(here, "a.nse", body)
