@@ -136,6 +136,8 @@ class Transact:
 
     def _plain(self, text: str, frame: Frame) -> None:
         word = re.match(r"\w+", text)[0].upper()  # type: ignore[index]
+        if word == "RETURN" and text[6:].strip():
+            frame.values["return"] = self._value(text[6:], frame)
         if word in {"BREAK", "RETURN"}:
             raise _Break if word == "BREAK" else _Return
         if word in {"BEGIN", "COMMIT", "ROLLBACK"} or (word == "SET" and not re.match(r"SET\s+@", text)):
@@ -223,6 +225,12 @@ class Transact:
         raise Refused(int(number), self._value(message, frame))
 
     def _exec(self, text: str, frame: Frame) -> None:
+        dynamic = re.match(r"EXEC sys\.sp_executesql @sql, (.*)", text, re.DOTALL)
+        if dynamic is not None:
+            found = self.stubs["sp_executesql"]({"sql": frame.values["sql"]})
+            outputs = re.findall(r"@(\w+) = @(\w+) OUTPUT", dynamic[1])
+            frame.values |= {variable: found.get(parameter) for parameter, variable in outputs}
+            return
         match = re.match(r"EXEC \[mergeguard\]\.\[(\w+)\]\s*(.*)", text, re.DOTALL)
         assert match is not None, text
         name = match[1]
@@ -255,7 +263,7 @@ class Transact:
         """Translate."""
         text = re.sub(r"\[mergeguard\]\.\[(\w+)\]\((@\w+)\)", lambda match: self._called(match, frame), text)
         words = [self._word(word, frame) for word in prepared(text)]
-        return re.sub(r"(?<=') \+ |\+ (?=')", " || ", "".join(words))
+        return "".join(words)
 
     def _word(self, word: str, frame: Frame) -> str:
         if word.upper() == "@@ROWCOUNT":

@@ -15,10 +15,19 @@ _TYPES = {"uniqueidentifier": "uuid", "bit": "smallint", "int": "integer", "bigi
 @cache
 def prepared(text: str) -> tuple[str, ...]:
     """Turn all that does not depend on a call into PostgreSQL's words."""
-    text = "".join(tokens(text))
+    said: list[str] = []
+
+    def mask(word: str) -> str:
+        """Keep a text out of what is changed."""
+        if not word.endswith("'"):
+            return word
+        said.append(word)
+        return f"'{len(said) - 1}'"
+
+    text = "".join(map(mask, tokens(_paths("".join(tokens(text))))))
     text = re.sub(r"\s*OPTION \([\w ]+\)| WITH \([A-Z, ]+\)", "", text)
-    text = _applied(_tops(_paths(text)))
-    return tuple(tokens(_converted(text.replace("COLLATE Latin1_General_BIN2", 'COLLATE "C"'))))
+    text = _converted(_applied(_tops(text)).replace("COLLATE Latin1_General_BIN2", 'COLLATE "C"'))
+    return tuple(said[int(word[1:-1])] if re.fullmatch(r"'\d+'", word) else word for word in tokens(text))
 
 
 IDENTITY = "GENERATED ALWAYS AS IDENTITY"
@@ -109,7 +118,7 @@ def _converted(text: str) -> str:
         kind, value, *style = split(text[match.end() : end])
         made = f"CAST({value} AS {type_of(kind)})"
         if style:
-            made = f"to_char({value}, 'YYYY-MM-DD HH24:MI:SS')"
+            made = f"{SCHEMA}.moment({value})"
         if match[1] and type_of(kind) == "uuid":
             made = f"{SCHEMA}.try_uuid({value})"
         text = text[: match.start()] + made + text[end + 1 :]

@@ -32,6 +32,9 @@ CREATE FUNCTION transact.smaller(a uuid, b uuid) RETURNS uuid LANGUAGE sql IMMUT
 CREATE FUNCTION transact.greater(a uuid, b uuid) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$ SELECT GREATEST(a, b) $$;
 CREATE AGGREGATE transact.min(uuid) (sfunc = transact.smaller, stype = uuid);
 CREATE AGGREGATE transact.max(uuid) (sfunc = transact.greater, stype = uuid);
+CREATE FUNCTION transact.moment(at timestamp) RETURNS text LANGUAGE sql AS
+$$ SELECT to_char(at, 'YYYY-MM-DD HH24:MI:SS') $$;
+CREATE OPERATOR transact.+ (leftarg = text, rightarg = text, function = pg_catalog.textcat);
 CREATE FUNCTION transact.json_value(said text, path text) RETURNS text LANGUAGE sql AS
 $$ SELECT CAST(said AS json) ->> substr(path, 3) $$;
 CREATE FUNCTION transact.json_text(said text) RETURNS text LANGUAGE sql AS

@@ -13,6 +13,7 @@ from mergeguard.errors import Unsupported
 from mergeguard.storage.guard_mssql import MssqlKeys
 from mergeguard.storage.journal_tables import CLOCKS
 from mergeguard.storage.sql_scripts import Repointed
+from mergeguard.storage.sql_survival_mssql import Catalogue, beside, decidable, survival
 
 if TYPE_CHECKING:
     from mergeguard.storage.database_rows import DatabaseRows
@@ -45,12 +46,17 @@ def names(rows: DatabaseRows, profile: Profile) -> Mapping[str, str]:
 
 
 def places(rows: DatabaseRows, profile: Profile, repointed: Sequence[Repointed]) -> Mapping[str, str]:
-    """Return the text of the mark for what a merge re-points."""
+    """Return the texts of the marks for what a merge re-points, and for what it cannot."""
     made = MssqlNames(rows, profile)
-    found = [
-        made.reference(each.table, column, f"{each.table}.{column}") for each in repointed for column in each.columns
-    ]
-    return {"moving_guids": _united(found)}
+    catalogue = made.catalogue
+    moved = [each for each in repointed if decidable(catalogue, each, profile.hashes)]
+    columns = ((each.table, column) for each in repointed if each not in moved for column in each.columns)
+    found = [made.reference(table, column, f"{table}.{column}") for table, column in columns]
+    return {
+        "moving_guids": _united(found),
+        **survival(catalogue, moved),
+        **beside(catalogue, profile.hashes, profile.association_types),
+    }
 
 
 class MssqlNames:
@@ -68,6 +74,11 @@ class MssqlNames:
         self._old, self._new = rows.column(merge.table, merge.old), rows.column(merge.table, merge.new)
         self._form = self._form_of(merge.table, self._old)
         self._form_of(merge.table, self._new)
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """What may be asked about tables."""
+        return Catalogue(lambda table, column: self._stored(table, column).base, self._rows.column, self._table)
 
     def all(self) -> dict[str, str]:
         """Return the text of every mark but that of ``places``."""

@@ -204,16 +204,98 @@ GO
 
 IF OBJECT_ID(N'[mergeguard].[moving_guids]', N'V') IS NULL EXEC (N'CREATE VIEW [mergeguard].[moving_guids] AS SELECT 1 AS [one]');
 GO
--- Those that a merge would have to re-point, the keys among them: without the rows that are the resource itself.
+-- Those that would have to be re-pointed and stand in a form that procedures cannot read: such merges are refused.
 ALTER VIEW [mergeguard].[moving_guids] AS
-/*{moving_guids*/SELECT N'ResourceUpdateSummary.ResourceGuid' AS [reference], r.[ResourceGuid] AS [guid] FROM [dbo].[ResourceUpdateSummary] AS r WHERE r.[ResourceGuid] IS NOT NULL
-UNION ALL SELECT N'ResourceKey.ResourceGuid' AS [reference], r.[ResourceGuid] AS [guid] FROM [dbo].[ResourceKey] AS r WHERE r.[ResourceGuid] IS NOT NULL
-UNION ALL SELECT N'Inv_Identification._ResourceGuid' AS [reference], r.[_ResourceGuid] AS [guid] FROM [dbo].[Inv_Identification] AS r WHERE r.[_ResourceGuid] IS NOT NULL
-UNION ALL SELECT N'Inv_InstalledSoftware._ResourceGuid' AS [reference], r.[_ResourceGuid] AS [guid] FROM [dbo].[Inv_InstalledSoftware] AS r WHERE r.[_ResourceGuid] IS NOT NULL
-UNION ALL SELECT N'Inv_InstalledSoftware._SoftwareComponentGuid' AS [reference], r.[_SoftwareComponentGuid] AS [guid] FROM [dbo].[Inv_InstalledSoftware] AS r WHERE r.[_SoftwareComponentGuid] IS NOT NULL
-UNION ALL SELECT N'Evt_Software_Execution._ResourceGuid' AS [reference], r.[_ResourceGuid] AS [guid] FROM [dbo].[Evt_Software_Execution] AS r WHERE r.[_ResourceGuid] IS NOT NULL
-UNION ALL SELECT N'ResourceAssociation.ParentResourceGuid' AS [reference], r.[ParentResourceGuid] AS [guid] FROM [dbo].[ResourceAssociation] AS r WHERE r.[ParentResourceGuid] IS NOT NULL
-UNION ALL SELECT N'ResourceAssociation.ChildResourceGuid' AS [reference], r.[ChildResourceGuid] AS [guid] FROM [dbo].[ResourceAssociation] AS r WHERE r.[ChildResourceGuid] IS NOT NULL/*}*/;
+/*{moving_guids*/SELECT CONVERT(nvarchar(400), NULL) AS [reference], CONVERT(uniqueidentifier, NULL) AS [guid] WHERE 1 = 0/*}*/;
+GO
+
+-- How rows that refer to two resources become those of one. A number stands for a table; [time_sql] tells when its row t was
+-- written; [parent_name] and [type_name] are of tables of links of which there may be only so many.
+IF OBJECT_ID(N'[mergeguard].[moved_tables]', N'V') IS NULL EXEC (N'CREATE VIEW [mergeguard].[moved_tables] AS SELECT 1 AS [one]');
+GO
+ALTER VIEW [mergeguard].[moved_tables] AS
+/*{moved_tables*/SELECT CONVERT(int, v.[table_no]) AS [table_no], CONVERT(nvarchar(600), v.[table_name]) AS [table_name], CONVERT(nvarchar(600), v.[full_name]) AS [full_name], CONVERT(nvarchar(600), v.[time_sql]) AS [time_sql], CONVERT(nvarchar(128), v.[parent_name]) AS [parent_name], CONVERT(nvarchar(128), v.[type_name]) AS [type_name], CONVERT(uniqueidentifier, NULL) AS [data_class]
+FROM (VALUES
+    (1, N'ResourceUpdateSummary', N'[dbo].[ResourceUpdateSummary]', N'CONVERT(datetime2(7), t.[ModifiedDate])', NULL, NULL, NULL),
+    (2, N'ResourceKey', N'[dbo].[ResourceKey]', NULL, NULL, NULL, NULL),
+    (3, N'Inv_Identification', N'[dbo].[Inv_Identification]', NULL, NULL, NULL, NULL),
+    (4, N'Inv_InstalledSoftware', N'[dbo].[Inv_InstalledSoftware]', NULL, NULL, NULL, NULL),
+    (5, N'Evt_Software_Execution', N'[dbo].[Evt_Software_Execution]', NULL, NULL, NULL, NULL),
+    (6, N'ResourceAssociation', N'[dbo].[ResourceAssociation]', N'CONVERT(datetime2(7), t.[CreatedDate])', N'ParentResourceGuid', N'ResourceAssociationTypeGuid', NULL)
+) AS v ([table_no], [table_name], [full_name], [time_sql], [parent_name], [type_name], [data_class])/*}*/;
+GO
+
+-- Columns: re-pointed, compared as guids, set to NULL where the row is re-pointed, or only naming the row.
+IF OBJECT_ID(N'[mergeguard].[moved_columns]', N'V') IS NULL EXEC (N'CREATE VIEW [mergeguard].[moved_columns] AS SELECT 1 AS [one]');
+GO
+ALTER VIEW [mergeguard].[moved_columns] AS
+/*{moved_columns*/SELECT CONVERT(int, v.[table_no]) AS [table_no], CONVERT(nvarchar(128), v.[column_name]) AS [column_name], CONVERT(bit, v.[moves]) AS [moves], CONVERT(bit, v.[is_guid]) AS [is_guid], CONVERT(bit, v.[cleared]) AS [cleared], CONVERT(bit, v.[names]) AS [names]
+FROM (VALUES
+    (1, N'ResourceGuid', 1, 1, 0, 0),
+    (1, N'DataHash', 0, 0, 1, 0),
+    (2, N'ResourceGuid', 1, 1, 0, 0),
+    (3, N'_ResourceGuid', 1, 1, 0, 0),
+    (3, N'_id', 0, 0, 0, 1),
+    (4, N'_ResourceGuid', 1, 1, 0, 0),
+    (4, N'_SoftwareComponentGuid', 1, 1, 0, 0),
+    (4, N'_id', 0, 0, 0, 1),
+    (5, N'_ResourceGuid', 1, 1, 0, 0),
+    (5, N'_id', 0, 0, 0, 1),
+    (6, N'ParentResourceGuid', 1, 1, 0, 0),
+    (6, N'ChildResourceGuid', 1, 1, 0, 0),
+    (6, N'ResourceAssociationTypeGuid', 0, 1, 0, 0)
+) AS v ([table_no], [column_name], [moves], [is_guid], [cleared], [names])/*}*/;
+GO
+
+-- Sets of columns of which no two rows may be equal.
+IF OBJECT_ID(N'[mergeguard].[moved_unique]', N'V') IS NULL EXEC (N'CREATE VIEW [mergeguard].[moved_unique] AS SELECT 1 AS [one]');
+GO
+ALTER VIEW [mergeguard].[moved_unique] AS
+/*{moved_unique*/SELECT CONVERT(int, v.[table_no]) AS [table_no], CONVERT(int, v.[unique_no]) AS [unique_no], CONVERT(int, v.[place]) AS [place], CONVERT(nvarchar(128), v.[column_name]) AS [column_name]
+FROM (VALUES
+    (1, 1, 1, N'InventoryClassGuid'),
+    (1, 1, 2, N'ResourceGuid'),
+    (2, 1, 1, N'ResourceGuid'),
+    (2, 1, 2, N'KeyName'),
+    (2, 1, 3, N'KeyValue'),
+    (3, 1, 1, N'_ResourceGuid'),
+    (4, 1, 1, N'_ResourceGuid'),
+    (4, 1, 2, N'_SoftwareComponentGuid'),
+    (4, 1, 3, N'InstallFlag'),
+    (6, 1, 1, N'ResourceAssociationTypeGuid'),
+    (6, 1, 2, N'ParentResourceGuid'),
+    (6, 1, 3, N'ChildResourceGuid')
+) AS v ([table_no], [unique_no], [place], [column_name])/*}*/;
+GO
+
+-- Both ends of links: a row must not begin to link a guid with itself.
+IF OBJECT_ID(N'[mergeguard].[moved_ends]', N'V') IS NULL EXEC (N'CREATE VIEW [mergeguard].[moved_ends] AS SELECT 1 AS [one]');
+GO
+ALTER VIEW [mergeguard].[moved_ends] AS
+/*{moved_ends*/SELECT CONVERT(int, v.[table_no]) AS [table_no], CONVERT(nvarchar(128), v.[parent_name]) AS [parent_name], CONVERT(nvarchar(128), v.[child_name]) AS [child_name]
+FROM (VALUES
+    (6, N'ParentResourceGuid', N'ChildResourceGuid')
+) AS v ([table_no], [parent_name], [child_name])/*}*/;
+GO
+
+-- Where hashes of data stand that are cleared when the data move, the classes of the tables, and how many links there may be.
+IF OBJECT_ID(N'[mergeguard].[hash_table]', N'V') IS NULL EXEC (N'CREATE VIEW [mergeguard].[hash_table] AS SELECT 1 AS [one]');
+GO
+ALTER VIEW [mergeguard].[hash_table] AS
+/*{hash_table*/SELECT CONVERT(nvarchar(600), v.[table_name]) AS [table_name], CONVERT(nvarchar(600), v.[full_name]) AS [full_name], CONVERT(nvarchar(128), v.[guid_name]) AS [guid_name], CONVERT(nvarchar(128), v.[class_name]) AS [class_name], CONVERT(nvarchar(128), v.[hash_name]) AS [hash_name], CONVERT(nvarchar(128), v.[time_name]) AS [time_name]
+FROM (VALUES
+    (N'ResourceUpdateSummary', N'[dbo].[ResourceUpdateSummary]', N'ResourceGuid', N'InventoryClassGuid', N'DataHash', N'ModifiedDate')
+) AS v ([table_name], [full_name], [guid_name], [class_name], [hash_name], [time_name])/*}*/;
+GO
+IF OBJECT_ID(N'[mergeguard].[hash_classes]', N'V') IS NULL EXEC (N'CREATE VIEW [mergeguard].[hash_classes] AS SELECT 1 AS [one]');
+GO
+ALTER VIEW [mergeguard].[hash_classes] AS
+/*{hash_classes*/SELECT CONVERT(nvarchar(400), k.[TableName]) COLLATE DATABASE_DEFAULT AS [name], k.[Guid] AS [class] FROM [dbo].[DataClass] AS k/*}*/;
+GO
+IF OBJECT_ID(N'[mergeguard].[link_maxima]', N'V') IS NULL EXEC (N'CREATE VIEW [mergeguard].[link_maxima] AS SELECT 1 AS [one]');
+GO
+ALTER VIEW [mergeguard].[link_maxima] AS
+/*{link_maxima*/SELECT m.[Guid] AS [type], TRY_CONVERT(int, m.[MaximumCardinality]) AS [maximum] FROM [dbo].[ResourceAssociationType] AS m/*}*/;
 GO
 
 IF OBJECT_ID(N'[mergeguard].[declared]', N'V') IS NULL EXEC (N'CREATE VIEW [mergeguard].[declared] AS SELECT 1 AS [one]');

@@ -243,7 +243,7 @@ BEGIN
         THROW 51920, @said, 1;
     END;
 
-    -- Which of two data stays is for MergeGuard's programs to work out.
+    -- What stands in a form that these procedures cannot read is for MergeGuard's programs to move.
     SELECT TOP (1) @held = g.[reference] FROM [mergeguard].[moving_guids] AS g WHERE g.[guid] = @old_root;
     IF @held IS NOT NULL
     BEGIN
@@ -265,13 +265,17 @@ ALTER PROCEDURE [mergeguard].[write_merge]
     @run_id nvarchar(32) OUTPUT,
     @lookup_rows int OUTPUT,
     @live_rows int OUTPUT,
-    @row nvarchar(max) OUTPUT
+    @row nvarchar(max) OUTPUT,
+    @columns nvarchar(max) OUTPUT,
+    @moved int OUTPUT,
+    @cleared int OUTPUT
 AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
     DECLARE @merge int, @live int, @merge_name nvarchar(600), @live_name nvarchar(600), @old_name sysname, @new_name sysname;
     DECLARE @live_guid_name sysname, @sql nvarchar(max), @image nvarchar(max), @rows int, @told int;
+    DECLARE @evidence nvarchar(max), @place int;
     DECLARE @old_text nvarchar(36) = [mergeguard].[guid_text](@old_root), @new_text nvarchar(36) = [mergeguard].[guid_text](@new_root);
     SELECT @run_id = LOWER(REPLACE(CONVERT(nvarchar(36), NEWID()), N'-', N'')), @live_rows = 0, @lookup_rows = 0;
     SELECT @merge = OBJECT_ID(s.[base_object_name]) FROM sys.synonyms AS s
@@ -296,6 +300,11 @@ BEGIN
     INSERT INTO [mergeguard].[journal_changes] ([run_id], [step], [place], [action], [table_name], [before_image], [after_image])
     VALUES (@run_id, 1, 0, N'merge', @merge_name, NULL, @row);
 
+    -- What refers to the old root, before the row that it refers to is gone.
+    EXEC [mergeguard].[move_references] @old_root = @old_root, @new_root = @new_root, @run_id = @run_id, @preview = 0,
+        @columns = @columns OUTPUT, @evidence = @evidence OUTPUT, @moved = @moved OUTPUT, @cleared = @cleared OUTPUT;
+    SELECT @place = MAX(c.[place]) FROM [mergeguard].[journal_changes] AS c WHERE c.[run_id] = @run_id AND c.[step] = 1;
+
     -- The rows by which the old root is live go, one by one, each as it was into the journal.
     WHILE @live_name IS NOT NULL
     BEGIN
@@ -316,7 +325,7 @@ END;';
             THROW 51943, N'mergeguard: write: a row of the live guids could not be taken out; look for triggers on the table', 1;
         SET @live_rows = @live_rows + 1;
         INSERT INTO [mergeguard].[journal_changes] ([run_id], [step], [place], [action], [table_name], [before_image], [after_image])
-        VALUES (@run_id, 1, @live_rows, N'remove', @live_name, @image, NULL);
+        VALUES (@run_id, 1, @place + @live_rows, N'remove', @live_name, @image, NULL);
     END;
 
     -- The lookup: the whole class of the old root follows, and the old root itself.
@@ -333,7 +342,7 @@ END;';
         [evidence], [happened], [digest], [survivor], [undone_by])
     VALUES (@run_id, 1, N'merge:' + @old_text, N'["merge"]', N'["' + @old_text + N'"]', N'ordered',
         CONCAT([mergeguard].[guid_text](@old), N' was to be merged into ', [mergeguard].[guid_text](@new)), N'[' + @row + N']',
-        N'{"columns":{}}', SYSUTCDATETIME(), N'', @new_text, NULL);
+        @evidence, SYSUTCDATETIME(), N'', @new_text, NULL);
     UPDATE s SET [digest] = [mergeguard].[step_digest](@run_id, 1)
     FROM [mergeguard].[journal_steps] AS s WHERE s.[run_id] = @run_id AND s.[step] = 1;
 END;
@@ -365,13 +374,15 @@ BEGIN
     DECLARE @outer int = @@TRANCOUNT, @left int = 20, @done bit = 0, @answered bit, @said nvarchar(2048), @answer nvarchar(max);
     DECLARE @seen_old uniqueidentifier, @seen_new uniqueidentifier, @first uniqueidentifier, @last uniqueidentifier;
     DECLARE @old_root uniqueidentifier, @old_status varchar(16), @new_root uniqueidentifier, @new_status varchar(16);
-    DECLARE @already bit, @run_id nvarchar(32), @lookup_rows int, @live_rows int, @row nvarchar(max);
+    DECLARE @already bit, @run_id nvarchar(32), @lookup_rows int, @live_rows int, @row nvarchar(max), @columns nvarchar(max);
+    DECLARE @evidence nvarchar(max), @moved int, @cleared int;
 
     IF DATALENGTH(@request_id) = 0
         THROW 51926, N'mergeguard: usage: a request id has 1 to 64 characters', 1;
     WHILE @done = 0
     BEGIN
         SELECT @left = @left - 1, @answered = 0, @already = 0, @run_id = NULL, @lookup_rows = 0, @live_rows = 0, @row = NULL;
+        SELECT @columns = N'{}', @moved = 0, @cleared = 0;
         SELECT @answer = NULL, @seen_old = NULL, @seen_new = NULL;
         BEGIN TRY
             BEGIN TRANSACTION;
@@ -425,7 +436,11 @@ BEGIN
                             EXEC [mergeguard].[require_allowed] @old, @new, @old_root, @new_root;
                             IF @preview = 0
                                 EXEC [mergeguard].[write_merge] @old, @new, @old_root, @new_root, @request_id, @merge_key,
-                                    @run_id OUTPUT, @lookup_rows OUTPUT, @live_rows OUTPUT, @row OUTPUT;
+                                    @run_id OUTPUT, @lookup_rows OUTPUT, @live_rows OUTPUT, @row OUTPUT, @columns OUTPUT, @moved OUTPUT,
+                                    @cleared OUTPUT;
+                            ELSE
+                                EXEC [mergeguard].[move_references] @old_root, @new_root, NULL, 1, @columns OUTPUT, @evidence OUTPUT,
+                                    @moved OUTPUT, @cleared OUTPUT;
                         END;
                         IF @preview = 0 AND @request_id IS NOT NULL
                             INSERT INTO [mergeguard].[requests] ([request_id], [run_id], [answer])
@@ -439,7 +454,8 @@ BEGIN
                                 N',"request_id":', [mergeguard].[json_text](@request_id),
                                 N',"repeated":false,"row":', COALESCE(@row, N'null'),
                                 N',"lookup_rows":', @lookup_rows, N',"live_rows":', @live_rows,
-                                N',"hashes_cleared":0,"columns":{},"notes":[],"preview":false,"refused":null}'));
+                                N',"hashes_cleared":', @cleared, N',"columns":', @columns,
+                                N',"notes":[],"preview":false,"refused":null}'));
                     END;
                 END;
                 ELSE IF @left = 0
@@ -466,7 +482,9 @@ BEGIN
                     @already = CASE JSON_VALUE(@answer, '$.already') WHEN N'true' THEN 1 ELSE 0 END,
                     @run_id = JSON_VALUE(@answer, '$.run_id'),
                     @lookup_rows = TRY_CONVERT(int, JSON_VALUE(@answer, '$.lookup_rows')),
-                    @live_rows = TRY_CONVERT(int, JSON_VALUE(@answer, '$.live_rows'));
+                    @live_rows = TRY_CONVERT(int, JSON_VALUE(@answer, '$.live_rows')),
+                    @cleared = TRY_CONVERT(int, JSON_VALUE(@answer, '$.hashes_cleared')),
+                    @columns = COALESCE(JSON_QUERY(@answer, '$.columns'), N'{}');
             END;
             -- Where the roots moved, the transaction of a caller keeps their locks, and one of our own begins again.
             IF @done = 0 AND @outer = 0
@@ -486,6 +504,7 @@ BEGIN
     END;
 
     SELECT @old AS [old], @new AS [new], @old_root AS [old_root], @new_root AS [new_root], @already AS [already], @run_id AS [run_id],
-        @answered AS [repeated], @lookup_rows AS [lookup_rows], @live_rows AS [live_rows], @preview AS [preview];
+        @answered AS [repeated], @lookup_rows AS [lookup_rows], @live_rows AS [live_rows], @cleared AS [hashes_cleared],
+        @columns AS [columns], @preview AS [preview];
 END;
 GO

@@ -28,12 +28,19 @@ IF OBJECT_ID(N'[mergeguard].[write_lookup]', N'P') IS NOT NULL DROP PROCEDURE [m
 IF OBJECT_ID(N'[mergeguard].[take_merge_lock]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[take_merge_lock];
 IF OBJECT_ID(N'[mergeguard].[close_walks]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[close_walks];
 IF OBJECT_ID(N'[mergeguard].[number_guids]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[number_guids];
+IF OBJECT_ID(N'[mergeguard].[move_references]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[move_references];
+IF OBJECT_ID(N'[mergeguard].[clear_hashes]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[clear_hashes];
+IF OBJECT_ID(N'[mergeguard].[write_moves]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[write_moves];
+IF OBJECT_ID(N'[mergeguard].[share_roots]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[share_roots];
+IF OBJECT_ID(N'[mergeguard].[survive_table]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[survive_table];
+IF OBJECT_ID(N'[mergeguard].[read_held]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[read_held];
 IF OBJECT_ID(N'[mergeguard].[put_back]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[put_back];
 IF OBJECT_ID(N'[mergeguard].[put_merge]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[put_merge];
 GO
 
 IF OBJECT_ID(N'[mergeguard].[guid_text]') IS NOT NULL DROP FUNCTION [mergeguard].[guid_text];
 IF OBJECT_ID(N'[mergeguard].[merge_lock_name]') IS NOT NULL DROP FUNCTION [mergeguard].[merge_lock_name];
+IF OBJECT_ID(N'[mergeguard].[moved_expression]') IS NOT NULL DROP FUNCTION [mergeguard].[moved_expression];
 IF OBJECT_ID(N'[mergeguard].[step_digest]') IS NOT NULL DROP FUNCTION [mergeguard].[step_digest];
 IF OBJECT_ID(N'[mergeguard].[image_expression]') IS NOT NULL DROP FUNCTION [mergeguard].[image_expression];
 IF OBJECT_ID(N'[mergeguard].[image_columns]') IS NOT NULL DROP FUNCTION [mergeguard].[image_columns];
@@ -52,6 +59,13 @@ IF OBJECT_ID(N'[mergeguard].[never_pairs]', N'V') IS NOT NULL DROP VIEW [mergegu
 IF OBJECT_ID(N'[mergeguard].[roots]', N'V') IS NOT NULL DROP VIEW [mergeguard].[roots];
 IF OBJECT_ID(N'[mergeguard].[lookup_rows]', N'V') IS NOT NULL DROP VIEW [mergeguard].[lookup_rows];
 IF OBJECT_ID(N'[mergeguard].[declared]', N'V') IS NOT NULL DROP VIEW [mergeguard].[declared];
+IF OBJECT_ID(N'[mergeguard].[link_maxima]', N'V') IS NOT NULL DROP VIEW [mergeguard].[link_maxima];
+IF OBJECT_ID(N'[mergeguard].[hash_classes]', N'V') IS NOT NULL DROP VIEW [mergeguard].[hash_classes];
+IF OBJECT_ID(N'[mergeguard].[hash_table]', N'V') IS NOT NULL DROP VIEW [mergeguard].[hash_table];
+IF OBJECT_ID(N'[mergeguard].[moved_ends]', N'V') IS NOT NULL DROP VIEW [mergeguard].[moved_ends];
+IF OBJECT_ID(N'[mergeguard].[moved_unique]', N'V') IS NOT NULL DROP VIEW [mergeguard].[moved_unique];
+IF OBJECT_ID(N'[mergeguard].[moved_columns]', N'V') IS NOT NULL DROP VIEW [mergeguard].[moved_columns];
+IF OBJECT_ID(N'[mergeguard].[moved_tables]', N'V') IS NOT NULL DROP VIEW [mergeguard].[moved_tables];
 IF OBJECT_ID(N'[mergeguard].[moving_guids]', N'V') IS NOT NULL DROP VIEW [mergeguard].[moving_guids];
 IF OBJECT_ID(N'[mergeguard].[reference_guids]', N'V') IS NOT NULL DROP VIEW [mergeguard].[reference_guids];
 IF OBJECT_ID(N'[mergeguard].[guid_types]', N'V') IS NOT NULL DROP VIEW [mergeguard].[guid_types];

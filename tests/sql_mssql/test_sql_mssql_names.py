@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,13 +25,47 @@ from mergeguard.storage.sql_scripts import GUARD, Repointed, guard_script, scrip
 from mergeguard.storage.sql_scripts_mssql import names, places
 
 MIGRATIONS = Path(__file__).parents[2] / "mergeguard" / "storage" / "migrations" / "mssql"
+
+
+def repointed(table: str, *columns: str, unique: Sequence[Sequence[str]] = (), **rules: Any) -> Repointed:
+    """A table as ``integrity.sql_scripts`` describes it."""
+    plain = {
+        "guids": list(columns),
+        "ends": [],
+        "names": [],
+        "cleared": [],
+        "time": None,
+        "links": None,
+        "data_class": None,
+    }
+    keys = [{"columns": list(one), "nulls": True} for one in unique]
+    return Repointed(table, columns, plain=False, rules={"columns": list(columns), "unique": keys, **plain, **rules})
+
+
+ENDS = ("ParentResourceGuid", "ChildResourceGuid")
+KIND = "ResourceAssociationTypeGuid"
+PAIR = ("_ResourceGuid", "_SoftwareComponentGuid")
 REPOINTED = (
-    Repointed("ResourceUpdateSummary", ("ResourceGuid",), plain=False),
-    Repointed("ResourceKey", ("ResourceGuid",), plain=False),
-    Repointed("Inv_Identification", ("_ResourceGuid",), plain=False),
-    Repointed("Inv_InstalledSoftware", ("_ResourceGuid", "_SoftwareComponentGuid"), plain=False),
-    Repointed("Evt_Software_Execution", ("_ResourceGuid",), plain=False),
-    Repointed("ResourceAssociation", ("ParentResourceGuid", "ChildResourceGuid"), plain=False),
+    repointed(
+        "ResourceUpdateSummary",
+        "ResourceGuid",
+        unique=[("InventoryClassGuid", "ResourceGuid")],
+        cleared=["DataHash"],
+        time="ModifiedDate",
+    ),
+    repointed("ResourceKey", "ResourceGuid", unique=[("ResourceGuid", "KeyName", "KeyValue")]),
+    repointed("Inv_Identification", "_ResourceGuid", unique=[("_ResourceGuid",)], names=["_id"]),
+    repointed("Inv_InstalledSoftware", *PAIR, unique=[(*PAIR, "InstallFlag")], names=["_id"]),
+    repointed("Evt_Software_Execution", "_ResourceGuid", names=["_id"]),
+    repointed(
+        "ResourceAssociation",
+        *ENDS,
+        unique=[(KIND, *ENDS)],
+        guids=sorted((*ENDS, KIND)),
+        ends=[list(ENDS)],
+        time="CreatedDate",
+        links={"parent": ENDS[0], "type": KIND},
+    ),
 )
 
 
@@ -62,9 +96,9 @@ def reference_schema() -> dict[str, dict[str, str]]:
     return found
 
 
-def rendered(profile: Profile, tables: Mapping[str, Mapping[str, str]], *repointed: Repointed) -> dict[str, str]:
+def rendered(profile: Profile, tables: Mapping[str, Mapping[str, str]], *moved: Repointed) -> dict[str, str]:
     rows = catalogue(tables)
-    return {**names(rows, profile), **places(rows, profile, repointed)}
+    return {**names(rows, profile), **places(rows, profile, moved)}
 
 
 def parses(sql: str) -> bool:

@@ -31,7 +31,7 @@ from mergeguard.storage.profile import Profile
 from mergeguard.storage.source import Options
 from mergeguard.storage.targets import open_target
 
-FILES = ["10_current_guid.sql", "30_closure.sql", "40_lookup.sql", "50_merge.sql"]
+FILES = ["10_current_guid.sql", "30_closure.sql", "40_lookup.sql", "45_survival.sql", "50_merge.sql"]
 A, B, C, D = (guid(number) for number in range(4))
 
 
@@ -56,6 +56,7 @@ class World:
             require_fit=lambda _: {},
             write_root=self.lock,
             write_merge=self.write,
+            move_references=lambda _: {"columns": "{}", "moved": 0, "cleared": 0},
         )
 
     def merge(self, old: uuid.UUID, new: uuid.UUID, **more: object) -> dict[str, Any]:
@@ -79,7 +80,8 @@ class World:
         moved = "UPDATE transact.lookup_rows SET current_guid = %s, depth = depth + 1 WHERE current_guid = %s"
         ask(self.connection, moved, (new, old))
         ask(self.connection, "INSERT INTO transact.lookup_rows VALUES (%s, %s, 1, 'ok')", (old, new))
-        return {"run_id": "f" * 32, "lookup_rows": 1, "live_rows": 1, "row": '{"Id":"1"}'}
+        said = {"run_id": "f" * 32, "lookup_rows": 1, "live_rows": 1, "row": '{"Id":"1"}'}
+        return {**said, "columns": '{"t.c":{"rows":1,"changed":1}}', "moved": 1, "cleared": 0}
 
 
 def by_python(folder: Path, case: Case, old: uuid.UUID, new: uuid.UUID) -> str:
@@ -97,7 +99,7 @@ def by_python(folder: Path, case: Case, old: uuid.UUID, new: uuid.UUID) -> str:
     return "already" if found.already else "merged" if found.refused is None else found.refused.reason
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(case=cases(), data=st.data())
 def test_it_refuses_what_python_refuses(
     connection: psycopg.Connection, tmp_path: Path, case: Case, data: st.DataObject
@@ -161,6 +163,7 @@ def test_a_request_is_answered_once(connection: psycopg.Connection) -> None:
     ((answer,),) = ask(connection, "SELECT answer FROM transact.requests")
     read = merged_of(answer)
     assert (read.old, read.new_root, read.request_id, read.repeated, read.lookup_rows) == (A, B, "once", True, 1)
+    assert (read.columns["t.c"].changed, read.hashes_cleared) == (1, 0)
 
 
 def test_references_and_forbidden_pairs_are_refused(connection: psycopg.Connection) -> None:

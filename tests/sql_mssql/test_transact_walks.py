@@ -29,7 +29,7 @@ def told(answer: Answer) -> tuple[uuid.UUID | None, int | None, str]:
     return current, depth, status
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(case=cases())
 def test_every_guid_is_what_the_dictionary_says(connection: psycopg.Connection, case: Case) -> None:
     make(connection, case)
@@ -42,7 +42,7 @@ def test_every_guid_is_what_the_dictionary_says(connection: psycopg.Connection, 
     assert (current, depth, status) == (stranger, 0, "ok" if case.live is None else "dangling")
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(case=cases())
 def test_a_rebuilt_lookup_holds_every_old_once(connection: psycopg.Connection, case: Case) -> None:
     make(connection, case)
