@@ -14,11 +14,18 @@ class Budget:
     events: int
     chains: int
 
-    def learn(self, claim: Claim, ran: int, *, most_events: int, most_chains: int) -> None:
-        """Note how many events of a claim ran before its time was over."""
+    def learn(self, claim: Claim, ran: int, begun: int, *, most_events: int, most_chains: int) -> None:
+        """Note how many events of a claim ran, and of how many chains, before its time was over.
+
+        Where time was short, chains that were not begun were kept from others for nothing: fewer are claimed next.
+        """
         claimed = sum(len(lease.events) for lease in claim.leases)
-        self.events = min(most_events, max(self.events, claimed * 2) if ran >= claimed else max(1, ran * 2))
-        self.chains = min(most_chains, self.events)
+        if ran >= claimed:
+            self.events = min(most_events, max(self.events, claimed * 2))
+            self.chains = min(most_chains, max(self.chains, len(claim.leases) * 2), self.events)
+        else:
+            self.events = min(most_events, max(1, ran * 2))
+            self.chains = min(most_chains, max(1, begun), self.events)
 
     def isolate(self) -> None:
         """Claim one event next, so that one which clashes is found and the others go on without it."""

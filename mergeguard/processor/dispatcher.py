@@ -136,9 +136,8 @@ class Dispatcher:
             self._clashes.pop(lease.chain, None)
         settings = self._settings()
         if not self._is_stopping():
-            self._budget.learn(
-                claim, handled.events, most_events=settings.claim_events, most_chains=settings.claim_chains
-            )
+            most = {"most_events": settings.claim_events, "most_chains": settings.claim_chains}
+            self._budget.learn(claim, handled.events, len(handled.ran), **most)
 
     def _is_held_back(self, claim: Claim, handled: Handled) -> bool:
         """Keep a chain that clashed by itself under its lease for a while: others go on, and no try is spent."""

@@ -84,7 +84,7 @@ def main() -> None:
             "processor, SQLAlchemy": lambda: worked(url, "sqlalchemy", amount, amount.events),
         }
         compare(f"processing {amount.events:,} events, {amount.workers} processes", given.rounds, ways)
-        slow = amount.events // 10
+        slow = amount.events // 5
         rate = worked(url, "slow", amount, slow)
         print(f"\n{slow:,} events of 5 ms: {rate:,.0f}/s, {rate / (amount.workers * 200):.2f} of the ideal")
 

@@ -69,6 +69,7 @@ def main() -> None:
         **none,
     )
     store = open_store(url)
+    store.sizes()  # connects
     print("ready", flush=True)
     sys.stdin.readline()
     run_workers(store, lambda: settings, Inserting(way), stop)
