@@ -69,9 +69,7 @@ def test_a_unit_of_work_sends_everything_once_in_order_but_what_was_dropped(step
     ("statement", "several"),
     [
         ("INSERT INTO t VALUES (?)", ("INSERT INTO t VALUES (?), (?)", 1)),
-        (
-            ' insert into "a".b (x, "y z")\nvalues ( ?, ? ) ; ',
-            ('insert into "a".b (x)\nvalues ( ?, ? ) ; ', ('insert into "a".b (x)\nvalues ( ?, ? ), ( ?, ? )', 2)),
+        ('insert into "a".b (x)\nvalues ( ?, ? ) ; ', ('insert into "a".b (x)\nvalues ( ?, ? ), ( ?, ? )', 2)),
         ("INSERT INTO t VALUES (?) ON CONFLICT DO NOTHING", None),
         ("INSERT INTO t VALUES (?) RETURNING id", None),
         ("INSERT INTO t VALUES (?, now())", None),
