@@ -31,7 +31,7 @@ def prepared(text: str) -> tuple[str, ...]:
 
 
 IDENTITY = "GENERATED ALWAYS AS IDENTITY"
-WORDS = {"COUNT_BIG": "COUNT", "LEN": "length", "DATALENGTH": "octet_length"}
+WORDS = {"COUNT_BIG": "COUNT", "LEN": "length", "DATALENGTH": "octet_length", "JSON_QUERY": "json_value"}
 
 
 def names(text: str) -> str:
