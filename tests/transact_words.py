@@ -31,7 +31,13 @@ def prepared(text: str) -> tuple[str, ...]:
 
 
 IDENTITY = "GENERATED ALWAYS AS IDENTITY"
-WORDS = {"COUNT_BIG": "COUNT", "LEN": "length", "DATALENGTH": "octet_length", "JSON_QUERY": "json_value"}
+WORDS = {
+    "COUNT_BIG": "COUNT",
+    "LEN": "length",
+    "DATALENGTH": "octet_length",
+    "JSON_QUERY": "json_at",
+    "JSON_VALUE": "json_at",
+}
 
 
 def names(text: str) -> str:

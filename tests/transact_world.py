@@ -35,7 +35,7 @@ CREATE AGGREGATE transact.max(uuid) (sfunc = transact.greater, stype = uuid);
 CREATE FUNCTION transact.moment(at timestamp) RETURNS text LANGUAGE sql AS
 $$ SELECT to_char(at, 'YYYY-MM-DD HH24:MI:SS') $$;
 CREATE OPERATOR transact.+ (leftarg = text, rightarg = text, function = pg_catalog.textcat);
-CREATE FUNCTION transact.json_value(said text, path text) RETURNS text LANGUAGE sql AS
+CREATE FUNCTION transact.json_at(said text, path text) RETURNS text LANGUAGE sql AS
 $$ SELECT CAST(said AS json) ->> substr(path, 3) $$;
 CREATE FUNCTION transact.json_text(said text) RETURNS text LANGUAGE sql AS
 $$ SELECT coalesce(CAST(to_json(said) AS text), 'null') $$;

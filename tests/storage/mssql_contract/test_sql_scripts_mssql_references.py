@@ -1,4 +1,4 @@
-"""References moved by procedure on a real SQL Server: the tables are those that Python leaves, and Python takes it back."""
+"""References moved by procedure on a real SQL Server: the tables are those that Python leaves."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ TABLES = {
     "sets": f"[id] int IDENTITY PRIMARY KEY, [guid] {GUID}, [part] uniqueidentifier NULL, [flag] int NULL",
     "keys": f"[guid] {GUID}, [name] nvarchar(20) NOT NULL, [value] nvarchar(20) NULL",
     "events": f"[id] bigint IDENTITY PRIMARY KEY, [guid] {GUID}, [at] datetime NOT NULL",
-    "hashes": f"[class] {GUID}, [guid] {GUID}, [hash] char(8) NULL, [at] datetime NOT NULL, PRIMARY KEY ([class], [guid])",
+    "hashes": f"[class] {GUID}, [guid] {GUID}, [hash] char(8) NULL, [at] datetime NOT NULL, "
+    "PRIMARY KEY ([class], [guid])",
     "classes": f"[guid] {GUID} PRIMARY KEY, [name] nvarchar(50) NOT NULL",
 }
 
