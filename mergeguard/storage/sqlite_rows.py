@@ -1,7 +1,7 @@
 """SQLite's rows as images. Its columns hold values of any kind, so each cell says of which kind it is.
 
 ``i:`` a whole number, ``r:`` a float as ``float.hex`` writes it, ``t:`` a text, ``x:`` the hex of a text that is not
-well-formed or holds NUL, ``b:`` the hex of a blob. The hidden row id is a column like the others.
+well-formed or would not arrive as it is, ``b:`` the hex of a blob. The hidden row id is a column like the others.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ _GUARDED = """
 """
 _PARAMETERS = 11
 """Of one guid at most: its bytes, its spellings, and the text of a text id."""
+_ALTERED = frozenset("\0\ufeff\ufffe\uffff")
+"""What a text may not hold that travels as UTF-8: SQLite ends it, takes it for a byte order mark, or replaces it."""
 _GENERATED = (2, 3)
 _VIRTUAL = 1
 
@@ -89,7 +91,7 @@ class SqliteTable(StoredTable):
             text = raw.decode(self._encoding)
         except UnicodeDecodeError:
             return f"x:{raw.hex()}"
-        return f"x:{raw.hex()}" if "\0" in text else f"t:{text}"
+        return f"t:{text}" if _ALTERED.isdisjoint(text) else f"x:{raw.hex()}"
 
 
 class SqliteRows(DatabaseRows):

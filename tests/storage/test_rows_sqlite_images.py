@@ -114,6 +114,10 @@ def fill(path: Path, kinds: Sequence[str], key: str, encoding: str, rows: Sequen
 
 @given(shapes, st.lists(st.tuples(values, values, values), min_size=1, max_size=6), st.randoms())
 @example(([*KINDS[:3]], "rowid", "UTF-8"), [(Raw(b"\xff\x00"), "a\0b", -0.0)], __import__("random").Random(1))
+@example(([*KINDS[:3]], "rowid", "UTF-16le"), [("\ufffe", "a\uffff", "\ufeffb")] * 3, __import__("random").Random(1))
+@example(
+    ([*KINDS[:3]], "rowid", "UTF-16be"), [(Raw(b"\xfe\xff"), Raw(b"\xff\xfe"), "")] * 3, __import__("random").Random(1)
+)
 @settings(max_examples=60)
 def test_any_row_survives_delete_and_restore(
     shape: tuple[list[str], str, str], rows: list[tuple[object, ...]], random: object
