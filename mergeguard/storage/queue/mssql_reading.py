@@ -22,7 +22,7 @@ _SUMS = """
 _CHAIN = (
     "SELECT {top} CONVERT(char(36), c.source), c.priority, h.queue, s.events, "  # noqa: S608 - constants
     "s.oldest, c.owner, c.lease_until, "
-    f"c.retry_at, s.inline_bytes, s.file_bytes, h.tries FROM {{chains}} AS c CROSS APPLY ({_HEAD}) AS h "
+    f"c.retry_at, s.inline_bytes, s.file_bytes, h.tries, c.done FROM {{chains}} AS c CROSS APPLY ({_HEAD}) AS h "
     f"CROSS APPLY ({_SUMS}) AS s {{where}} ORDER BY h.received, c.id"
 )
 CHAINS = _CHAIN.format(top="TOP (?)", chains="mergeguard_chain", where="")
@@ -33,7 +33,7 @@ WITHOUT_CHAIN = _CHAIN.format(
     top="",
     chains="(SELECT DISTINCT chain AS id, CAST(NULL AS uniqueidentifier) AS source, -1 AS priority, "
     "CAST(NULL AS nvarchar(200)) AS owner, CAST(NULL AS datetime2(6)) AS lease_until, "
-    "CAST(NULL AS datetime2(6)) AS retry_at, CAST(0 AS bigint) AS done_id FROM mergeguard_event AS o "
+    "CAST(NULL AS datetime2(6)) AS retry_at, CAST(0 AS bigint) AS done_id, CAST(0 AS bigint) AS done FROM mergeguard_event AS o "
     "WHERE NOT EXISTS (SELECT 1 FROM mergeguard_chain AS m WHERE m.id = o.chain))",
     where="",
 )

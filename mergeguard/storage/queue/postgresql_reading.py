@@ -1,4 +1,7 @@
-"""What people and reports ask of the event queue in PostgreSQL; the cost grows with chains, not with the backlog."""
+"""What people and reports ask of the event queue in PostgreSQL.
+
+What watches (sizes, stranded chains) costs as much as there are chains; a list walks the backlog once.
+"""
 
 from __future__ import annotations
 
@@ -19,20 +22,25 @@ _CHAIN = """
     CROSS JOIN LATERAL (
         SELECT queue, tries FROM mergeguard_event WHERE chain = c.id ORDER BY id LIMIT 1
     ) AS h
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS events, min(received) AS oldest,
-            coalesce(sum(size) FILTER (WHERE file IS NULL), 0)::bigint AS inline_bytes,
-            coalesce(sum(size) FILTER (WHERE file IS NOT NULL), 0)::bigint AS file_bytes
-        FROM mergeguard_event WHERE chain = c.id
-    ) AS s
+    {sums}
     ORDER BY s.oldest, c.id
 """
+_SUMS = """
+    SELECT chain, count(*) AS events, min(received) AS oldest,
+        coalesce(sum(size) FILTER (WHERE file IS NULL), 0)::bigint AS inline_bytes,
+        coalesce(sum(size) FILTER (WHERE file IS NOT NULL), 0)::bigint AS file_bytes
+    FROM mergeguard_event
+"""
+_OF_MANY = f"JOIN ({_SUMS} GROUP BY chain) AS s ON s.chain = c.id"
+"""One walk through all events, where most chains are asked for."""
+_OF_FEW = f"CROSS JOIN LATERAL ({_SUMS} WHERE chain = c.id GROUP BY chain) AS s"
 _CHAINS = _CHAIN.format(
     chains="""
         SELECT c.*, o.received FROM mergeguard_chain AS c CROSS JOIN LATERAL (
             SELECT received FROM mergeguard_event WHERE chain = c.id AND id > c.done_id ORDER BY id LIMIT 1
         ) AS o ORDER BY o.received, c.id LIMIT %s
-    """
+    """,
+    sums=_OF_MANY,
 )
 _LEFT_ALONE = """
     SELECT found.chain AS id, c.source, coalesce(c.priority, -1) AS priority, c.owner, c.lease_until, c.retry_at, c.done
@@ -46,7 +54,7 @@ _STRANDED = f"""
         SELECT (SELECT min(chain) FROM mergeguard_event WHERE chain > found.chain)
         FROM found WHERE found.chain IS NOT NULL
     )
-    {_CHAIN.format(chains=_LEFT_ALONE)}
+    {_CHAIN.format(chains=_LEFT_ALONE, sums=_OF_FEW)}
 """  # noqa: S608 - constants
 """One step of the index for each chain that has events, whatever the number of events; a lost chain is found too."""
 _SIZES = """
@@ -61,11 +69,14 @@ _SIZES = """
 """
 _WAITING = f"""
     SELECT {_EVENT.format(body="NULL::bytea")}
-    FROM mergeguard_chain AS c CROSS JOIN LATERAL (
-        SELECT * FROM mergeguard_event WHERE chain = c.id AND id > c.done_id ORDER BY id LIMIT %s
-    ) AS e
-    WHERE NOT %s OR c.source IS NOT DISTINCT FROM %s::uuid
-    ORDER BY e.id LIMIT %s
+    FROM (
+        SELECT chain, id FROM mergeguard_event
+        WHERE NOT %s OR chain IN (SELECT id FROM mergeguard_chain WHERE source IS NOT DISTINCT FROM %s::uuid)
+        ORDER BY id LIMIT %s
+    ) AS first
+    JOIN mergeguard_event AS e ON e.chain = first.chain AND e.id = first.id
+    JOIN mergeguard_chain AS c ON c.id = e.chain
+    ORDER BY e.id
 """  # noqa: S608 - constants
 _ONE = f"""
     SELECT {_EVENT.format(body="e.body")}
@@ -114,7 +125,7 @@ def waiting(run: Run, limit: int, source: str | None) -> Sequence[Event]:
         key = NO_SOURCE if not source else uuid.UUID(source)
     except ValueError:
         return []
-    asked = (limit, source is not None, None if key == NO_SOURCE else key, limit)
+    asked = (source is not None, None if key == NO_SOURCE else key, limit)
     return [_event(row) for row in run(_WAITING, asked)]
 
 
