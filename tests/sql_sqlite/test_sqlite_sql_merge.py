@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from merge_model import NUMBERED, guid
 from merging_world import OURS, PROFILE, World
 
-from mergeguard.errors import MergeRefused
+from mergeguard.errors import MergeGuardError, MergeRefused
 from mergeguard.integrity.lookup import verify_lookup
 from mergeguard.integrity.sql_scripts import install_sql
 from mergeguard.integrity.undo import undo_run
@@ -64,9 +64,10 @@ class Twins:
     def by_python(self, old: uuid.UUID, new: uuid.UUID, request: str | None = None) -> str:
         with self.python.opened() as source:
             try:
-                return "already" if merge(source, PROFILE, old, new, request_id=request).already else "merged"
+                done = merge(source, PROFILE, old, new, request_id=request)
             except MergeRefused as refused:
                 return refused.reason
+        return "already" if done.already or done.repeated else "merged"
 
     def by_sql(self, old: str, new: str, request: str | None = None) -> str:
         return by_sql(self.sql, old, new, request)
@@ -219,3 +220,85 @@ def test_what_either_merged_sql_takes_back_in_any_order_that_is_free(
             assert twins.sql.stored() == after.lookup()
             assert unmerged(twins.sql, run) == "unknown-run"
             assert Journal(source, PROFILE).steps(run)[0].undone_by is not None
+
+
+# What the tests above are worth: each planted mistake makes one fixed story come out other than Python's.
+
+STORY = [
+    (0, 1, None),
+    (1, 2, "r"),
+    (1, 2, "r"),
+    (2, 0, None),
+    (3, 4, None),
+    (5, 3, None),
+    (3, 6, "s"),
+    (7, 8, None),
+    (6, 2, None),
+    (2, 7, None),
+]
+MISTAKES: dict[str, tuple[str, str]] = {
+    "one level of the lookup": (
+        "WHERE current_guid = (SELECT old_root",
+        "WHERE depth = 1 AND current_guid = (SELECT old_root",
+    ),
+    "the old one stays live": (
+        "DELETE FROM mergeguard_live_images WHERE",
+        "DELETE FROM mergeguard_live_images WHERE 0 AND",
+    ),
+    "circles are closed": ("FROM mergeguard_work WHERE already AND old = old_root", "FROM mergeguard_work WHERE 0"),
+    "forbidden pairs are merged": ("coalesce(one.current_guid, pair.one_guid) = ", "'x' = "),
+    "types are not compared": ("other.type <> one.type", "other.type < one.type AND 0"),
+    "requests are forgotten": ("FROM mergeguard_work WHERE request_id IS NOT NULL;", "FROM mergeguard_work WHERE 0;"),
+    "roots are not written": ("(guid, turn) SELECT max(", "(guid, turn) SELECT 'x' || max("),
+    "the digest is none": ("(SELECT digest FROM mergeguard_digest), new_root", "'0', new_root"),
+    "the journal says something else": ("gone.image), 'remove'", "gone.image), 'retire'"),
+}
+
+
+def told(twins: Twins) -> tuple[list[bool], bool]:
+    """Tell the story to both; say of each answer whether it was the same, and whether the tables and journals are."""
+    twins.reset(SOME[:8], [], "ccccccccp")
+    for world in (twins.python, twins.sql):
+        with closing(sqlite3.connect(str(world.engine.url.database))) as connection:
+            connection.execute("INSERT INTO mergeguard_never VALUES (?, ?, NULL, NULL)", [str(SOME[6]), str(SOME[0])])
+            connection.execute('UPDATE "Kinds" SET "Kind" = \'p\' WHERE "Guid" = ?', [str(SOME[5])])
+            connection.commit()
+    answers = [
+        by_sql(twins.sql, str(SOME[old]), str(SOME[new]), request) == twins.by_python(SOME[old], SOME[new], request)
+        for old, new, request in STORY
+    ]
+    return answers, state(twins.sql) == state(twins.python) and journals(twins.sql) == journals(twins.python)
+
+
+def journals(world: World) -> list[Any]:
+    with world.opened() as source:
+        journal = Journal(source, PROFILE)
+        try:
+            steps = sorted(
+                (step for run in journal.runs() for step in journal.steps(run.run_id)), key=lambda one: one.component
+            )
+        except MergeGuardError as damaged:
+            return [damaged.message]
+    with closing(sqlite3.connect(str(world.engine.url.database))) as connection:
+        roots = connection.execute("SELECT guid FROM mergeguard_root ORDER BY 1").fetchall()
+    return [roots, *((one.component, one.survivor, [change.action for change in one.changes]) for one in steps)]
+
+
+@pytest.mark.parametrize("mistake", [None, *MISTAKES])
+def test_a_planted_mistake_is_noticed(twins: Twins, mistake: str | None) -> None:
+    path = str(twins.sql.engine.url.database)
+    asked = "SELECT sql FROM sqlite_master WHERE name = 'mergeguard_merge_insert'"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        (right,) = connection.execute(asked).fetchone()
+        wrong = right
+        if mistake is not None:
+            assert MISTAKES[mistake][0] in right
+            wrong = right.replace(*MISTAKES[mistake])
+        for text in ("DROP TRIGGER mergeguard_merge_insert", wrong):
+            connection.execute(text)
+        try:
+            answers, same = told(twins)
+        finally:
+            for text in ("DROP TRIGGER mergeguard_merge_insert", right):
+                connection.execute(text)
+    assert (all(answers) and same) == (mistake is None)
