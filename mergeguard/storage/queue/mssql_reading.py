@@ -33,7 +33,8 @@ WITHOUT_CHAIN = _CHAIN.format(
     top="",
     chains="(SELECT DISTINCT chain AS id, CAST(NULL AS uniqueidentifier) AS source, -1 AS priority, "
     "CAST(NULL AS nvarchar(200)) AS owner, CAST(NULL AS datetime2(6)) AS lease_until, "
-    "CAST(NULL AS datetime2(6)) AS retry_at, CAST(0 AS bigint) AS done_id, CAST(0 AS bigint) AS done FROM mergeguard_event AS o "
+    "CAST(NULL AS datetime2(6)) AS retry_at, CAST(0 AS bigint) AS done_id, "
+    "CAST(0 AS bigint) AS done FROM mergeguard_event AS o "
     "WHERE NOT EXISTS (SELECT 1 FROM mergeguard_chain AS m WHERE m.id = o.chain))",
     where="",
 )

@@ -42,6 +42,12 @@ def test_chains_are_told_by_key(place: Place) -> None:
     assert place.store.chains(limit=1) == [first]
 
 
+def test_a_chain_tells_how_many_it_has_done(place: Place) -> None:
+    registered(place, *[event(A) for _ in range(5)])
+    process(place, events=3)
+    assert [(one.events, one.done) for one in place.store.chains()] == [(2, 3)]
+
+
 def test_waiting_events_come_in_registration_order_without_bodies(place: Place) -> None:
     numbers = registered(place, *[event(SOURCES[at % 3]) for at in range(9)], event(NO_SOURCE))
     assert [one.id for one in place.store.waiting()] == numbers
