@@ -16,6 +16,7 @@ IF OBJECT_ID(N'[mergeguard].[scan_rows]', N'P') IS NOT NULL DROP PROCEDURE [merg
 IF OBJECT_ID(N'[mergeguard].[find_rings]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[find_rings];
 IF OBJECT_ID(N'[mergeguard].[unmerge_run]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[unmerge_run];
 IF OBJECT_ID(N'[mergeguard].[take_back]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[take_back];
+IF OBJECT_ID(N'[mergeguard].[restore_row]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[restore_row];
 IF OBJECT_ID(N'[mergeguard].[require_undoable]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[require_undoable];
 IF OBJECT_ID(N'[mergeguard].[merge_guids]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[merge_guids];
 IF OBJECT_ID(N'[mergeguard].[write_merge]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[write_merge];

@@ -119,7 +119,7 @@ def test_what_reads_runs_as_whoever_calls_it() -> None:
 
 
 def test_dynamic_statements_take_values_as_parameters() -> None:
-    assert len(re.findall(r"sp_executesql @sql,\s*N'@", RUN)) == RUN.count("sp_executesql @sql") == 9
+    assert len(re.findall(r"sp_executesql @sql,\s*N'@", RUN)) == RUN.count("sp_executesql @sql") == 10
     assert not re.search(r"EXEC\s*\(\s*@", RUN)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from merge_model import guid
 from rule_model import Case
 from sql_world import plain
-from transact_sql import Transact, Values
+from transact_sql import Refused, Transact, Values
 from transact_world import ask, make
 
 OLD, NEW = guid(1), guid(2)
@@ -166,3 +167,26 @@ def test_a_row_is_put_back_by_a_statement_that_parses(world: psycopg.Connection)
     (sql,) = sent.statements
     assert parses(sql), sql
     assert sql.index("IDENTITY_INSERT [dbo].[t] ON") < sql.index("INSERT INTO [dbo].[t]") < sql.index("[t] OFF")
+
+
+CELLS = """CREATE FUNCTION transact.json_cells(image text) RETURNS TABLE (name text, value text) LANGUAGE sql AS
+$$ SELECT key, value FROM json_each_text(CAST(image AS json)) $$"""
+
+
+def test_a_row_of_a_reference_is_restored_by_a_statement_that_parses(world: psycopg.Connection) -> None:
+    ask(world, CELLS)
+    before = {"id": "1", "it's [a]": str(OLD), "child": str(NEW), "kind": None, "said": "x", "at": None}
+    after = {**before, "it's [a]": str(NEW), "said": None}
+    sent = Sent(rows=1, written=1)
+    scripts = Transact(world, ["20_images.sql", "60_unmerge.sql"], sp_executesql=sent)
+    scripts.call("restore_row", "t", json.dumps(before), json.dumps(after))
+    scripts.call("restore_row", "t", json.dumps(before), json.dumps(before))
+    changed, kept = sent.statements
+    assert [parses(sql) for sql in sent.statements] == [True, True], sent.statements
+    (sets,) = re.findall(r"UPDATE TOP \(1\) t SET (.*?) FROM \[dbo\]\.\[t\]", changed)
+    assert re.findall(r"(\[(?:[^\]]|\]\])*\]) = \(SELECT", sets) == ["[it's [a]]]", "[said]"]
+    assert "UPDATE" not in kept
+    with pytest.raises(Refused, match="stale"):
+        Transact(world, ["20_images.sql", "60_unmerge.sql"], sp_executesql=Sent(rows=0, written=1)).call(
+            "restore_row", "t", json.dumps(before), json.dumps(after)
+        )

@@ -127,11 +127,27 @@ def test_the_tables_are_those_that_python_leaves(world: World, seed: int) -> Non
     assert told(step.changes) == told(wanted.changes)
 
 
-def test_what_moved_references_is_taken_back_by_the_program(world: World) -> None:
-    fill(world, Random(3))
-    world.rows(f"INSERT INTO {world.place.name('events')} ([guid], [at]) VALUES (?, GETDATE())", (str(OLD),))
+@pytest.mark.parametrize("seed", range(4))
+def test_the_procedure_takes_back_what_either_moved(world: World, seed: int) -> None:
+    fill(world, Random(seed))
+    start = picture(world)
     run = world.merge(OLD, NEW)["run_id"]
-    with pytest.raises(sa.exc.DBAPIError, match="mergeguard: references: "):
+    world.rows("EXEC [mergeguard].[unmerge_run] @run_id = ?", (run,))
+    assert picture(world) == start
+    with closing(world.source()) as source:
+        made = merge(source, world.profile, OLD, NEW)
+    world.rows("EXEC [mergeguard].[unmerge_run] @run_id = ?", (made.run_id,))
+    assert picture(world) == start
+
+
+def test_what_changed_since_is_not_taken_back(world: World) -> None:
+    fill(world, Random(3))
+    world.rows(f"INSERT INTO {world.place.name('data')} ([guid], [said]) VALUES (?, 'x')", (str(GUIDS[4]),))
+    run = world.merge(GUIDS[4], GUIDS[3])["run_id"]
+    world.rows(f"UPDATE {world.place.name('data')} SET [said] = 'y' WHERE [said] = 'x'")
+    after = picture(world)
+    with pytest.raises(sa.exc.DBAPIError, match="mergeguard: stale: "):
         world.rows("EXEC [mergeguard].[unmerge_run] @run_id = ?", (run,))
+    assert picture(world) == after
     grant(world)
     assert world.outcome(NEW, GUIDS[2], preview=1) == "merged"
