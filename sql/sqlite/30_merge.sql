@@ -51,9 +51,9 @@ BEGIN
             SELECT substr(t, 1, 8) || '-' || substr(t, 9, 4) || '-' || substr(t, 13, 4) || '-' || substr(t, 17, 4) || '-' || substr(t, 21)
             FROM (SELECT lower(replace(replace(replace(trim(NEW.new_guid), '-', ''), '{', ''), '}', '')) AS t)
             WHERE length(t) = 32 AND t NOT GLOB '*[^0-9a-f]*'), NEW.request_id);
-    SELECT RAISE(ABORT, 'mergeguard: unknown-guid: what is to be merged is no guid')
+    SELECT RAISE(ABORT, 'mergeguard: usage: what is to be merged is no guid')
     FROM mergeguard_work WHERE old IS NULL OR new IS NULL;
-    SELECT RAISE(ABORT, 'mergeguard: request-reused: a request id has 1 to 64 characters')
+    SELECT RAISE(ABORT, 'mergeguard: usage: a request id has 1 to 64 characters')
     FROM mergeguard_work WHERE length(request_id) NOT BETWEEN 1 AND 64;
     SELECT RAISE(ABORT, 'mergeguard: request-reused: this request id belongs to another merge')
     FROM mergeguard_work AS asked JOIN mergeguard_requests AS known ON known.request_id = asked.request_id
@@ -201,7 +201,7 @@ BEGIN
         SELECT coalesce((SELECT old_text FROM mergeguard_merge_cells LIMIT 1),
             (SELECT guid_text FROM mergeguard_live_cells WHERE guid_text IN (old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}')) LIMIT 1)) AS like_this))))
     FROM mergeguard_work;
-    SELECT RAISE(ABORT, 'mergeguard: write-failed: the database stored something else than the merge that it was told; look for triggers on the table')
+    SELECT RAISE(ABORT, 'mergeguard: write: the database stored something else than the merge that it was told; look for triggers on the table')
     FROM mergeguard_work WHERE (SELECT count(*) FROM mergeguard_merge_rows AS rows WHERE rows.old_text IN (
         old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}'))) <> 1
     OR (SELECT rows.new_guid FROM mergeguard_merge_rows AS rows WHERE rows.old_text IN (

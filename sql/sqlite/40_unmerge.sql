@@ -14,7 +14,7 @@ BEGIN
     FROM mergeguard_places WHERE NOT can_merge;
     SELECT RAISE(ABORT, 'mergeguard: unknown-run: the journal knows no merge of this run')
     WHERE NOT EXISTS (SELECT 1 FROM mergeguard_journal_runs WHERE run_id = NEW.run_id AND kind = 'merge');
-    SELECT RAISE(ABORT, 'mergeguard: unknown-run: the run was taken back before')
+    SELECT RAISE(ABORT, 'mergeguard: undone: the run was taken back before')
     WHERE NOT EXISTS (SELECT 1 FROM mergeguard_journal_steps WHERE run_id = NEW.run_id AND step = 1 AND undone_by IS NULL);
     SELECT RAISE(ABORT, 'mergeguard: references: the merge changed more than its row and the live one; ''mergeguard undo'' takes it back')
     FROM mergeguard_journal_changes AS made JOIN mergeguard_places WHERE made.run_id = NEW.run_id
@@ -71,7 +71,7 @@ BEGIN
         old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}'))));
     INSERT INTO mergeguard_live_images (guid_text, image)
     SELECT NULL, before_image FROM mergeguard_journal_changes WHERE run_id = NEW.run_id AND action = 'remove' ORDER BY place;
-    SELECT RAISE(ABORT, 'mergeguard: write-failed: the database stored something else than it was told; look for triggers on the tables')
+    SELECT RAISE(ABORT, 'mergeguard: write: the database stored something else than it was told; look for triggers on the tables')
     FROM mergeguard_work WHERE EXISTS (SELECT 1 FROM mergeguard_merge_cells AS rows WHERE rows.old_text IN (
         old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}'))) OR EXISTS (
         SELECT 1 FROM mergeguard_journal_changes AS made WHERE made.run_id = NEW.run_id AND made.action = 'remove'

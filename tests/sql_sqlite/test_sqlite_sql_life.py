@@ -210,6 +210,24 @@ def test_an_altered_journal_takes_nothing_back(world: World, harm: str, python: 
         assert world.picture() == before
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "request_id"),
+    [
+        ("no guid", str(A), None),
+        (None, str(A), None),
+        (str(A), "{" + A.hex[1:], None),
+        (str(A), str(B), ""),
+        (str(A), str(B), "r" * 65),
+    ],
+)
+def test_what_makes_no_sense_is_told_as_such(world: World, old: object, new: object, request_id: str | None) -> None:
+    with world.opened() as source:
+        install_sql(source, PROFILE)
+    assert reason(world, old, new, request_id) == "usage"
+    with pytest.raises(sqlite3.IntegrityError, match="mergeguard: unknown-run: "):
+        ask(world, "INSERT INTO mergeguard_unmerge (run_id) VALUES (?)", ["0" * 32])
+
+
 def test_what_changed_since_is_not_taken_back(world: World) -> None:
     with world.opened() as source:
         install_sql(source, PROFILE)

@@ -218,7 +218,7 @@ def test_what_either_merged_sql_takes_back_in_any_order_that_is_free(
             assert after.merges == [row for row in before.merges if row[0] != taken]
             assert after.live == before.live | {taken}
             assert twins.sql.stored() == after.lookup()
-            assert unmerged(twins.sql, run) == "unknown-run"
+            assert unmerged(twins.sql, run) == "undone"
             assert Journal(source, PROFILE).steps(run)[0].undone_by is not None
 
 
