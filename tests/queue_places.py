@@ -55,6 +55,8 @@ class Place:
     """Whether ``finish`` gives the chains back: nobody can see it before the commit."""
     shift: ClassVar[str]
     """Sets a column some seconds back."""
+    alone: ClassVar[str | None] = None
+    """Waits until nobody writes to chains, where a statement over all of them would deadlock with those who do."""
     strand: ClassVar[str] = (
         "UPDATE mergeguard_chain SET owner = NULL, lease_until = NULL, retry_at = NULL, since = NULL"
     )
@@ -86,8 +88,12 @@ class Place:
 
     def pass_time(self, seconds: int = AGES) -> None:
         """Set what the database waits for so far back, which is as good as waiting."""
-        for column in ("lease_until", "retry_at"):
-            self.run(f"UPDATE mergeguard_chain SET {column} = {self.shift.format(column)}", seconds=seconds)
+        with self.engine.begin() as connection:
+            if self.alone is not None:
+                connection.exec_driver_sql(self.alone)
+            for column in ("lease_until", "retry_at"):
+                statement = f"UPDATE mergeguard_chain SET {column} = {self.shift.format(column)}"
+                connection.execute(sa.text(statement), {"seconds": seconds})
 
     def look(self) -> Seen:
         """Read everything in one snapshot."""
@@ -109,6 +115,7 @@ class Place:
 
 class PostgresqlPlace(Place):
     kind = "postgresql"
+    alone = "LOCK TABLE mergeguard_chain IN EXCLUSIVE MODE"
     shift = "{} - :seconds * interval '1 second'"
 
 

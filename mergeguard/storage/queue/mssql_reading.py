@@ -95,7 +95,11 @@ def stranded(run: Run) -> Sequence[ChainState]:
 
 def sizes(run: Run) -> Sequence[QueueSize]:
     """Return the counters."""
-    return [QueueSize(Queue(queue), *map(int, counts), _aware(oldest)) for queue, *counts, oldest in run(SIZES)]
+    found = []
+    for queue, *counts, oldest in run(SIZES).fetchall():
+        values: list[Any] = [*map(int, counts), _aware(oldest)]
+        found.append(QueueSize(Queue(queue), *values))
+    return found
 
 
 def chains(run: Run, limit: int) -> Sequence[ChainState]:
