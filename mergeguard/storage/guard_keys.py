@@ -54,6 +54,10 @@ class GuardKeys(ABC):
     def trimmed(self, text: str) -> str:
         """Return a text without the blanks around it."""
 
+    def as_trimmed(self, word: str) -> str:
+        """Return a word as ``trimmed`` leaves it of a cell that holds it."""
+        return word
+
     def as_text(self, cell: str) -> str:
         """Return a cell as text."""
         return cell
@@ -131,7 +135,7 @@ class GuardKeys(ABC):
             parts += [f"{cell} = {self.literal(guid)}" for guid in self._deleted]
         else:
             words = [*self._words, *([""] if self._blank else [])]
-            quoted = ["'" + word.replace("'", "''") + "'" for word in words]
+            quoted = ["'" + self.as_trimmed(word).replace("'", "''") + "'" for word in words]
             parts += [f"{self.trimmed(self.as_text(cell))} = {word}" for word in quoted]
             parts += [f"{self.digits(cell)} = '{guid.hex}'" for guid in self._deleted]
         return f"({' OR '.join(parts)})" if parts else None

@@ -82,6 +82,10 @@ class MssqlKeys(GuardKeys):
             text = f"replace({text}, CHAR({ord(blank)}), '')"
         return text
 
+    def as_trimmed(self, word: str) -> str:
+        """Take the blanks out, those inside too: 'not set' is found as 'notset'."""
+        return "".join(letter for letter in word if letter not in BLANKS)
+
     def as_key(self, digits: str) -> str:
         """Return 32 digits as bytes that count one each, which any text column is compared with by its index."""
         return f"CAST({digits} AS char(32)) COLLATE {self._collation}"

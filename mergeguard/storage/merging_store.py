@@ -34,8 +34,10 @@ UPSERT_MSSQL = (
     "SET NOCOUNT ON; UPDATE {table} WITH (UPDLOCK, HOLDLOCK, ROWLOCK) SET {turn} = {turn} + 1 WHERE {guid} = ?; "
     "IF @@ROWCOUNT = 0 INSERT INTO {table} ({guid}, {turn}) VALUES (?, 1); SELECT 1"
 )
+# A row that is there is looked at without a lock that would keep others who share it waiting.
 PRESENT_MSSQL = (
-    "SET NOCOUNT ON; INSERT INTO {table} ({guid}, {turn}) "
+    "SET NOCOUNT ON; IF NOT EXISTS (SELECT 1 FROM {table} WITH (READCOMMITTEDLOCK) WHERE {guid} = ?) "
+    "INSERT INTO {table} ({guid}, {turn}) "
     "SELECT ?, 1 WHERE NOT EXISTS (SELECT 1 FROM {table} WITH (UPDLOCK, HOLDLOCK) WHERE {guid} = ?); SELECT 1"
 )
 SHARE_MSSQL = "SELECT COUNT(*) FROM {table} WITH (REPEATABLEREAD, ROWLOCK) WHERE {guid} IN ({marks})"
@@ -121,7 +123,7 @@ class MergingStore:
     def _present(self, rows: DatabaseRows, some: Sequence[object], names: Mapping[str, str]) -> None:
         if self._kind == "mssql":
             for value in some:
-                rows.tuples(PRESENT_MSSQL.format(**names), (value, value))
+                rows.tuples(PRESENT_MSSQL.format(**names), (value, value, value))
             return
         marks = ", ".join([f"({self.mark}, 1)"] * len(some))
         rows.run(PRESENT.format(rows=marks, **names), some)

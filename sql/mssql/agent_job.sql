@@ -28,7 +28,7 @@ DECLARE @id uniqueidentifier;
 BEGIN TRY
     BEGIN TRANSACTION;
 
-    IF EXISTS (SELECT 1 FROM [dbo].[sysjobs] WITH (UPDLOCK, HOLDLOCK) WHERE [name] = @job)
+    IF EXISTS (SELECT 1 FROM [dbo].[sysjobs_view] WHERE [name] = @job)
         PRINT N'The job "' + @job + N'" is there already and was left as it is.';
     ELSE
     BEGIN

@@ -11,7 +11,7 @@ SET XACT_ABORT ON;
 
 DECLARE @job sysname = N'MergeGuard nightly';
 
-IF EXISTS (SELECT 1 FROM [dbo].[sysjobs] WHERE [name] = @job AND [description] LIKE N'%MergeGuard job, version %')
+IF EXISTS (SELECT 1 FROM [dbo].[sysjobs_view] WHERE [name] = @job AND [description] LIKE N'%MergeGuard job, version %')
 BEGIN
     EXEC [dbo].[sp_delete_job] @job_name = @job, @delete_history = 1, @delete_unused_schedule = 1;
     PRINT N'The job "' + @job + N'" was deleted.';
