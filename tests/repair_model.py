@@ -248,7 +248,8 @@ def loses_nothing_decidable(run: Run) -> None:
             # An old that never had but one new goes on to where that leads, decided or not.
             news = {new for _, old, new in run.rows_of(component) if old != new}
             # A survivor that is live and merged away itself leads on: the walk goes through it.
-            reached |= _through(member, run.left_pairs)
+            if raw[member][0] in ("ok", "dangling", "deleted"):
+                reached |= _through(member, run.left_pairs)
             assert component.survivor in reached or (len(component.members) == 1 and len(news) == 1)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import rule_model
 from case_targets import NUMBERS, columns_of, in_any_spelling, profile_of, rows_of
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rule_model import Case
 
@@ -171,8 +171,17 @@ def test_after_a_plan_a_second_one_has_no_steps(case: Case, options: PlanOptions
             assert unfinished.issuperset(left[component].members)
 
 
+def ring(*numbers: int) -> tuple[tuple[int, int], ...]:
+    return tuple(zip(numbers, (*numbers[1:], numbers[0]), strict=True))
+
+
+TWO_LIVE = Case.of(*ring(1, 2, 3, 4, 5, 6), live=frozenset({rule_model.guid(5), rule_model.guid(6)}))
+"""Walks end at the first live member; a person may order a dead one to survive, and then they end there."""
+
+
 @FEW
 @given(case=rule_model.cases("live"))
+@example(case=TWO_LIVE)
 def test_the_line_of_a_refusal_decides_its_component(case: Case) -> None:
     with stored(case) as (_, source, profile):
         plan = make_plan(source, profile, ALONE)
@@ -185,10 +194,6 @@ def test_the_line_of_a_refusal_decides_its_component(case: Case) -> None:
                 assert (again.confidence, again.survivor) == (Confidence.ORDERED, override.survivor)
             else:
                 assert "leads into" in again.reason or "stands, as ordered" in again.reason
-
-
-def ring(*numbers: int) -> tuple[tuple[int, int], ...]:
-    return tuple(zip(numbers, (*numbers[1:], numbers[0]), strict=True))
 
 
 CYCLES = Case.of(*ring(1, 2), *ring(3, 4, 5), (6, 7), live=frozenset({rule_model.guid(1), rule_model.guid(7)}))

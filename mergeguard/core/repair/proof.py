@@ -15,6 +15,7 @@ from mergeguard.core.findings import MAX_WITNESS
 from mergeguard.core.guids import Bools
 from mergeguard.core.index import Places, Rows
 from mergeguard.core.repair.component import Component
+from mergeguard.core.repair.evidence import Confidence
 from mergeguard.core.repair.remaining import remaining
 
 
@@ -41,7 +42,9 @@ def prove(facts: Facts, components: Sequence[Component]) -> Proof:
     after = remaining(facts, stay)
     problems += _damage_left(after, decided)
     problems += _members(after, decided)
-    problems += _answers(facts, after, stay)
+    told = (each for each in decided if each.confidence is Confidence.ORDERED)
+    ordered = frozenset(member for each in told for member in each.members)
+    problems += _answers(facts, after, stay, ordered)
     return Proof(after, tuple(problems))
 
 
@@ -95,18 +98,21 @@ def _members(after: Facts, decided: Sequence[Component]) -> Iterator[str]:
 
 
 def _passes(after: Facts, lead: int, survivor: uuid.UUID | None) -> bool:
-    """Say whether the rows lead to a guid on their way: one that is live and merged away leads on from there.
+    """Say whether the rows lead through a guid and on to an end: one that is live and merged away leads on from there.
 
     By the lookup the walk may end before it, at another live guid, and by the rows alone it ends behind it.
     """
-    succ = after.join.succ
+    is_open = after.raw.status[lead] not in (Status.OK, Status.DANGLING, Status.DELETED)
+    return not is_open and any(guid == survivor for guid in _walk(after, lead))
+
+
+def _walk(after: Facts, lead: int) -> Iterator[uuid.UUID]:
+    """Yield the guids that the rows lead to from an old, one after the other."""
     seen: set[int] = set()
     while lead >= 0 and lead not in seen:
         seen.add(lead)
-        if after.new(lead) == survivor:
-            return True
-        lead = int(succ[lead])
-    return False
+        yield after.new(lead)
+        lead = int(after.join.succ[lead])
 
 
 def _had_no_choice(component: Component) -> bool:
@@ -126,8 +132,11 @@ def _currents(facts: Facts, rows: Rows | Places, *, raw: bool) -> list[uuid.UUID
     return [guid if has else None for guid, has in zip(guids.to_uuids(column), ended.tolist(), strict=True)]
 
 
-def _answers(facts: Facts, after: Facts, stay: Bools) -> Iterator[str]:
-    """Check that every old that had a current guid, or was deleted, has the same answer as before."""
+def _answers(facts: Facts, after: Facts, stay: Bools, ordered: frozenset[uuid.UUID]) -> Iterator[str]:
+    """Check that every old that had a current guid, or was deleted, has the same answer as before.
+
+    What leads to the members that a person has ordered to survive, live or not, leads where that person said.
+    """
     moved = np.cumsum(stay, dtype=np.int32) - 1
     leads = facts.leads
     now = np.where(stay[leads], moved[leads], -1)
@@ -140,7 +149,14 @@ def _answers(facts: Facts, after: Facts, stay: Bools) -> Iterator[str]:
     same = after.closure.status[rows] == facts.closure.status[before]
     ends, were = after.closure.end[rows], facts.closure.end[before]
     doubt = np.flatnonzero(~same | (ends != moved[were]) | ~stay[were])
+    if ordered:
+        doubt = doubt[[_is_free(after, lead, ordered) for lead in rows[doubt].tolist()]]
     yield from _differ(facts, after, before[doubt], rows[doubt])
+
+
+def _is_free(after: Facts, lead: int, ordered: frozenset[uuid.UUID]) -> bool:
+    """Say whether an old keeps clear of what a person has ordered."""
+    return ordered.isdisjoint((after.old(lead), *_walk(after, lead)))
 
 
 def _differ(facts: Facts, after: Facts, before: Rows | Places, rows: Rows | Places) -> Iterator[str]:
