@@ -25,7 +25,7 @@ def prepared(text: str) -> tuple[str, ...]:
         return f"'{len(said) - 1}'"
 
     text = "".join(map(mask, tokens(_paths("".join(tokens(text))))))
-    text = re.sub(r"\s*OPTION \([\w ]+\)| WITH \([A-Z, ]+\)", "", text)
+    text = re.sub(r"\s*OPTION \([\w ]+\)| WITH \([A-Z, ]+\)| COLLATE DATABASE_DEFAULT", "", text)
     text = _converted(_applied(_tops(text)).replace("COLLATE Latin1_General_BIN2", 'COLLATE "C"'))
     return tuple(said[int(word[1:-1])] if re.fullmatch(r"'\d+'", word) else word for word in tokens(text))
 

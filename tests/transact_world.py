@@ -44,6 +44,12 @@ CREATE FUNCTION transact.object_id(name text) RETURNS int LANGUAGE sql AS $$ SEL
 CREATE FUNCTION transact.col_name(place int, number int) RETURNS text LANGUAGE sql AS $$ SELECT 'NewGuid' $$;
 CREATE TABLE sys.synonyms AS SELECT 1 AS object_id, 'merges' AS base_object_name;
 CREATE TABLE sys.indexes AS SELECT 1 AS object_id, 1 AS index_id, 0 AS is_disabled, 0 AS has_filter;
+CREATE FUNCTION transact.type_name(kind int) RETURNS text LANGUAGE sql AS
+$$ SELECT CASE kind WHEN 36 THEN 'uniqueidentifier' ELSE 'char' END $$;
+CREATE TABLE sys.sql_expression_dependencies AS
+SELECT 1 AS referencing_id, 1 AS referenced_id, 0 AS referenced_minor_id;
+CREATE TABLE sys.columns AS
+SELECT 1 AS object_id, 'old' AS name, 36 AS system_type_id UNION ALL SELECT 1, 'new', 36;
 CREATE TABLE sys.index_columns AS SELECT 1 AS object_id, 1 AS index_id, 1 AS column_id, 1 AS key_ordinal;
 """
 

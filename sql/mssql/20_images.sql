@@ -120,7 +120,8 @@ ALTER FUNCTION [mergeguard].[image_columns] (@table int)
 RETURNS TABLE AS RETURN
 SELECT
     c.[column_id],
-    c.[name],
+    -- In a contained database the catalogue has a collation of its own.
+    c.[name] COLLATE DATABASE_DEFAULT AS [name],
     QUOTENAME(c.[name]) AS [quoted],
     c.[is_identity],
     CASE
@@ -250,7 +251,7 @@ GO
 -- Puts a row back as its image has it, ids included; the row must not be there.
 ALTER PROCEDURE [mergeguard].[put_back]
     @table int,
-    @rows_name nvarchar(300),
+    @rows_name nvarchar(600),
     @guid_name sysname,
     @guid uniqueidentifier,
     @image nvarchar(max)

@@ -47,6 +47,14 @@ BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
     DECLARE @held int;
+    -- Where the view has to turn other types into guids, nothing can be written through it.
+    IF (
+        SELECT COUNT(*) FROM sys.sql_expression_dependencies AS d
+        JOIN sys.columns AS c ON c.[object_id] = d.[referenced_id]
+        WHERE d.[referencing_id] = OBJECT_ID(N'[mergeguard].[lookup_rows]', N'V') AND d.[referenced_minor_id] = 0
+            AND TYPE_NAME(c.[system_type_id]) = N'uniqueidentifier'
+    ) < 2
+        THROW 51925, N'mergeguard: unsupported: the lookup stores guids in a form that procedures only read; ''mergeguard lookup build'' writes it', 1;
     CREATE TABLE #row (
         [row_id] nvarchar(200) COLLATE DATABASE_DEFAULT NULL,
         [old_guid] uniqueidentifier NULL,
@@ -94,7 +102,7 @@ BEGIN
     JOIN #node AS n ON n.[guid] = k.[old_guid]
     JOIN #answer AS a ON a.[id] = n.[id]
     LEFT JOIN #node AS c ON c.[id] = a.[last]
-    WHERE EXISTS (SELECT k.[current_guid], k.[depth], k.[status] EXCEPT SELECT c.[guid], a.[depth], a.[status]);
+    WHERE EXISTS (SELECT k.[current_guid], k.[depth], k.[status] COLLATE DATABASE_DEFAULT EXCEPT SELECT c.[guid], a.[depth], a.[status]);
     SET @written = @@ROWCOUNT;
     INSERT INTO [mergeguard].[lookup_rows] ([old_guid], [current_guid], [depth], [status])
     SELECT n.[guid], c.[guid], a.[depth], a.[status]
@@ -106,7 +114,7 @@ BEGIN
 END;
 GO
 
--- Answers in one row: [rows] that the lookup holds now, [written] and [deleted].
+-- Answers in one row: [rows] that the lookup holds now, [written] and [deleted]. Not for INSERT ... EXEC.
 ALTER PROCEDURE [mergeguard].[rebuild_lookup]
 WITH EXECUTE AS OWNER
 AS
@@ -134,7 +142,14 @@ END;
 GO
 
 -- A new lookup is filled at once: an empty one says of no merge what the rows say, and every merge would be refused.
+-- One that holds guids in another form is left to MergeGuard's programs; procedures read it and refuse to merge.
 IF NOT EXISTS (SELECT 1 FROM [mergeguard].[lookup_rows])
     AND EXISTS (SELECT 1 FROM [mergeguard].[merge_rows] AS m WHERE m.[old_guid] IS NOT NULL AND m.[new_guid] IS NOT NULL)
+    AND (
+        SELECT COUNT(*) FROM sys.sql_expression_dependencies AS d
+        JOIN sys.columns AS c ON c.[object_id] = d.[referenced_id]
+        WHERE d.[referencing_id] = OBJECT_ID(N'[mergeguard].[lookup_rows]', N'V') AND d.[referenced_minor_id] = 0
+            AND TYPE_NAME(c.[system_type_id]) = N'uniqueidentifier'
+    ) >= 2
     EXEC [mergeguard].[rebuild_lookup];
 GO

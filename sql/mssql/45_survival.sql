@@ -284,8 +284,11 @@ AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
-    DECLARE @guid uniqueidentifier, @held int;
+    DECLARE @guid uniqueidentifier, @held int, @sql nvarchar(max);
     SET @more = 0;
+    -- Sent by itself: where the view cannot be written, this procedure could not even be made.
+    SET @sql = N'INSERT INTO [mergeguard].[roots] ([guid], [turn])
+SELECT @guid, 1 WHERE NOT EXISTS (SELECT 1 FROM [mergeguard].[roots] AS r WITH (UPDLOCK, HOLDLOCK) WHERE r.[guid] = @guid);';
     INSERT INTO #around ([guid], [shared])
     SELECT DISTINCT TRY_CONVERT(uniqueidentifier, SUBSTRING(h.[guids], n.[n] * 36 + 1, 36)), 0
     FROM #held AS h CROSS JOIN #piece AS n
@@ -303,8 +306,7 @@ BEGIN
         SELECT TOP (1) @guid = a.[guid] FROM #around AS a WHERE a.[shared] = 0 ORDER BY LOWER(CONVERT(char(36), a.[guid])) COLLATE Latin1_General_BIN2;
         IF @guid IS NULL
             BREAK;
-        INSERT INTO [mergeguard].[roots] ([guid], [turn])
-        SELECT @guid, 1 WHERE NOT EXISTS (SELECT 1 FROM [mergeguard].[roots] AS r WITH (UPDLOCK, HOLDLOCK) WHERE r.[guid] = @guid);
+        EXEC sys.sp_executesql @sql, N'@guid uniqueidentifier', @guid = @guid;
         SELECT @held = COUNT(*) FROM [mergeguard].[roots] AS r WITH (REPEATABLEREAD, ROWLOCK) WHERE r.[guid] = @guid;
         UPDATE #around SET [shared] = 1 WHERE [guid] = @guid;
         SET @more = 1;

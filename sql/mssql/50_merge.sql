@@ -57,15 +57,25 @@ BEGIN
     );
     IF @said IS NOT NULL
     BEGIN
-        SET @said = CONCAT(N'mergeguard: no-key: ', @said,
-            N' has no primary key, so its rows cannot be told apart and no merge could be taken back; give it one');
+        SET @said = REPLACE(CONCAT(N'mergeguard: no-key: ', @said,
+            N' has no primary key, so its rows cannot be told apart and no merge could be taken back; give it one'), N'%', N'%%');
         THROW 51922, @said, 1;
     END;
     SELECT TOP (1) @column = c.[name]
     FROM [mergeguard].[written_tables] AS t
     JOIN sys.columns AS c ON c.[object_id] = CASE t.[part] WHEN N'merge' THEN @merge ELSE @live END
-        AND c.[name] IN (t.[guid_name], t.[new_name])
+        AND c.[name] COLLATE DATABASE_DEFAULT IN (t.[guid_name], t.[new_name])
     WHERE TYPE_NAME(c.[system_type_id]) <> N'uniqueidentifier';
+    -- Where a view has to turn other types into guids, nothing can be written through it.
+    IF @column IS NULL
+        SELECT TOP (1) @column = v.[name]
+        FROM (VALUES (N'[mergeguard].[lookup_rows]', 2), (N'[mergeguard].[roots]', 1)) AS v ([name], [guids])
+        WHERE v.[guids] > (
+            SELECT COUNT(*) FROM sys.sql_expression_dependencies AS d
+            JOIN sys.columns AS c ON c.[object_id] = d.[referenced_id]
+            WHERE d.[referencing_id] = OBJECT_ID(v.[name], N'V') AND d.[referenced_minor_id] = 0
+                AND TYPE_NAME(c.[system_type_id]) = N'uniqueidentifier'
+        );
     IF @column IS NOT NULL OR [mergeguard].[image_expression](@merge) IS NULL
         OR (@live IS NOT NULL AND [mergeguard].[image_expression](@live) IS NULL)
     BEGIN
@@ -82,10 +92,12 @@ AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
+    -- Sent by itself: where the view cannot be written, this procedure could not even be made.
+    DECLARE @sql nvarchar(max) = N'INSERT INTO [mergeguard].[roots] ([guid], [turn]) VALUES (@root, 1);';
     UPDATE r SET [turn] = r.[turn] + 1
     FROM [mergeguard].[roots] AS r WITH (UPDLOCK, HOLDLOCK, ROWLOCK) WHERE r.[guid] = @root;
     IF @@ROWCOUNT = 0
-        INSERT INTO [mergeguard].[roots] ([guid], [turn]) VALUES (@root, 1);
+        EXEC sys.sp_executesql @sql, N'@root uniqueidentifier', @root = @root;
 END;
 GO
 
@@ -163,7 +175,7 @@ AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
-    DECLARE @said nvarchar(2048), @why nvarchar(1000), @wrong uniqueidentifier, @held nvarchar(1000), @merge int, @indexed bit = 0;
+    DECLARE @said nvarchar(2048), @why nvarchar(400), @wrong uniqueidentifier, @held nvarchar(400), @merge int, @indexed bit = 0;
     DECLARE @one nvarchar(400), @other nvarchar(400);
     DECLARE @way TABLE (
         [guid] uniqueidentifier NOT NULL PRIMARY KEY,
@@ -186,14 +198,14 @@ BEGIN
         WHERE t.[guid] = @new_root AND LTRIM(RTRIM(t.[type])) <> N'';
         IF @one IS NOT NULL AND @other IS NOT NULL
         BEGIN
-            SET @said = CONCAT(N'mergeguard: type-mismatch: ', [mergeguard].[guid_text](@old), N' is of the type ', @one, N' and ',
-                [mergeguard].[guid_text](@new), N' of the type ', @other);
+            SET @said = REPLACE(CONCAT(N'mergeguard: type-mismatch: ', [mergeguard].[guid_text](@old), N' is of the type ', @one, N' and ',
+                [mergeguard].[guid_text](@new), N' of the type ', @other), N'%', N'%%');
             THROW 51915, @said, 1;
         END;
     END;
 
     -- A pair stands for what its guids have become.
-    SELECT TOP (1) @why = LEFT(COALESCE(NULLIF(n.[why], N''), NULLIF(n.[who], N''), N'no reason is written down'), 1000)
+    SELECT TOP (1) @why = LEFT(COALESCE(NULLIF(n.[why], N''), NULLIF(n.[who], N''), N'no reason is written down'), 400)
     FROM [mergeguard].[never_pairs] AS n
     LEFT JOIN [mergeguard].[lookup_rows] AS a ON a.[old_guid] = n.[one_guid]
     LEFT JOIN [mergeguard].[lookup_rows] AS b ON b.[old_guid] = n.[other_guid]
@@ -201,8 +213,8 @@ BEGIN
         OR (COALESCE(a.[current_guid], n.[one_guid]) = @new_root AND COALESCE(b.[current_guid], n.[other_guid]) = @old_root);
     IF @why IS NOT NULL
     BEGIN
-        SET @said = CONCAT(N'mergeguard: never-merge: ', [mergeguard].[guid_text](@old), N' and ', [mergeguard].[guid_text](@new),
-            N' must never be merged: ', @why);
+        SET @said = REPLACE(CONCAT(N'mergeguard: never-merge: ', [mergeguard].[guid_text](@old), N' and ', [mergeguard].[guid_text](@new),
+            N' must never be merged: ', @why), N'%', N'%%');
         THROW 51919, @said, 1;
     END;
 
@@ -217,13 +229,14 @@ BEGIN
     FROM @way AS w LEFT JOIN [mergeguard].[lookup_rows] AS k ON k.[old_guid] = w.[guid]
     WHERE (w.[merged] = 0 AND k.[old_guid] IS NOT NULL)
         OR (w.[merged] = 1 AND (k.[old_guid] IS NULL
-            OR EXISTS (SELECT w.[current], w.[depth], w.[status] EXCEPT SELECT k.[current_guid], k.[depth], k.[status])));
+            OR EXISTS (SELECT w.[current], w.[depth], w.[status] EXCEPT
+                SELECT k.[current_guid], k.[depth], k.[status] COLLATE DATABASE_DEFAULT)));
     SELECT @merge = OBJECT_ID(s.[base_object_name]) FROM sys.synonyms AS s
     WHERE s.[object_id] = OBJECT_ID(N'[mergeguard].[merge_table]', N'SN');
     IF EXISTS (
         SELECT 1 FROM sys.indexes AS i
         JOIN sys.index_columns AS k ON k.[object_id] = i.[object_id] AND k.[index_id] = i.[index_id]
-        JOIN [mergeguard].[written_tables] AS t ON t.[part] = N'merge' AND t.[new_name] = COL_NAME(k.[object_id], k.[column_id])
+        JOIN [mergeguard].[written_tables] AS t ON t.[part] = N'merge' AND t.[new_name] = COL_NAME(k.[object_id], k.[column_id]) COLLATE DATABASE_DEFAULT
         WHERE i.[object_id] = @merge AND i.[is_disabled] = 0 AND i.[has_filter] = 0 AND k.[key_ordinal] = 1
     )
         SET @indexed = 1;
@@ -244,11 +257,11 @@ BEGIN
     END;
 
     -- What stands in a form that these procedures cannot read is for MergeGuard's programs to move.
-    SELECT TOP (1) @held = g.[reference] FROM [mergeguard].[moving_guids] AS g WHERE g.[guid] = @old_root;
+    SELECT TOP (1) @held = LEFT(g.[reference], 400) FROM [mergeguard].[moving_guids] AS g WHERE g.[guid] = @old_root;
     IF @held IS NOT NULL
     BEGIN
-        SET @said = CONCAT(N'mergeguard: references: rows of ', @held, N' hold ', [mergeguard].[guid_text](@old_root),
-            N' and would have to be re-pointed; this takes ''mergeguard merge''');
+        SET @said = REPLACE(CONCAT(N'mergeguard: references: rows of ', @held, N' hold ', [mergeguard].[guid_text](@old_root),
+            N' and would have to be re-pointed; this takes ''mergeguard merge'''), N'%', N'%%');
         THROW 51924, @said, 1;
     END;
 END;
@@ -328,11 +341,14 @@ END;';
         VALUES (@run_id, 1, @place + @live_rows, N'remove', @live_name, @image, NULL);
     END;
 
-    -- The lookup: the whole class of the old root follows, and the old root itself.
-    UPDATE k SET [current_guid] = @new_root, [depth] = k.[depth] + 1
-    FROM [mergeguard].[lookup_rows] AS k WHERE k.[current_guid] = @old_root;
-    SET @lookup_rows = @@ROWCOUNT + 1;
-    INSERT INTO [mergeguard].[lookup_rows] ([old_guid], [current_guid], [depth], [status]) VALUES (@old_root, @new_root, 1, 'ok');
+    -- The lookup: the whole class of the old root follows, and the old root itself. Sent by itself: where the view cannot be
+    -- written, this procedure could not even be made.
+    SET @sql = N'UPDATE k SET [current_guid] = @new_root, [depth] = k.[depth] + 1
+FROM [mergeguard].[lookup_rows] AS k WHERE k.[current_guid] = @old_root;
+SET @lookup_rows = @@ROWCOUNT + 1;
+INSERT INTO [mergeguard].[lookup_rows] ([old_guid], [current_guid], [depth], [status]) VALUES (@old_root, @new_root, 1, ''ok'');';
+    EXEC sys.sp_executesql @sql, N'@old_root uniqueidentifier, @new_root uniqueidentifier, @lookup_rows int OUTPUT',
+        @old_root = @old_root, @new_root = @new_root, @lookup_rows = @lookup_rows OUTPUT;
 
     -- The journal, as the programs read it: 'mergeguard undo' and unmerge_run take this back.
     INSERT INTO [mergeguard].[journal_runs] ([run_id], [kind], [who], [tool_version], [started], [reason], [finished], [undoes])
@@ -353,11 +369,12 @@ GO
 -- @request_id makes it safe to ask again: the same request is made once, and answers the same.
 -- @merge_key goes into the row of the merge, where 00_names.sql names a column for it.
 -- @preview = 1 looks, refuses and answers, and writes nothing.
+-- Not for INSERT ... EXEC: there the transaction cannot be rolled back, and a refusal comes as error 3915.
 ALTER PROCEDURE [mergeguard].[merge_guids]
     @old uniqueidentifier,
     @new uniqueidentifier,
-    @request_id nvarchar(64) = NULL,
-    @merge_key nvarchar(4000) = NULL,
+    @request_id nvarchar(4000) = NULL,
+    @merge_key nvarchar(max) = NULL,
     @preview bit = 0
 WITH EXECUTE AS OWNER
 AS
@@ -377,8 +394,11 @@ BEGIN
     DECLARE @already bit, @run_id nvarchar(32), @lookup_rows int, @live_rows int, @row nvarchar(max), @columns nvarchar(max);
     DECLARE @evidence nvarchar(max), @moved int, @cleared int;
 
-    IF DATALENGTH(@request_id) = 0
+    -- Longer ones are refused here, and never cut: two ids may begin alike.
+    IF DATALENGTH(@request_id) NOT BETWEEN 2 AND 128
         THROW 51926, N'mergeguard: usage: a request id has 1 to 64 characters', 1;
+    IF DATALENGTH(@merge_key) > 8000
+        THROW 51926, N'mergeguard: usage: a merge key has at most 4000 characters', 1;
     WHILE @done = 0
     BEGIN
         SELECT @left = @left - 1, @answered = 0, @already = 0, @run_id = NULL, @lookup_rows = 0, @live_rows = 0, @row = NULL;
@@ -469,11 +489,13 @@ BEGIN
             IF @answer IS NOT NULL
             BEGIN
                 -- The request was answered before, here or by a program.
-                IF COALESCE(JSON_VALUE(@answer, '$.old'), N'') COLLATE Latin1_General_BIN2 <> [mergeguard].[guid_text](@old)
+                IF @old IS NULL OR @new IS NULL
+                    OR COALESCE(JSON_VALUE(@answer, '$.old'), N'') COLLATE Latin1_General_BIN2 <> [mergeguard].[guid_text](@old)
                     OR COALESCE(JSON_VALUE(@answer, '$.new'), N'') COLLATE Latin1_General_BIN2 <> [mergeguard].[guid_text](@new)
                 BEGIN
-                    SET @said = CONCAT(N'mergeguard: request-reused: request ', @request_id, N' merged ', JSON_VALUE(@answer, '$.old'),
-                        N' into ', JSON_VALUE(@answer, '$.new'), N', and now it asks for another merge');
+                    SET @said = REPLACE(CONCAT(N'mergeguard: request-reused: request ', @request_id, N' merged ',
+                        LEFT(JSON_VALUE(@answer, '$.old'), 36), N' into ', LEFT(JSON_VALUE(@answer, '$.new'), 36),
+                        N', and now it asks for another merge'), N'%', N'%%');
                     THROW 51921, @said, 1;
                 END;
                 SELECT @answered = 1, @done = 1,
@@ -497,8 +519,11 @@ BEGIN
             IF @@TRANCOUNT > 0
                 ROLLBACK TRANSACTION;
             SET @done = 0;
-            -- The victim of a deadlock begins again, where no caller's work went with it.
-            IF @outer > 0 OR @left = 0 OR ERROR_NUMBER() NOT IN (1205, 3960)
+            -- The victim of a deadlock begins again, where no caller's work went with it. So does who asked for another pair under
+            -- the same request at the same time: the request stands there now, and says so.
+            IF @outer > 0 OR @left = 0 OR NOT (ERROR_NUMBER() IN (1205, 3960) OR (ERROR_NUMBER() = 2627 AND EXISTS (
+                SELECT 1 FROM [mergeguard].[requests] AS q WHERE q.[request_id] = @request_id
+            )))
                 THROW;
         END CATCH;
     END;

@@ -15,7 +15,7 @@ IF OBJECT_ID(N'[mergeguard].[unmerge_run]', N'P') IS NULL EXEC (N'CREATE PROCEDU
 GO
 
 -- Refuses a run that is no merge, was taken back or altered, or that changed tables that procedures do not know.
-ALTER PROCEDURE [mergeguard].[require_undoable] @run_id nvarchar(32)
+ALTER PROCEDURE [mergeguard].[require_undoable] @run_id nvarchar(4000)
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -24,21 +24,22 @@ BEGIN
     SELECT @kind = r.[kind] FROM [mergeguard].[journal_runs] AS r WHERE r.[run_id] = @run_id;
     IF @kind IS NULL OR @kind <> N'merge'
     BEGIN
-        SET @said = CONCAT(N'mergeguard: unknown-run: the journal knows no merge ', @run_id,
-            N'; other runs are taken back by ''mergeguard undo''');
+        SET @said = REPLACE(CONCAT(N'mergeguard: unknown-run: the journal knows no merge ', LEFT(@run_id, 64),
+            N'; other runs are taken back by ''mergeguard undo'''), N'%', N'%%');
         THROW 51940, @said, 1;
     END;
     SELECT @by = s.[undone_by], @digest = s.[digest]
     FROM [mergeguard].[journal_steps] AS s WHERE s.[run_id] = @run_id AND s.[step] = 1;
     IF @by IS NOT NULL
     BEGIN
-        SET @said = CONCAT(N'mergeguard: undone: run ', @run_id, N' was taken back by run ', @by, N' before');
+        SET @said = REPLACE(CONCAT(N'mergeguard: undone: run ', @run_id, N' was taken back by run ', @by, N' before'), N'%', N'%%');
         THROW 51941, @said, 1;
     END;
     IF @digest IS NULL OR @digest <> [mergeguard].[step_digest](@run_id, 1)
         OR EXISTS (SELECT 1 FROM [mergeguard].[journal_steps] AS s WHERE s.[run_id] = @run_id AND s.[step] <> 1)
     BEGIN
-        SET @said = CONCAT(N'mergeguard: journal-damaged: run ', @run_id, N' was altered in the journal after it was written');
+        SET @said = REPLACE(CONCAT(N'mergeguard: journal-damaged: run ', @run_id,
+            N' was altered in the journal after it was written'), N'%', N'%%');
         THROW 51944, @said, 1;
     END;
     IF EXISTS (
@@ -53,8 +54,8 @@ BEGIN
                     AND NOT EXISTS (SELECT 1 FROM [mergeguard].[hash_table] AS h WHERE h.[table_name] = c.[table_name])))
     )
     BEGIN
-        SET @said = CONCAT(N'mergeguard: references: run ', @run_id,
-            N' changed tables that 00_names.sql does not name; this takes ''mergeguard undo''');
+        SET @said = REPLACE(CONCAT(N'mergeguard: references: run ', @run_id,
+            N' changed tables that 00_names.sql does not name; this takes ''mergeguard undo'''), N'%', N'%%');
         THROW 51924, @said, 1;
     END;
 END;
@@ -130,7 +131,7 @@ BEGIN
     SET XACT_ABORT ON;
     DECLARE @place int = 2147483647, @found int = 1, @before nvarchar(max), @after nvarchar(max), @part nvarchar(16), @rows int, @all int;
     DECLARE @table_name nvarchar(600);
-    DECLARE @rows_name nvarchar(300), @guid_name sysname, @table int, @guid uniqueidentifier, @sql nvarchar(max), @expression nvarchar(max);
+    DECLARE @rows_name nvarchar(600), @guid_name sysname, @table int, @guid uniqueidentifier, @sql nvarchar(max), @expression nvarchar(max);
     WHILE 1 = 1
     BEGIN
         SELECT TOP (1) @place = c.[place], @before = c.[before_image], @after = c.[after_image], @table_name = c.[table_name],
@@ -175,8 +176,9 @@ BEGIN
 END;
 GO
 
--- Takes back the merge of a run, with the references that it moved, and answers in one row.
-ALTER PROCEDURE [mergeguard].[unmerge_run] @run_id nvarchar(32), @reason nvarchar(4000) = N''
+-- Takes back the merge of a run, with the references that it moved, and answers in one row. Not for INSERT ... EXEC.
+-- @run_id may have its hyphens.
+ALTER PROCEDURE [mergeguard].[unmerge_run] @run_id nvarchar(4000), @reason nvarchar(max) = N''
 WITH EXECUTE AS OWNER
 AS
 BEGIN
@@ -189,7 +191,7 @@ BEGIN
     SET LOCK_TIMEOUT 10000;
     SET DEADLOCK_PRIORITY LOW;
     DECLARE @undo nvarchar(32) = LOWER(REPLACE(CONVERT(nvarchar(36), NEWID()), N'-', N'')), @written int, @deleted int, @held int;
-    SET @run_id = LOWER(REPLACE(@run_id, N'-', N''));
+    SET @run_id = LOWER(LTRIM(RTRIM(REPLACE(@run_id, N'-', N''))));
     BEGIN TRY
         BEGIN TRANSACTION;
         EXEC [mergeguard].[take_merge_lock] @mode = N'Exclusive';

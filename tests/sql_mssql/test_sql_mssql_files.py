@@ -119,8 +119,94 @@ def test_what_reads_runs_as_whoever_calls_it() -> None:
 
 
 def test_dynamic_statements_take_values_as_parameters() -> None:
-    assert len(re.findall(r"sp_executesql @sql,\s*N'@", RUN)) == RUN.count("sp_executesql @sql") == 10
+    assert len(re.findall(r"sp_executesql @sql,\s*N'@", RUN)) == RUN.count("sp_executesql @sql") == 13
     assert not re.search(r"EXEC\s*\(\s*@", RUN)
+
+
+@pytest.mark.parametrize("view", ["lookup_rows", "roots"])
+def test_views_that_may_turn_types_into_guids_are_written_where_that_can_fail(view: str) -> None:
+    # Columns that are expressions are refused when a procedure is made, unless temporary tables put that off.
+    written = re.compile(rf"INSERT INTO \[mergeguard\]\.\[{view}\]|SET \[(?:old_|current_)?guid\] = ")
+    found = {name: body for name, body in bodies().items() if f"INSERT INTO [mergeguard].[{view}]" in body}
+    assert len(found) == 2
+    for name, body in found.items():
+        if written.search(code(body)):
+            assert name == "[mergeguard].[write_lookup]"
+            assert "#answer" in body
+    assert f"(N'[mergeguard].[{view}]', " in bodies()["[mergeguard].[require_fit]"]
+
+
+def test_constant_statements_parse() -> None:
+    sent = [text.replace("''", "'") for text in re.findall(r"@sql(?: nvarchar\(max\))? = N'((?:[^']|'')*)';", RUN)]
+    assert len(sent) == 3
+    for text in sent:
+        assert parsed(text).returncode == 0, text
+        assert parsed(text.replace("INSERT INTO", "INSERT INTO INTO")).returncode != 0
+
+
+def test_a_lookup_in_another_form_is_read_and_left_alone() -> None:
+    *_, last = FILES_BY["40_lookup.sql"].statements
+    body = bodies()["[mergeguard].[write_lookup]"]
+    for text in (last, body[: body.index("CREATE TABLE #row")]):
+        assert "sys.sql_expression_dependencies" in text
+        assert "TYPE_NAME(c.[system_type_id]) = N'uniqueidentifier'" in text
+    assert re.search(r"\) >= 2\s+EXEC \[mergeguard\]\.\[rebuild_lookup\];", last)
+    assert re.search(r"\) < 2\s+THROW 51925, ", body)
+
+
+GUIDS_ONLY = {"@old_text", "@new_text", "@old", "@new", "@old_root", "@new_root", "@old_status", "@new_status", "@bad"}
+
+
+def test_a_percent_sign_in_what_others_wrote_does_not_blank_a_refusal() -> None:
+    said = re.findall(r"SET @said = (.*?);\s+THROW \d+, @said, 1;", RUN, re.DOTALL)
+    assert len(said) == RUN.count(", @said, 1;") >= 15
+    foreign = 0
+    for text in said:
+        others = set(re.findall(r"@\w+", code(text))) - GUIDS_ONLY - {"@wrong"}
+        foreign += bool(others)
+        assert not others or (text.startswith("REPLACE(CONCAT(") and text.endswith("), N'%', N'%%')")), text
+    assert foreign == 9
+    for text in re.findall(r"THROW \d+, (N'(?:[^']|'')*')", RUN):
+        assert "%" not in text
+
+
+def test_a_message_fits_when_all_of_it_is_percent_signs() -> None:
+    sizes = {"@why": 400, "@held": 400, "@one": 400, "@other": 400}
+    for name, size in sizes.items():
+        assert re.search(rf"{name} nvarchar\({size}\)", bodies()["[mergeguard].[require_allowed]"])
+    for text in re.findall(r"SET @said = (.*?);\s+THROW", RUN, re.DOTALL):
+        constant = sum(len(each) - 3 for each in re.findall(r"N'(?:[^']|'')*'", text))
+        assert constant + 2 * sum(sizes.get(name, 64) for name in re.findall(r"@\w+", code(text))) < 2048
+
+
+def test_nothing_that_a_caller_says_is_cut() -> None:
+    merge, unmerge = (bodies()[f"[mergeguard].[{name}]"] for name in ("merge_guids", "unmerge_run"))
+    assert "@request_id nvarchar(4000) = NULL" in merge
+    assert "IF DATALENGTH(@request_id) NOT BETWEEN 2 AND 128" in merge
+    assert "@merge_key nvarchar(max) = NULL" in merge
+    assert "IF DATALENGTH(@merge_key) > 8000" in merge
+    assert "@run_id nvarchar(4000), @reason nvarchar(max)" in unmerge
+    assert "@run_id nvarchar(4000)\n" in bodies()["[mergeguard].[require_undoable]"]
+    # A name in brackets, twice, with a dot.
+    names = set(re.findall(r"@rows_name nvarchar\((\d+)\)", RUN))
+    assert names == {"600"}
+
+
+def test_names_of_the_catalogue_are_compared_in_the_collation_of_the_database() -> None:
+    assert "c.[name] COLLATE DATABASE_DEFAULT AS [name]" in TEXTS["20_images.sql"]
+    for text in re.findall(r"COL_NAME\([^)]*\)(.{0,26})", RUN):
+        assert text.startswith(" COLLATE DATABASE_DEFAULT")
+    assert not re.search(r"c\.\[name\] IN \(", RUN)
+    for file in ("40_lookup.sql", "50_merge.sql"):
+        assert TEXTS[file].count("k.[current_guid], k.[depth], k.[status] COLLATE DATABASE_DEFAULT") == 1
+
+
+def test_a_request_that_another_took_at_the_same_time_is_looked_at_again() -> None:
+    body = bodies()["[mergeguard].[merge_guids]"]
+    catch = body[body.index("BEGIN CATCH") :]
+    assert "ERROR_NUMBER() IN (1205, 3960)" in catch
+    assert re.search(r"ERROR_NUMBER\(\) = 2627 AND EXISTS \(\s+SELECT 1 FROM \[mergeguard\]\.\[requests\]", catch)
+    assert catch.index("ROLLBACK TRANSACTION") < catch.index("2627")
 
 
 def test_temporary_texts_have_the_collation_of_the_database() -> None:

@@ -190,3 +190,54 @@ def test_roots_that_move_are_locked_anew(connection: psycopg.Connection) -> None
     answer = world.merge(A, B)
     assert (answer["old_root"], answer["new_root"]) == (A, C)
     assert {A, B, C} == set(world.locked)
+
+
+def test_a_request_is_not_cut_and_takes_two_guids(connection: psycopg.Connection) -> None:
+    world = World(connection, live(0, 1, 2, 3))
+    longest = "r" * 64
+    assert not world.merge(A, B, request_id=longest)["repeated"]
+    assert world.merge(A, B, request_id=longest)["repeated"]
+    for request in ("", "r" * 129, "r" * 4000):  # here a letter has one byte, there two
+        assert world.reason(A, B, request_id=request) == "usage"
+        assert world.reason(C, D, request_id=request) == "usage"
+    missing: Any = None
+    for pair in ((missing, B), (A, missing), (missing, missing)):
+        assert world.reason(*pair, request_id=longest) == "request-reused"
+        assert world.reason(*pair) == "unknown-guid"
+
+
+def test_what_people_wrote_is_said_with_its_percent_signs(connection: psycopg.Connection) -> None:
+    world = World(connection, live(0, 1, 2, 3))
+    why = "100% sure, %d of %s"
+    ask(connection, "INSERT INTO transact.never_pairs VALUES (%s, %s, NULL, %s)", (A, B, why))
+    ask(connection, "INSERT INTO transact.moving_guids VALUES (%s, %s)", ["50%.Guid", C])
+    world.merge(B, D, request_id="%s")
+    found = []
+    for old, new, request in ((A, D, None), (C, D, None), (C, D, "%s")):
+        with pytest.raises(Refused) as refused:
+            world.merge(old, new, request_id=request)
+        found.append(str(refused.value) % ())  # as THROW forms a message, which has no values
+    assert found[0].endswith(f"must never be merged: {why}")
+    assert "rows of 50%.Guid hold" in found[1]
+    assert "request %s merged" in found[2]
+
+
+def test_a_long_reason_keeps_a_message_within_bounds(connection: psycopg.Connection) -> None:
+    world = World(connection, live(0, 1))
+    ask(connection, "INSERT INTO transact.never_pairs VALUES (%s, %s, NULL, %s)", (A, B, "%" * 3000))
+    with pytest.raises(Refused) as refused:
+        world.merge(A, B)
+    assert 800 < len(str(refused.value)) < 2048
+    assert str(refused.value) % ()
+
+
+def test_a_lookup_in_another_form_is_not_written(connection: psycopg.Connection) -> None:
+    world = World(connection, Case.of((0, 1)))
+    ask(connection, "UPDATE sys.columns SET system_type_id = 175 WHERE name = 'new'")
+    with pytest.raises(Refused) as refused:
+        world.scripts.call("rebuild_lookup")
+    assert (refused.value.number, refused.value.reason) == (51925, "unsupported")
+    assert ask(connection, "SELECT * FROM transact.lookup_rows") == []
+    ask(connection, "UPDATE sys.columns SET system_type_id = 36")
+    world.scripts.call("rebuild_lookup")
+    assert ask(connection, "SELECT old_guid FROM transact.lookup_rows") == [(A,)]

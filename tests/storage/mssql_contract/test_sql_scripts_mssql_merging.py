@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from merge_model import answers, guid
-from mssql_scripts_world import A, B, C, D, World, grant, installed, make_tables
+from mssql_scripts_world import A, B, C, D, World, grant, installed, make_tables, reason_of
 from rule_model import Case
 
 from mergeguard.errors import MergeRefused
@@ -112,6 +112,79 @@ def test_a_request_is_answered_once_by_whoever_is_asked(world: World) -> None:
         with pytest.raises(MergeRefused, match="request one"):
             merge(source, world.profile, A, C, request_id="one")
     assert world.rows(f"SELECT COUNT(*) AS n FROM {world.place.name('merges')}") == [{"n": 2}]
+
+
+def test_requests_are_refused_rather_than_cut(world: World) -> None:
+    world.fill(Case((), (), live=frozenset((A, B, C, D))))
+    longest = "r" * 64
+    world.merge(A, B, longest)
+    assert world.merge(A, B, longest)["repeated"]
+    assert world.reason(C, D, longest + "s") == "usage"
+    sql = "EXEC [mergeguard].[merge_guids] @old = NULL, @new = ?, @request_id = ?"
+    with pytest.raises(sa.exc.DBAPIError, match="request-reused"):
+        world.rows(sql, (str(B), longest))
+    key = "EXEC [mergeguard].[merge_guids] @old = ?, @new = ?, @merge_key = ?"
+    with pytest.raises(sa.exc.DBAPIError, match="mergeguard: usage"):
+        world.rows(key, (str(C), str(D), "k" * 4001))
+
+
+def test_one_request_for_two_pairs_at_once_is_refused_once(world: World) -> None:
+    for number in range(6):
+        first, second = ([guid(100 * number + at) for at in pair] for pair in ((0, 1), (2, 3)))
+        world.fill(Case((), (), live=frozenset((*first, *second))))
+        barrier = threading.Barrier(2, timeout=60)
+
+        def one(pair: list[uuid.UUID], name: str = f"both {number}", barrier: threading.Barrier = barrier) -> str:
+            barrier.wait()
+            try:
+                return "merged" if world.merge(*pair, name)["run_id"] else "nothing"
+            except sa.exc.DBAPIError as refused:
+                return reason_of(refused)
+
+        with ThreadPoolExecutor(2) as pool:
+            done = sorted(future.result(120) for future in [pool.submit(one, pair) for pair in (first, second)])
+        assert done == ["merged", "request-reused"]
+        world.rows("DELETE FROM [mergeguard].[lookup_rows]")
+
+
+def test_a_refusal_says_percent_signs_as_they_were_written(world: World) -> None:
+    world.fill(Case((), (), live=frozenset((A, B))))
+    for why, said in (("100% sure, %d of %s", "100% sure, %d of %s"), ("%" * 3000, "%" * 400)):
+        world.rows("DELETE FROM [mergeguard].[never_pairs]")
+        world.rows("INSERT INTO [mergeguard].[never_pairs] VALUES (?, ?, NULL, ?)", (str(A), str(B), why))
+        with pytest.raises(sa.exc.DBAPIError) as refused:
+            world.merge(A, B)
+        assert f"must never be merged: {said}" in str(refused.value.orig)
+
+
+def test_a_run_is_taken_back_by_its_id_with_hyphens_too(world: World) -> None:
+    world.fill(Case((), (), live=frozenset((A, B))))
+    start = world.picture()
+    run = str(uuid.UUID(world.merge(A, B)["run_id"]))
+    for wrong in (run + "-0", run.replace("-", "") + "zz", "100%d"):
+        with pytest.raises(sa.exc.DBAPIError, match="mergeguard: unknown-run") as refused:
+            world.rows("EXEC [mergeguard].[unmerge_run] @run_id = ?", (wrong,))
+        assert f"no merge {wrong.replace('-', '')};" in str(refused.value.orig)
+    world.rows("EXEC [mergeguard].[unmerge_run] @run_id = ?", (run.upper(),))
+    assert world.picture() == start
+
+
+@pytest.mark.parametrize("kind", ["char(36)", "binary(16)"])
+def test_a_lookup_in_another_form_is_read_and_merging_refused(world: World, kind: str) -> None:
+    world.fill(Case.of((0, 1), live=frozenset((B, C))))
+    lookup = world.place.name("mergeguard_lookup")
+    world.rows(f"DROP TABLE {lookup}")
+    world.rows(
+        f"CREATE TABLE {lookup} ([old_guid] {kind} NOT NULL PRIMARY KEY, [current_guid] {kind} NULL, "
+        "[depth] int NULL, [status] varchar(16) NOT NULL)"
+    )
+    world.install()
+    assert world.rows("SELECT * FROM [mergeguard].[lookup_rows]") == []
+    (found,) = world.rows("SELECT [status] FROM [mergeguard].[current_guid](?)", (str(A),))
+    assert found["status"] == "ok"
+    assert world.reason(C, B) == "unsupported"
+    with pytest.raises(sa.exc.DBAPIError, match="mergeguard: unsupported"):
+        world.rows("EXEC [mergeguard].[rebuild_lookup]")
 
 
 def test_what_is_not_committed_by_its_caller_is_gone(world: World) -> None:
