@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import assert_type
 
@@ -17,13 +19,17 @@ from mergeguard import (
     ColumnMoves,
     Confidence,
     Currents,
+    DeadEvent,
     DemoResult,
+    Event,
     ExitCode,
     Explanation,
+    ExportedEvents,
     Finding,
     GuardChange,
     GuardProof,
     GuardStatus,
+    Handler,
     JournalStep,
     Lookup,
     Merged,
@@ -39,6 +45,9 @@ from mergeguard import (
     PlanOptions,
     Profile,
     Proposal,
+    QueueCheck,
+    QueueSettings,
+    QueueStatistics,
     Refusal,
     Refused,
     Resolved,
@@ -47,7 +56,9 @@ from mergeguard import (
     Run,
     ScanOptions,
     ScanReport,
+    Scripts,
     Severity,
+    ShownEvent,
     Step,
     TableShape,
     TargetIdentity,
@@ -57,6 +68,8 @@ from mergeguard import (
     Verified,
 )
 from mergeguard.core.guids import from_uuids, to_uuids
+from mergeguard.errors import MalformedEvent
+from mergeguard.processor.handlers import EventBatch
 
 
 def make(folder: Path) -> tuple[Path, uuid.UUID]:
@@ -226,6 +239,72 @@ def nightly(database: Path, folder: Path) -> Nightly:
     return night
 
 
+def by_sql(database: Path) -> Scripts:
+    """Do without Python: put the scripts in, take them out."""
+    shown: Scripts = mergeguard.sql_scripts(database)
+    assert mergeguard.sql_install(database).installed == shown.installed
+    mergeguard.sql_uninstall(database)
+    return shown
+
+
+class Refusing:
+    """A handler that can read nothing."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+
+    def handle(self, event: Event, body: bytes, batch: EventBatch) -> None:  # noqa: ARG002 - what a handler is given
+        """Refuse an event for good."""
+        self._stop.set()
+        raise MalformedEvent(f"{len(body)} bytes that say nothing")
+
+
+def take_in(folder: Path) -> Path:
+    """Let one event in, and let it fail."""
+    folder.mkdir()
+    database, config, stop, urls = folder / "queue.db", folder / "mergeguard.toml", threading.Event(), list[str]()
+    config.write_text(f"[event_queue]\nevent_queue_path = '{folder / 'EventQueue'}'\n", "utf-8")
+    is_up = threading.Event()
+
+    def started(url: str | None) -> None:
+        urls.append(url or "")
+        is_up.set()
+
+    handler: Handler = Refusing(stop)
+    with ThreadPoolExecutor() as pool:
+        serving = pool.submit(
+            mergeguard.serve, f"sqlite:///{database}", stop, port=0, handler=handler, config=config, started=started
+        )
+        while not is_up.wait(0.1):
+            if serving.done():
+                serving.result()
+        said: str = mergeguard.post_event(b"<message/>", url=urls[0], priority=1)
+        assert said.startswith("event ")
+        assert serving.result()
+    return database
+
+
+def tend(database: Path, folder: Path) -> Sequence[QueueCheck]:
+    """Look at the dead event, save it, try it again."""
+    settings: QueueSettings = mergeguard.queue_settings(folder / "mergeguard.toml")
+    statistics: QueueStatistics = mergeguard.queue_status(database, settings=settings)
+    assert not statistics.stranded
+    pending, dead = mergeguard.queue_list(database)
+    assert_type(dead, Sequence[DeadEvent])
+    assert not pending
+    shown: ShownEvent = mergeguard.queue_show(database, dead[0].event.id, settings=settings)
+    assert shown.body == b"<message/>"
+    exported: ExportedEvents = mergeguard.queue_export(database, folder / "saved", settings=settings)
+    assert len(exported.files) == 2  # the event and its .log
+    mergeguard.queue_drop(database, shown.event.id, settings=settings)
+    try:
+        assert_type(mergeguard.queue_retry(database, shown.event.id), int)
+    except MergeGuardError as error:
+        gone = error.exit_code
+    assert gone is ExitCode.USAGE
+    return mergeguard.queue_doctor(database, settings=settings)
+
+
 def fail(nowhere: Path) -> ExitCode:
     """Catch what any call may raise: a message for people, a hint, an exit code."""
     try:
@@ -259,5 +338,7 @@ def main(folder: Path) -> None:
     assert unmerge(database).rows == 1
     assert merge(database).lookup_rows
     assert guard(database).holds
+    assert by_sql(database).kind == "sqlite"
     assert nightly(database, folder / "reports").files
+    assert all(check.fine for check in tend(take_in(folder / "queue"), folder / "queue"))
     assert fail(folder / "nowhere.db") is ExitCode.UNCHECKED
