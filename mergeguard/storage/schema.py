@@ -71,8 +71,8 @@ class Migration:
         if self.dialect == "postgresql":
             return [self.text]
         if self.dialect == "mssql":
-            return [batch for batch in re.split(r"(?im)^\s*GO\s*$", self.text) if batch.strip()]
-        return list(_sqlite_statements(self.text))
+            return go_batches(self.text)
+        return list(sqlite_statements(self.text))
 
 
 def migrations(dialect: str) -> Sequence[Migration]:
@@ -214,7 +214,12 @@ def _table(dialect: str, name: str, *columns: str) -> sa.TableClause:
     return sa.table(sa.quoted_name(name, quote=True), *quoted, schema=_schema(dialect))
 
 
-def _sqlite_statements(text: str) -> Iterator[str]:
+def go_batches(text: str) -> list[str]:
+    """Cut a script of SQL Server at its lines of GO, which drivers do not know."""
+    return [batch for batch in re.split(r"(?im)^\s*GO\s*$", text) if batch.strip()]
+
+
+def sqlite_statements(text: str) -> Iterator[str]:
     """Cut a script where a line completes a statement; the body of a trigger is not cut."""
     pending: list[str] = []
     for line in text.splitlines():

@@ -6,14 +6,14 @@ How they are written, and who runs which, is told in ``sql/README.md``.
 from __future__ import annotations
 
 import re
-import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module, resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from mergeguard.errors import PermissionDenied, Unsupported, UsageError
+from mergeguard.storage.schema import go_batches, sqlite_statements
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -100,8 +100,8 @@ class Script:
         if self.dialect == "mssql":
             # Without the marks: an ODBC driver looks for escapes behind braces.
             plain = _MARK.sub(lambda match: match[2], self.text)
-            return [batch for batch in re.split(r"(?im)^\s*GO\s*$", plain) if batch.strip()]
-        return list(_sqlite_statements(self.text))
+            return go_batches(plain)
+        return list(sqlite_statements(self.text))
 
     def filled(self, names: Mapping[str, str], profile: str) -> Script:
         """Return the script with other texts between its marks; the first line that follows its own says whose.
@@ -203,13 +203,3 @@ def _folder() -> Traversable:
     """Find the files: in the wheel they lie within the package, in a checkout beside it."""
     packed = resources.files("mergeguard") / "sql"
     return packed if packed.is_dir() else Path(__file__).parents[2] / "sql"
-
-
-def _sqlite_statements(text: str) -> Iterator[str]:
-    """Cut a script where a line completes a statement; the body of a trigger is not cut."""
-    pending: list[str] = []
-    for line in text.splitlines():
-        pending.append(line)
-        if line.rstrip().endswith(";") and sqlite3.complete_statement("\n".join(pending)):
-            yield "\n".join(pending)
-            pending.clear()

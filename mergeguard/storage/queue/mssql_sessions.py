@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,7 @@ class Sessions:
     def __init__(self, source: MssqlSource) -> None:
         self._source = source
         self._engine: sa.Engine | None = None
+        self._making = threading.Lock()
 
     @property
     def lock_timeout(self) -> int:
@@ -60,12 +62,13 @@ class Sessions:
     @property
     def engine(self) -> sa.Engine:
         """The engine, made at first use; the URL with its password stays out of it."""
-        if self._engine is None:
-            engine = sa.create_engine("mssql+pyodbc://", hide_parameters=True, pool_size=POOL, max_overflow=MORE)
-            sa.event.listen(engine, "do_connect", self._connect)
-            sa.event.listen(engine, "connect", self._set_up)
-            self._engine = engine
-        return self._engine
+        with self._making:
+            if self._engine is None:
+                engine = sa.create_engine("mssql+pyodbc://", hide_parameters=True, pool_size=POOL, max_overflow=MORE)
+                sa.event.listen(engine, "do_connect", self._connect)
+                sa.event.listen(engine, "connect", self._set_up)
+                self._engine = engine
+            return self._engine
 
     @contextmanager
     def translated(self) -> Iterator[None]:

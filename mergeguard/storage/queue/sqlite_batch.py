@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from mergeguard.core.events import Claim, Ran
 from mergeguard.errors import MergeGuardError, WriteFailed
-from mergeguard.storage.queue import sqlite_finishing
+from mergeguard.storage.queue import finishing, sqlite_finishing
 from mergeguard.storage.queue.sqlite_finishing import Statement
 from mergeguard.storage.queue.sqlite_tables import Driver
 from mergeguard.storage.queue.sqlite_transaction import Transaction
@@ -173,7 +173,7 @@ class SqliteBatch:
         if self._transaction is not None:
             sqlite_finishing.finish(self._transaction, self._claim, ran)
         elif not self._still_held(self._claim, ran):
-            raise sqlite_finishing.lost()
+            raise finishing.lost()
 
     def _write(self) -> None:
         """Write everything in one short transaction."""

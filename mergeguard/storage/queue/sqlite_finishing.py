@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Any, TypeAlias
 
 from mergeguard.core.events import Claim, Event, Failure, Ran
-from mergeguard.errors import LeaseLost
+from mergeguard.storage.queue.finishing import lost
 from mergeguard.storage.queue.sqlite_claiming import mine
 from mergeguard.storage.queue.sqlite_clock import length
 from mergeguard.storage.queue.sqlite_transaction import Transaction
@@ -32,10 +32,6 @@ _GIVE_BACK = """
     WHERE id = ?3 AND owner = ?4 AND epoch = ?5
 """
 _END_CHAIN = "DELETE FROM mergeguard_chain WHERE id = ? AND owner = ? AND epoch = ?"
-_LOST = LeaseLost(
-    "the lease of a chain was taken over while its events were processed; nothing of this batch was kept",
-    hint="give the leases more time, or the handlers less work at once",
-)
 
 
 def send(transaction: Transaction, statements: Iterable[Statement]) -> None:
@@ -108,8 +104,3 @@ def _bury(transaction: Transaction, event: Event, failure: Failure, chain: int, 
     change = transaction.change(event.queue)
     change.dead += 1
     change.dead_bytes += event.size
-
-
-def lost() -> LeaseLost:
-    """Return the error that tells a worker that its lease is another one's."""
-    return LeaseLost(_LOST.message, hint=_LOST.hint)
