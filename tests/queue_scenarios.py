@@ -21,6 +21,7 @@ PATIENCE = 20_000
 WAITING = """
     SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
 """
+CANCEL_WAITING = WAITING.replace("count(*)", "pg_cancel_backend(pid)")
 
 
 def fail(claim: Claim, after: dt.timedelta | None, lease: int = 0) -> list[Ran]:
@@ -226,7 +227,7 @@ def a_claim_passes_what_another_one_holds(place: Place) -> None:
             if claiming.done():
                 break
             if place.rows(WAITING)[0][0]:
-                place.run("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+                place.run(CANCEL_WAITING)
                 raise OrderBroken("parallel", "a claim waits for another one")
         held(ids(claiming.result()) == [numbers[1:]], "parallel", "it did not pass to the next chain")
 

@@ -20,7 +20,8 @@ LEVELS = ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
 RINGS = {"2-ring": (2, 0), "3-ring": (3, 0), "4-ring half merged": (4, 2)}
 """By name: how many merges make the ring, and how many of them, every second one, stand before."""
 WAITING = """
-    SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND wait_event_type = 'Lock'
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = %s AND wait_event_type = 'Lock'
 """
 
 

@@ -105,7 +105,8 @@ def test_nothing_is_written_and_no_file_is_left_behind(tmp_path: Path) -> None:
 
 def test_a_login_that_may_only_read_is_enough(postgres_url: str, postgres_reader_url: str) -> None:
     schema.migrate(postgres_url)
-    assert proposed(postgres_reader_url).profile is not None
+    proposal = proposed(postgres_reader_url)
+    assert proposal.profile is not None, proposal.notes
     execute(postgres_url, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -15,6 +16,9 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 CHECKOUT = TESTS.parent
+ENDS_SESSIONS = re.compile(r"pg_(?:terminate|cancel)_backend\(")
+"""Statements that end what other sessions do; each has to say whose within the next characters."""
+NAMES_WHOSE = re.compile(r"datname|\{HERE\}|pg_backend_pid|%s")
 INI = "[pytest]\naddopts = --import-mode=importlib\nmarkers =\n    mssql: x\n    long: x\n"
 
 
@@ -160,3 +164,18 @@ def test_the_script_says_which_python_it_needs() -> None:
 
     assert done.returncode == 3
     assert "no Python 3.11 or newer found; name one with MERGEGUARD_TEST_PYTHON" in done.stderr
+
+
+def test_no_test_ends_the_sessions_of_the_databases_beside_its_own() -> None:
+    found = 0
+    for path in sorted(TESTS.rglob("*.py")):
+        text = path.read_text("utf-8")
+        for place in ENDS_SESSIONS.finditer(text):
+            found += 1
+            told = text[place.start() : place.start() + 250]
+            # The workers of a run share one server: a cut that names no database hits them all in what they do.
+            assert NAMES_WHOSE.search(told) or "WAITING.replace" in text[place.start() - 40 : place.start()], (
+                path,
+                told,
+            )
+    assert found > 5

@@ -102,7 +102,8 @@ def test_without_the_locks_the_same_schedule_closes_the_ring(world: World, monke
 
 def waiting(world: World) -> bool:
     with world.engine.connect() as connection:
-        return bool(connection.scalar(sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
+        asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        return bool(connection.scalar(sa.text(asked)))
 
 
 def until_waiting(world: World) -> None:

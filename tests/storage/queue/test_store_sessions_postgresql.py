@@ -21,7 +21,9 @@ from mergeguard.storage.source import Options
 
 A, B, *_ = SOURCES
 QUEUES = (Queue.FAST, Queue.NORMAL)
-CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'mergeguard'"
+HERE = "FROM pg_stat_activity WHERE datname = current_database()"
+"""Sessions of this test's own database: others share the server and must not feel what is done here."""
+CUT = f"SELECT pg_terminate_backend(pid) {HERE} AND application_name = 'mergeguard'"
 
 
 @pytest.fixture
@@ -126,7 +128,7 @@ def test_who_finishes_does_not_wait_for_who_registers(postgresql: PostgresqlPlac
         finish(postgresql, claim)
         postgresql.store.release(claim)
         assert postgresql.rows(WAITING) == [(1,)]
-        postgresql.run("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        postgresql.run(f"SELECT pg_cancel_backend(pid) {HERE} AND wait_event_type = 'Lock'")
         with pytest.raises(MergeGuardError):
             waiting.result()
     assert postgresql.look().done
