@@ -8,6 +8,7 @@ password: callers pass ``storage.secrets.masked`` text.
 from __future__ import annotations
 
 import enum
+import uuid
 from typing import ClassVar
 
 
@@ -203,3 +204,17 @@ class FolderAway(CannotCheck):
 
 class LostBody(CannotCheck):
     """The file that holds an event's body is gone, or it is not as long as when the event was registered."""
+
+
+class EventParked(CannotCheck):
+    """An event holds guids that lead nowhere for now: it waits, in its place, until somebody mends their merges.
+
+    Attributes:
+        guids: those guids, as the event has them.
+        status: why, as the lookup spells it: ``cycle``, ``split`` or ``deleted``.
+    """
+
+    def __init__(self, message: str, *, guids: tuple[uuid.UUID, ...], status: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.guids = guids
+        self.status = status

@@ -13,6 +13,10 @@ NO_SOURCE = uuid.UUID(int=0)
 """The empty source guid: its events have no key, so that they run at the same time."""
 
 
+MOST_PARKED_GUIDS = 100
+"""So many guids of a parked event are kept; when all of them are mended it is tried again."""
+
+
 class Queue(enum.IntEnum):
     """The queues by their id."""
 
@@ -116,9 +120,25 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Parking:
+    """Why an event waits, its key with it, until somebody mends the merges of its guids; no try is counted."""
+
+    event: int
+    guids: tuple[uuid.UUID, ...]
+    """As the event has them: those that are in a cycle or a split, at most ``MOST_PARKED_GUIDS``."""
+    status: str
+    """As the lookup spells it: ``cycle``, ``split``, ``deleted``."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ran:
-    """What became of a lease: so many of its events are done, from the head on, and perhaps the next one failed."""
+    """What became of a lease: so many of its events are done, from the head on, and perhaps the next one failed.
+
+    Or it is parked: at most one of ``failure`` and ``parked`` is set.
+    """
 
     lease: Lease
     done: int
     failure: Failure | None = None
+    parked: Parking | None = None

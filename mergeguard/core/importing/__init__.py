@@ -1,0 +1,1 @@
+"""What an importer decides, without a database: who a resource is, which rows are written, which are older."""

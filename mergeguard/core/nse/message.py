@@ -1,0 +1,79 @@
+"""What a notification-server event holds, as values; every part knows the line it came from."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of a resource. A name may stand there several times, each with a value of its own."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A resource that a message describes."""
+
+    ref: str
+    """The label by which the rest of the message means it; empty where it has none."""
+    guid: uuid.UUID | None
+    """As sent, never mapped; ``None`` where the sender knows none and the keys have to say who it is."""
+    type: uuid.UUID | None
+    name: str
+    keys: tuple[Key, ...] = ()
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which resource a part of a message means: by the label of one in the message, or by a guid; one is set."""
+
+    ref: str | None = None
+    guid: uuid.UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Association:
+    """A typed link from a parent to a child."""
+
+    type: uuid.UUID
+    parent: Target
+    child: Target
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a data class: cells by position, ``None`` where the message gives none."""
+
+    cells: tuple[str | None, ...]
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ClassData:
+    """The rows that a message gives for one resource in one data class."""
+
+    data_class: uuid.UUID
+    resource: Target
+    rows: tuple[Row, ...]
+    partial: bool = False
+    """Whether they change the columns that they give, in rows that are there, rather than take their place."""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One event, read."""
+
+    recipient: str
+    """The text of its ``to``."""
+    resources: tuple[Resource, ...] = ()
+    associations: tuple[Association, ...] = ()
+    data: tuple[ClassData, ...] = ()
+    """Inventory and event classes alike: the catalogue knows which is which."""
+    line: int = field(default=1)

@@ -1,0 +1,1 @@
+"""What an importer reads and writes in the reference schema."""

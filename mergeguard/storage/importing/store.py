@@ -1,0 +1,89 @@
+"""What a database does for importers, within the transaction of a batch. Guids come as ``uuid.UUID``, texts as text."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Protocol
+
+from mergeguard.core.importing.catalogue import Catalogue, DataClass
+from mergeguard.core.importing.standing import KeyOwner, Linked, Standing, Summary
+from mergeguard.core.nse.message import Key
+from mergeguard.storage.queue.store import Batch
+
+
+class ImportTransaction(Protocol):
+    """One event's reads and writes. Reads see what was written before; writes are sent together, later, in order."""
+
+    def owners(self, keys: Collection[Key]) -> Sequence[KeyOwner]:
+        """Return who has any of these keys, in one statement; names and values are compared without case."""
+
+    def standings(self, guids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, Standing]:
+        """Say of each guid where it leads now and what stands there, in one or two statements; it ends on any table."""
+
+    def hold(self, guids: Collection[uuid.UUID]) -> None:
+        """Keep merges of these guids waiting until the batch ends; others may hold them too. In text order, at once.
+
+        Raises:
+            Locked: a merge of one of them holds it for too long, or for ever: a deadlock.
+        """
+
+    def summaries(
+        self, pairs: Collection[tuple[uuid.UUID, uuid.UUID]]
+    ) -> Mapping[tuple[uuid.UUID, uuid.UUID], Summary]:
+        """Return what was loaded last, by (data class, resource)."""
+
+    def linked(self, ends: Collection[tuple[uuid.UUID, uuid.UUID]]) -> Sequence[Linked]:
+        """Return all associations of some (type, parent)."""
+
+    def blacklisted(self, guid: uuid.UUID) -> bool:
+        """Say whether an agent's guid is on the black list."""
+
+    def names(self, guid: uuid.UUID) -> str | None:
+        """Return the name of a resource, for messages."""
+
+    def create(self, guid: uuid.UUID, kind: uuid.UUID, name: str) -> None:
+        """Write a new resource: its item and that it is live."""
+
+    def activate(self, guid: uuid.UUID) -> None:
+        """Make a retired resource active again."""
+
+    def add_keys(self, guid: uuid.UUID, keys: Collection[Key]) -> None:
+        """Give a resource keys that it does not have yet."""
+
+    def replace_rows(self, data_class: DataClass, guid: uuid.UUID, rows: Sequence[Sequence[Any]]) -> None:
+        """Write the rows of a resource in place of those that stand there; cells in the order of the catalogue."""
+
+    def update_rows(self, data_class: DataClass, guid: uuid.UUID, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Change the given columns of the rows with the same key columns; a row that is not there is inserted."""
+
+    def append_rows(
+        self, data_class: DataClass, guid: uuid.UUID, rows: Sequence[Sequence[Any]], time: dt.datetime
+    ) -> None:
+        """Add rows of an event class."""
+
+    def summarise(self, data_class: DataClass, guid: uuid.UUID, rows: int, hash_: str | None, event: int) -> None:
+        """Write down what is loaded now."""
+
+    def confirm(self, pairs: Collection[tuple[uuid.UUID, uuid.UUID]], event: int) -> None:
+        """Write down that newer events said the same of some (data class, resource)."""
+
+    def link(self, links: Collection[Linked]) -> None:
+        """Write associations; one that stands gets the newer event."""
+
+    def unlink(self, links: Collection[Linked]) -> None:
+        """Remove associations."""
+
+
+class ImportStore(Protocol):
+    """The reference schema of one database. Shared by threads."""
+
+    def catalogue(self, connection: Any) -> Catalogue:  # noqa: ANN401 - a sqlalchemy.Connection
+        """Read the catalogue; it is kept until ``forget``."""
+
+    def forget(self) -> None:
+        """Read the catalogue again next time: a class was not found in it, or somebody changed it."""
+
+    def within(self, batch: Batch) -> ImportTransaction:
+        """Return the reads and writes of the transaction that is open in a batch."""
