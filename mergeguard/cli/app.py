@@ -2,44 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 import signal
 import sys
-from collections.abc import Sequence
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from mergeguard.cli import (
-    apply,
-    config,
-    crash,
-    demo,
-    discover,
-    doctor,
-    explain,
-    guard,
-    help,  # noqa: A004 - the module of the help pages
-    history,
-    journal,
-    lookup,
-    merge,
-    nightly,
-    plan,
-    post,
-    process,
-    queue,
-    repair,
-    resolve,
-    scan,
-    serve,
-    show,
-    sql,
-    terminal,
-    undo,
-    unmerge,
-)
+from mergeguard.cli import crash, help, process, terminal  # noqa: A004 - the module of the help pages
+from mergeguard.cli.commands import Program
 from mergeguard.errors import ExitCode, MergeGuardError
 from mergeguard.version import __version__
 
@@ -54,7 +25,7 @@ HINTS = {
 # Plain help: rich would cost more than all the rest of the start.
 app = typer.Typer(
     name="mergeguard",
-    cls=help.Group,
+    cls=Program,
     context_settings=help.WIDTH,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -76,31 +47,6 @@ def _program(
     ] = False,
 ) -> None:
     """Hold what stands before the command."""
-
-
-app.command("scan", cls=help.Command)(scan.scan)
-app.command("explain", cls=help.Command)(explain.explain)
-app.command("resolve", cls=help.Command)(resolve.resolve)
-app.command("plan", cls=help.Command)(plan.plan)
-app.command("show", cls=help.Command)(show.show)
-app.command("apply", cls=help.Command)(apply.apply)
-app.command("repair", cls=help.Command)(repair.repair)
-app.command("undo", cls=help.Command)(undo.undo)
-app.command("merge", cls=help.Command)(merge.merge)
-app.command("unmerge", cls=help.Command)(unmerge.unmerge)
-app.command("journal", cls=help.Command)(journal.journal)
-app.command("discover", cls=help.Command)(discover.discover)
-app.command("doctor", cls=help.Command)(doctor.doctor)
-app.command("history", cls=help.Command)(history.history)
-app.command("nightly", cls=help.Command)(nightly.nightly)
-app.command("serve", cls=help.Command)(serve.serve)
-app.command("post", cls=help.Command)(post.post)
-app.command("demo", cls=help.Command)(demo.demo)
-app.add_typer(lookup.app, name="lookup")
-app.add_typer(guard.app, name="guard")
-app.add_typer(sql.app, name="sql")
-app.add_typer(queue.app, name="queue")
-app.add_typer(config.app, name="config")
 
 
 def main() -> NoReturn:
@@ -125,25 +71,10 @@ def main() -> NoReturn:
         sys.exit(_misuse(error) if hasattr(error, "format_message") else _bug(error))
 
 
-def asked_for(arguments: Sequence[str]) -> typer.Typer:
-    """Return the program with the one command that is asked for, or all of it where that is not clear.
-
-    typer builds the flags of every command that there is, of which a call needs those of one.
-    """
-    first = arguments[0] if arguments else ""
-    commands = [each for each in app.registered_commands if each.name == first]
-    groups = [each for each in app.registered_groups if each.name == first]
-    if not commands and not groups:
-        return app
-    one = copy.copy(app)
-    one.registered_commands, one.registered_groups = commands, groups
-    return one
-
-
 def _run() -> int:
     try:
         # Not standalone: typer would print in its own way, and end an aborted command with what means findings here.
-        code = asked_for(sys.argv[1:])(prog_name="mergeguard", standalone_mode=False)
+        code = app(prog_name="mergeguard", standalone_mode=False)
     except SystemExit as stop:
         if isinstance(stop.__context__, BrokenPipeError):  # the reader of a help page has gone
             terminal.abandon(sys.stdout)

@@ -13,32 +13,6 @@ from mergeguard.errors import ExitCode
 
 HEADINGS = ("Options", "What the table looks like", "Reading")
 """Of a help page, in this order; a flag names its own as ``rich_help_panel``."""
-ORDER = (
-    "scan",
-    "nightly",
-    "explain",
-    "resolve",
-    "plan",
-    "show",
-    "apply",
-    "repair",
-    "undo",
-    "merge",
-    "unmerge",
-    "journal",
-    "guard",
-    "sql",
-    "serve",
-    "post",
-    "queue",
-    "lookup",
-    "history",
-    "discover",
-    "doctor",
-    "config",
-    "demo",
-)
-"""Of the commands: the nightly work first, what sets it up after it."""
 WIDTH = {"max_content_width": 100}
 _TYPERS_OWN = {
     "help": "Show this page and exit.",
@@ -80,19 +54,15 @@ class Group(TyperGroup):
         """Return what stands behind the name of the group."""
         return [*_usage(self.get_params(ctx)), "COMMAND"]
 
-    def list_commands(self, ctx: Context) -> list[str]:
-        """Return the names of the commands: of the program in ``ORDER``, of a group as they are declared."""
-        names = super().list_commands(ctx)
-        if ctx.parent is not None:
-            return names
-        return sorted(names, key=lambda name: ORDER.index(name) if name in ORDER else names.index(name))
+    def summaries(self, ctx: Context) -> list[Row]:
+        """Return each command with what it does, in the order of declaration."""
+        return [(name, _first(self.get_command(ctx, name))) for name in self.list_commands(ctx)]
 
     def format_options(self, ctx: Context, formatter: Formatter) -> None:
         """Write the options, then each command with what it does."""
         _write_parameters(self.get_params(ctx), formatter)
-        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
         with formatter.section("Commands"):
-            formatter.write_dl([(name, _first(command)) for name, command in commands])
+            formatter.write_dl(self.summaries(ctx))
 
     def format_epilog(self, ctx: Context, formatter: Formatter) -> None:  # noqa: ARG002 - typer's signature
         """Write the exit status."""

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from mergeguard.cli import app
+from mergeguard.cli.commands import COMMANDS, Commands
 from mergeguard.cli.process import YOUNG_OBJECTS, tuned
 
 RUN = """
@@ -56,11 +56,28 @@ def test_cycles_are_collected_handlers_run_and_stdout_is_flushed() -> None:
     assert not done.stderr
 
 
-def test_one_command_is_built_where_one_is_asked_for() -> None:
-    everything = [one.name for one in [*app.app.registered_commands, *app.app.registered_groups]]
-    for name in everything:
-        built = app.asked_for([str(name), "--help"])
-        assert [one.name for one in [*built.registered_commands, *built.registered_groups]] == [name]
-    assert [one.name for one in [*app.app.registered_commands, *app.app.registered_groups]] == everything
-    for unclear in ([], ["--help"], ["scna"], ["--version"], ["-x", "scan"], [""]):
-        assert app.asked_for(unclear) is app.app
+def test_a_command_is_listed_as_its_own_page_begins() -> None:
+    commands = Commands()
+    assert list(commands) == [each.name for each in COMMANDS]
+    for each in COMMANDS:
+        assert each.summary == commands[each.name].help.partition("\n\n")[0]
+        assert commands[each.name].name == each.name
+        assert commands[each.name] is commands[each.name]
+        assert bool(getattr(commands[each.name], "commands", None)) == each.group
+    assert "scna" not in commands
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["scan", "--help"], ["scna"]])
+def test_no_command_is_imported_but_the_one_that_is_asked_for(words: list[str]) -> None:
+    code = (
+        "import sys\n"
+        f"sys.argv[1:] = {words}\n"
+        "from mergeguard.cli import main\n"
+        "try:\n    main()\n"
+        "except SystemExit:\n    pass\n"
+        "print(*(name for name in sys.modules if name.startswith('mergeguard.cli.')), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    imported = set(done.stderr.splitlines()[-1].split())
+    listed = {f"mergeguard.cli.{each.name}" for each in COMMANDS}
+    assert imported & listed == {f"mergeguard.cli.{word}" for word in words if word in Commands()}
