@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from dataclasses import dataclass
 
@@ -21,6 +22,10 @@ class Standing:
     type: uuid.UUID | None = None
     retired: bool = False
     managed: bool = False
+    created: dt.datetime | None = None
+    """When the resource was, aware."""
+    blacklisted: bool = False
+    """Whether ``guid`` itself, as an agent may still use it, is on the black list."""
 
 
 @dataclass(frozen=True, slots=True)

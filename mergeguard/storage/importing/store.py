@@ -19,8 +19,20 @@ class ImportTransaction(Protocol):
     def owners(self, keys: Collection[Key]) -> Sequence[KeyOwner]:
         """Return who has any of these keys, in one statement; names and values are compared without case."""
 
+    def hold_keys(self, keys: Collection[Key]) -> None:
+        """Keep other events from giving these keys to a resource until the batch ends; in an order that all keep.
+
+        Asked for only where a key is about to get an owner: whoever has read ``owners`` reads them again behind it.
+
+        Raises:
+            Locked: another event holds one of them for too long, or for ever: a deadlock.
+        """
+
     def standings(self, guids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, Standing]:
-        """Say of each guid where it leads now and what stands there, in one or two statements; it ends on any table."""
+        """Say of each guid where it leads now and what stands there, in one or two statements; it ends on any table.
+
+        A guid that no table knows stands there as well, as its own current that is not live.
+        """
 
     def hold(self, guids: Collection[uuid.UUID]) -> None:
         """Keep merges of these guids waiting until the batch ends; others may hold them too. In text order, at once.
@@ -32,19 +44,17 @@ class ImportTransaction(Protocol):
     def summaries(
         self, pairs: Collection[tuple[uuid.UUID, uuid.UUID]]
     ) -> Mapping[tuple[uuid.UUID, uuid.UUID], Summary]:
-        """Return what was loaded last, by (data class, resource)."""
+        """Return what was loaded last, by (data class, resource); what was never loaded is left out.
+
+        Until the batch ends other events wait that ask the same of one of the pairs, of those left out, too: what is
+        the newest is decided by one event at a time.
+        """
 
     def linked(self, ends: Collection[tuple[uuid.UUID, uuid.UUID]]) -> Sequence[Linked]:
-        """Return all associations of some (type, parent)."""
+        """Return all associations of some (type, parent); other events that ask for one of them wait, as above."""
 
-    def blacklisted(self, guid: uuid.UUID) -> bool:
-        """Say whether an agent's guid is on the black list."""
-
-    def names(self, guid: uuid.UUID) -> str | None:
-        """Return the name of a resource, for messages."""
-
-    def create(self, guid: uuid.UUID, kind: uuid.UUID, name: str) -> None:
-        """Write a new resource: its item and that it is live."""
+    def create(self, guid: uuid.UUID, kind: uuid.UUID, name: str, *, managed: bool = False) -> None:
+        """Write a new resource: its item and that it is live; what stands there already stays as it is."""
 
     def activate(self, guid: uuid.UUID) -> None:
         """Make a retired resource active again."""
@@ -63,14 +73,16 @@ class ImportTransaction(Protocol):
     ) -> None:
         """Add rows of an event class."""
 
-    def summarise(self, data_class: DataClass, guid: uuid.UUID, rows: int, hash_: str | None, event: int) -> None:
-        """Write down what is loaded now."""
+    def summarise(
+        self, data_class: DataClass, guid: uuid.UUID, rows: int | None, hash_: str | None, event: int
+    ) -> None:
+        """Write down what is loaded now; ``rows`` is ``None`` after a partial update: as many as stand there."""
 
     def confirm(self, pairs: Collection[tuple[uuid.UUID, uuid.UUID]], event: int) -> None:
         """Write down that newer events said the same of some (data class, resource)."""
 
     def link(self, links: Collection[Linked]) -> None:
-        """Write associations; one that stands gets the newer event."""
+        """Write associations; one that stands gets the newer event, and keeps its own where that is newer."""
 
     def unlink(self, links: Collection[Linked]) -> None:
         """Remove associations."""
