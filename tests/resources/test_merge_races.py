@@ -17,8 +17,9 @@ from merge_model import guid
 from merging_world import ANY, PROFILE, World, is_forest, merge_in_turn
 
 from mergeguard.errors import Locked, MergeRefused
-from mergeguard.resources import merge as merging
-from mergeguard.resources.merge import Merges, merge, open_merges
+from mergeguard.resources import one_merge
+from mergeguard.resources.merge import merge, open_merges
+from mergeguard.resources.one_merge import OneMerge
 from mergeguard.storage.merging_store import MergingStore
 from mergeguard.storage.source import Options
 
@@ -81,7 +82,7 @@ def test_a_ring_that_all_sessions_looked_at_first_is_never_closed(
     world: World, ring: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pairs = prepared(world, ring)
-    monkeypatch.setattr(Merges, "_look", meeting(len(pairs), Merges._look))
+    monkeypatch.setattr(OneMerge, "_look", meeting(len(pairs), OneMerge._look))
     outcomes = raced(world, pairs)
     model = world.model()
     assert is_forest(model.merges)
@@ -94,7 +95,7 @@ def test_a_ring_that_all_sessions_looked_at_first_is_never_closed(
 
 def test_without_the_locks_the_same_schedule_closes_the_ring(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     pairs = prepared(world, "four, half merged")
-    monkeypatch.setattr(merging, "read_roots", meeting(len(pairs), merging.read_roots))
+    monkeypatch.setattr(one_merge, "read_roots", meeting(len(pairs), one_merge.read_roots))
     monkeypatch.setattr(MergingStore, "write_roots", lambda *_: None)
     assert raced(world, pairs) == ["merged", "merged"]
     assert not is_forest(world.model().merges)
@@ -152,7 +153,7 @@ def test_a_repair_and_a_merge_exclude_each_other(world: World) -> None:
 
 def test_the_same_request_from_two_sessions_is_made_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     pairs = prepared(world, "two")
-    monkeypatch.setattr(Merges, "_look", meeting(2, Merges._look))
+    monkeypatch.setattr(OneMerge, "_look", meeting(2, OneMerge._look))
 
     def one(_: int) -> tuple[str | None, bool]:
         with world.opened(PATIENT) as source:
@@ -169,7 +170,7 @@ def test_the_same_request_from_two_sessions_is_made_once(world: World, monkeypat
 def test_two_merges_never_make_two_links_equal(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     prepared(world, "two")
     world.insert("Links", [(ANY, guid(0), guid(3), 1), (ANY, guid(1), guid(2), 2)])
-    monkeypatch.setattr(merging, "moves", meeting(2, merging.moves))
+    monkeypatch.setattr(one_merge, "moves", meeting(2, one_merge.moves))
     assert raced(world, [(guid(0), guid(1)), (guid(2), guid(3))]) == ["merged", "merged"]
     assert world.model().links == [(ANY, guid(1), guid(3), 2)]
 

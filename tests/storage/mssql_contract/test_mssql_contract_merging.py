@@ -13,7 +13,8 @@ import pytest
 from mergeguard.errors import MergeRefused
 from mergeguard.integrity.lookup import build_lookup, verify_lookup
 from mergeguard.integrity.undo import undo_run
-from mergeguard.resources.merge import Merges, merge, open_merges
+from mergeguard.resources.merge import merge, open_merges
+from mergeguard.resources.one_merge import OneMerge
 from mergeguard.storage import mssql
 from mergeguard.storage.profile import Association, Journal, Live, Lookup, Merge, Merging, Profile
 from mergeguard.storage.source import Options
@@ -60,7 +61,7 @@ def raced(place: Any, profile: Profile, pairs: list[tuple[uuid.UUID, uuid.UUID]]
 
 
 def test_a_half_merged_ring_is_not_closed(place: Any, profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
-    barrier, seen, look = threading.Barrier(2, timeout=60), threading.local(), Merges._look
+    barrier, seen, look = threading.Barrier(2, timeout=60), threading.local(), OneMerge._look
     with closing(mssql.MssqlSource(place.url, profile, Options())) as source:
         build_lookup(source, profile)
         with open_merges(source, profile) as merges:
@@ -74,7 +75,7 @@ def test_a_half_merged_ring_is_not_closed(place: Any, profile: Profile, monkeypa
             barrier.wait()
         return found
 
-    monkeypatch.setattr(Merges, "_look", looked)
+    monkeypatch.setattr(OneMerge, "_look", looked)
     assert sorted(raced(place, profile, [(A, B), (C, D)])) == ["cycle", "merged"]
     with closing(mssql.MssqlSource(place.url, profile, Options())) as source:
         checked = verify_lookup(source, profile)
