@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -19,6 +21,7 @@ import sqlalchemy as sa
 
 from mergeguard.storage import sqlite_packing
 from mergeguard.storage.source import Batch, Column, Kind, Selection
+from mergeguard.storage.sqlite_beside import Beside
 from mergeguard.storage.sqlite_packing import Packing, Value, sample
 
 if TYPE_CHECKING:
@@ -26,10 +29,14 @@ if TYPE_CHECKING:
 
 PACKED_ROWS = 16_384
 """Rows a chunk: few enough for the processor's cache, many enough to forget what a statement costs."""
+CHUNKS_ALONE = 4
+"""So many chunks are read before a second connection is worth opening."""
 _TOO_BIG = frozenset({sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_NOMEM})
 
 Key: TypeAlias = Any
 """A value of the column that a table is stored by."""
+Chunk: TypeAlias = tuple[Key, Key | None]
+"""Where some rows begin and end."""
 Read: TypeAlias = tuple[int, Batch]
 """How many rows were read, and they."""
 
@@ -84,25 +91,47 @@ class PackedReader:
         return sqlite_packing.texts(value, column.kind, nullable=self._nullable)
 
     def _drawn(self) -> Iterator[Batch]:
-        for first, end in self._chunks():
-            read = self._read(first, end)
-            if not self._nullable and (read is None or read[0] != self._rows):
-                self._nullable = True
-                self._pack()
-                read = self._read(first, end)
-            if read is None:
-                yield from self._single(first, end)
-                continue
-            count, batch = read
-            if count:
-                yield batch
-            if count != self._rows:
-                yield from self._single(first, end, sa.not_(self._usual))
+        chunks = self._chunks()
+        for chunk in islice(chunks, CHUNKS_ALONE):
+            yield from self._given(chunk, self._read(*chunk))
+        with Beside(self._snapshot.source) as beside:
+            for first, second in self._pairs(chunks, beside):
+                # Neither is given out before both are there: what a chunk holds may change how the next ones are read.
+                ahead = None if second is None else beside.start(partial(self._read, *second))
+                read, early = self._read(*first), None if ahead is None else ahead.result()
+                was_nullable = self._nullable
+                yield from self._given(first, read)
+                if second is not None:
+                    yield from self._given(second, early if self._nullable == was_nullable else self._read(*second))
 
-    def _read(self, first: Key, end: Key | None) -> Read | None:
-        return self._dense(first, end) or self._packed(self._packings, first, end)
+    def _pairs(self, chunks: Iterator[Chunk], beside: Beside) -> Iterator[tuple[Chunk, Chunk | None]]:
+        """Yield two chunks at a time, where a second connection can be had."""
+        first = next(chunks, None)
+        twofold = first is not None and beside.open()
+        while first is not None:
+            yield first, next(chunks, None) if twofold else None
+            first = next(chunks, None)
 
-    def _chunks(self) -> Iterator[tuple[Key, Key | None]]:
+    def _given(self, chunk: Chunk, read: Read | None) -> Iterator[Batch]:
+        """Yield the rows of a chunk of which the usual ones have been read."""
+        if not self._nullable and (read is None or read[0] != self._rows):
+            self._nullable = True
+            self._pack()
+            read = self._read(*chunk)
+        if read is None:
+            yield from self._single(*chunk)
+            return
+        count, batch = read
+        if count:
+            yield batch
+        if count != self._rows:
+            yield from self._single(*chunk, sa.not_(self._usual))
+
+    def _read(self, first: Key, end: Key | None, connection: sa.Connection | None = None) -> Read | None:
+        connection = connection or self._snapshot.connection
+        return self._dense(connection, first, end) or self._packed(connection, self._packings, first, end)
+
+    def _chunks(self) -> Iterator[Chunk]:
         """Yield the bounds [first, end) of ``self._rows`` rows each; the last chunk has no end, maybe fewer rows."""
         keys = self._select([self._key]).order_by(self._key).limit(1)
         onwards = keys.where(self._key >= _bound("first")).offset(self._rows)
@@ -112,19 +141,21 @@ class PackedReader:
             yield first, end
             first = end
 
-    def _dense(self, first: Key, end: Key) -> Read | None:
+    def _dense(self, connection: sa.Connection, first: Key, end: Key) -> Read | None:
         """Read a chunk whose row ids have no gap, without them; ``None`` where it is not such a chunk."""
         others = [packing for packing, is_key in zip(self._packings, self._is_key, strict=True) if not is_key]
         if len(others) == len(self._packings) or end is None or end - first != self._rows:
             return None
-        read = self._packed(others, first, end)
+        read = self._packed(connection, others, first, end)
         if read is None or read[0] != self._rows:
             return None
         cells = iter(read[1])
         keys = np.arange(first, end, dtype=np.int64)
         return self._rows, tuple(keys if is_key else next(cells) for is_key in self._is_key)
 
-    def _packed(self, packings: Sequence[Packing], first: Key, end: Key | None) -> Read | None:
+    def _packed(
+        self, connection: sa.Connection, packings: Sequence[Packing], first: Key, end: Key | None
+    ) -> Read | None:
         """Read the usual rows of a chunk; ``None`` where they cannot be read this way."""
         form = (len(packings) < len(self._packings), end is not None)
         if form not in self._statements:
@@ -137,7 +168,7 @@ class PackedReader:
             self._statements[form] = self._select(values).where(*_within(self._key, end), self._usual)
         bounds = {"first": first} if end is None else {"first": first, "end": end}
         try:
-            count, *found = self._snapshot.connection.execute(self._statements[form], bounds).one()
+            count, *found = connection.execute(self._statements[form], bounds).one()
         except sa.exc.DBAPIError as error:
             if getattr(error.orig, "sqlite_errorcode", None) in _TOO_BIG:
                 return None

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from mergeguard.core import guids
 from mergeguard.errors import UnknownSchema
+from mergeguard.storage import sqlite_packed
 from mergeguard.storage.profile import ByteOrder, Merge, Profile
 from mergeguard.storage.source import Batch, Column, GuidCells, Kind, Options, Selection
 from mergeguard.storage.sqlite import SqliteSnapshot, SqliteSource
@@ -173,6 +174,11 @@ WAYS: tuple[Callable[[SqliteSnapshot, Selection], Iterator[Batch]], ...] = (
 )
 EXAMPLES = max(25, settings.default.max_examples // 4) if settings.default else 25
 """An example makes a file: 25 for each kind of table in a run, 500 in a long one."""
+
+
+@pytest.fixture(autouse=True)
+def _second_connection_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_packed, "CHUNKS_ALONE", 1)
 
 
 @pytest.fixture
