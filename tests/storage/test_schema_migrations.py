@@ -22,6 +22,8 @@ from mergeguard.storage.schema import DIALECTS, VERSION_TABLE, Migration, check_
 
 A, B = str(uuid.UUID(int=0xA)), str(uuid.UUID(int=0xB))
 MERGE = {"OldGuid": A, "NewGuid": B, "MergedAt": "2020-01-01 00:00:00+00:00", "MergeKey": None}
+OF_ONE_DIALECT = {"mergeguard_key"}
+"""What stands for a lock that the other dialects have."""
 GUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -57,7 +59,8 @@ def execute(url: str, *statements: str) -> list[tuple[object, ...]]:
 def drop_sql_server_tables(url: str) -> None:
     tables = ["ResourceAssociation", "ResourceAssociationType", "ResourceTypeMergeKey", "Item", "ResourceType"]
     tables += ["ItemResource", "ResourceKey", "ResourceMerge", "DataClass", "ResourceUpdateSummary", VERSION_TABLE]
-    tables += ["Inv_Identification", "Inv_InstalledSoftware", "Evt_Software_Execution"]
+    tables += ["Inv_Identification", "Inv_InstalledSoftware", "Evt_Software_Execution", "AgentBlacklist"]
+    tables = ["ResourceTypeHierarchy", "DataClassColumn", *tables]
     execute(url, *(f"IF OBJECT_ID(N'dbo.{table}') IS NOT NULL DROP TABLE [dbo].[{table}]" for table in tables))
 
 
@@ -65,7 +68,8 @@ def inspected(url: str) -> dict[str, set[str]]:
     """The columns of each table."""
     engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
     inspector = sa.inspect(engine)
-    return {name: {column["name"] for column in inspector.get_columns(name)} for name in inspector.get_table_names()}
+    names = set(inspector.get_table_names()) - OF_ONE_DIALECT
+    return {name: {column["name"] for column in inspector.get_columns(name)} for name in names}
 
 
 def described(dialect: str) -> dict[str, set[str]]:

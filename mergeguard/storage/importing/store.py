@@ -14,7 +14,13 @@ from mergeguard.storage.queue.store import Batch
 
 
 class ImportTransaction(Protocol):
-    """One event's reads and writes. Reads see what was written before; writes are sent together, later, in order."""
+    """One event's reads and writes. Reads see what was written before; writes are sent together, later, in order.
+
+    Whoever decides on something keeps others from changing it by the call that reads it: ``hold`` the guids that are
+    written, ``hold_keys`` the keys that are new to a resource, then ask again; ``create`` resources before asking for
+    ``summaries`` and ``linked``, which keep others waiting by themselves. Equal statements that stand together travel
+    together: first the rows of all classes, then what is summarised, then links.
+    """
 
     def owners(self, keys: Collection[Key]) -> Sequence[KeyOwner]:
         """Return who has any of these keys, in one statement; names and values are compared without case."""
@@ -91,6 +97,14 @@ class ImportTransaction(Protocol):
 class ImportStore(Protocol):
     """The reference schema of one database. Shared by threads."""
 
+    def create(self) -> None:
+        """Bring the schema up to date, and make the tables that merges lock.
+
+        Raises:
+            UnknownSchema: the database holds a schema that this version does not know.
+            PermissionDenied, Locked, WriteFailed: the migrations before it stay.
+        """
+
     def catalogue(self, connection: Any) -> Catalogue:  # noqa: ANN401 - a sqlalchemy.Connection
         """Read the catalogue; it is kept until ``forget``."""
 
@@ -99,3 +113,12 @@ class ImportStore(Protocol):
 
     def within(self, batch: Batch) -> ImportTransaction:
         """Return the reads and writes of the transaction that is open in a batch."""
+
+    def standings(self, connection: Any, guids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, Standing]:  # noqa: ANN401 - as above
+        """Say where guids lead, outside of a batch: for whoever wakes parked events."""
+
+    def purge(self, connection: Any, rows: int = 10_000) -> int:  # noqa: ANN401 - as above
+        """Delete rows of event classes that are too old or too many, at most so many; return how many.
+
+        The caller commits, and asks again until it gets 0.
+        """
