@@ -25,7 +25,7 @@ class Resource:
     type: uuid.UUID | None
     name: str
     keys: tuple[Key, ...] = ()
-    line: int = 0
+    line: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Association:
     type: uuid.UUID
     parent: Target
     child: Target
-    line: int = 0
+    line: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Row:
     """One row of a data class: cells by position, ``None`` where the message gives none."""
 
     cells: tuple[str | None, ...]
-    line: int = 0
+    line: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class ClassData:
     rows: tuple[Row, ...]
     partial: bool = False
     """Whether they change the columns that they give, in rows that are there, rather than take their place."""
-    line: int = 0
+    line: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,4 +76,4 @@ class Message:
     associations: tuple[Association, ...] = ()
     data: tuple[ClassData, ...] = ()
     """Inventory and event classes alike: the catalogue knows which is which."""
-    line: int = field(default=1)
+    line: int = field(default=1, compare=False)

@@ -1,0 +1,75 @@
+"""A parser of XML that fetches, expands and builds nothing, and what it says about XML that is none.
+
+A document type is refused before its first entity. The body is given to expat in one piece: the versions that take
+quadratic time over a long token do so only where it comes in many.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NoReturn
+from xml.parsers import expat
+
+from mergeguard.errors import MalformedEvent
+
+_INVALID_TOKEN: Final = expat.errors.codes[expat.errors.XML_ERROR_INVALID_TOKEN]
+_UTF_16: Final = (b"\xfe\xff", b"\xff\xfe")
+_LONGEST_CHARACTER: Final = 4
+"""Bytes of UTF-8."""
+
+
+class Amiss(Exception):
+    """What is wrong with an element or a value, told without its place, which the caller knows."""
+
+
+def strict_parser(*, interned: dict[str, str] | None = None) -> expat.XMLParserType:
+    """Return a parser that refuses a document type; ``interned`` holds the names that come back as the same objects."""
+    parser = expat.ParserCreate(None, None, interned)
+
+    def doctype(*_declared: object) -> NoReturn:
+        raise MalformedEvent(f"line {parser.CurrentLineNumber}: it has a document type (DOCTYPE)")
+
+    parser.buffer_text = True
+    parser.StartDoctypeDeclHandler = doctype
+    return parser
+
+
+def parse(parser: expat.XMLParserType, body: bytes) -> None:
+    """Read a whole body through.
+
+    Raises:
+        MalformedEvent: it is not well-formed XML, its encoding is not understood, or a handler has refused it.
+    """
+    try:
+        parser.Parse(body, True)  # noqa: FBT003 - expat takes it by position only
+    except expat.ExpatError as error:
+        words = expat.ErrorString(error.code)
+        if error.code == _INVALID_TOKEN:
+            words += _culprit(body, parser.ErrorByteIndex)
+        raise MalformedEvent(f"line {error.lineno}, column {error.offset + 1}: {words}") from None
+    except (ValueError, LookupError) as error:  # an encoding that Python does not know or cannot follow
+        raise MalformedEvent(f"its encoding is not understood: {error}") from None
+
+
+def _culprit(body: bytes, at: int) -> str:
+    """Name the character that may not stand there, as far as its bytes tell it."""
+    if not 0 <= at < len(body):
+        return ""
+    byte = body[at]
+    if byte < ord(" "):
+        return f": the character U+{byte:04X} may not stand in XML"
+    if body[at - 1 : at] == b"&":
+        return ": '&' is written &amp;"
+    if byte == ord("<"):
+        return ": '<' is written &lt;"
+    return f": {_high(body, at)}" if byte > ord("~") and body[:2] not in _UTF_16 else ""
+
+
+def _high(body: bytes, at: int) -> str:
+    """Name a character beyond ASCII, or the byte that is part of none."""
+    try:
+        character = body[at : at + _LONGEST_CHARACTER].decode("utf-8", "ignore")[:1]
+        if body[at:].startswith(character.encode()) and character:
+            return f"the character U+{ord(character):04X} may not stand here"
+    except UnicodeError:
+        pass
+    return f"the byte 0x{body[at]:02X} does not fit the encoding"
