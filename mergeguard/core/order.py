@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from mergeguard.core.events import NO_SOURCE, Claim, Lease, NewEvent, Queue, Ran
+from mergeguard.core.events import NO_SOURCE, Claim, Lease, NewEvent, Parking, Queue, Ran
 
 Key: TypeAlias = tuple[uuid.UUID, int]
 """Source and priority; an event with the empty source is its own: the empty guid and minus its id."""
@@ -55,6 +55,7 @@ class State(enum.StrEnum):
     PENDING = "pending"
     LEASED = "leased"
     RETRYING = "waiting for its retry"
+    PARKED = "parked"
     DONE = "done"
     DEAD = "dead"
     DROPPED = "dead, and taken away by a person"
@@ -85,6 +86,8 @@ class _Line:
     epoch: int = 0
     held: _Held | None = None
     retry_at: dt.datetime | None = None
+    parked: Parking | None = None
+    """Why its head waits for somebody to mend the merges of its guids."""
 
     @property
     def waiting(self) -> list[int]:
@@ -103,6 +106,7 @@ class Account:
     dead: int = 0
     dead_bytes: int = 0
     retries: int = 0
+    parked: int = 0
 
 
 class Order:
@@ -186,6 +190,15 @@ class Order:
             if line.held is not None and line.held.until <= now:
                 line.held = None
 
+    def wake(self, numbers: Iterable[int]) -> int:
+        """Let those of some events that are parked be tried again; return how many there were."""
+        asked = set(numbers)
+        woken = [line for line in self.lines.values() if line.parked is not None and line.parked.event in asked]
+        for line in woken:
+            self.accounts[self.events[line.waiting[0]].queue].parked -= 1
+            line.parked = None
+        return len(woken)
+
     def revive(self, dead: int, number: int) -> None:
         """Register a dead event again."""
         event = self.events[dead]
@@ -209,12 +222,19 @@ class Order:
         line = self.lines[self._keys[number]]
         if line.held is not None:
             return State.LEASED
-        is_head = line.waiting[0] == number
-        return State.RETRYING if is_head and line.retry_at is not None else State.PENDING
+        if line.waiting[0] != number:
+            return State.PENDING
+        if line.parked is not None:
+            return State.PARKED
+        return State.RETRYING if line.retry_at is not None else State.PENDING
 
     def waiting(self) -> list[int]:
         """Return the ids that are neither done nor dead, in the order of registration."""
         return sorted(number for line in self.lines.values() for number in line.waiting)
+
+    def parked(self) -> list[int]:
+        """Return the ids of the parked events, in the order of registration."""
+        return sorted(line.parked.event for line in self.lines.values() if line.parked is not None)
 
     def dead(self) -> list[int]:
         """Return the ids of the dead events that are kept."""
@@ -233,7 +253,7 @@ class Order:
         return self._keys[lease.events[0].id]
 
     def _heads(self, line: _Line, queue: Queue, now: dt.datetime) -> bool:
-        waits = line.retry_at is not None and line.retry_at > now
+        waits = line.parked is not None or (line.retry_at is not None and line.retry_at > now)
         return bool(line.waiting) and self.events[line.waiting[0]].queue == queue and not waits
 
     def _check_lease(self, line: _Line, lease: Lease, queue: Queue, now: dt.datetime) -> None:
@@ -246,6 +266,8 @@ class Order:
             raise OrderBroken("order", f"{given} are not all of the queue {queue.name}")
         if line.retry_at is not None and line.retry_at > now:
             raise OrderBroken("retry", f"{given[0]} was leased before its time to retry")
+        if line.parked is not None:
+            raise OrderBroken("park", f"{given[0]} was leased while {line.parked.event} is parked")
         if lease.epoch <= line.epoch:
             raise OrderBroken("no_overlap", f"the fencing token {lease.epoch} came after {line.epoch}")
         for event in lease.events:
@@ -256,6 +278,8 @@ class Order:
         line = self.lines[self.key_of(ran.lease)]
         self._end(line, (event.id for event in ran.lease.events[: ran.done]), State.DONE)
         failure = ran.failure
+        if ran.parked is not None:
+            self._park(line, ran.parked)
         if failure is None:
             return
         if line.waiting[0] != failure.event:
@@ -266,6 +290,12 @@ class Order:
         else:
             line.retry_at = now + failure.retry_after
             self.accounts[self.events[failure.event].queue].retries += 1
+
+    def _park(self, line: _Line, parking: Parking) -> None:
+        if line.waiting[:1] != [parking.event]:
+            raise OrderBroken("order", f"{parking.event} is parked and the line is {line.waiting[:2]}")
+        line.parked = parking
+        self.accounts[self.events[parking.event].queue].parked += 1
 
     def _end(self, line: _Line, numbers: Iterable[int], state: State) -> None:
         for number in numbers:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
-from mergeguard.core.events import NO_SOURCE, Claim, Event, Failure, Lease, Ran
+from mergeguard.core.events import NO_SOURCE, Claim, Event, Failure, Lease, Parking, Ran
 from mergeguard.errors import LeaseLost
 
 _MICROSECOND = dt.timedelta(microseconds=1)
+NO_PAUSE: Final = -1
+PARKED: Final = -2
+"""In place of a pause in microseconds: until the end of time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,7 @@ class Step:
     """Done, and behind them perhaps one that is dead: they leave the line."""
     done: int
     failure: Failure | None = None
+    parked: Parking | None = None
 
     @property
     def done_id(self) -> int:
@@ -44,9 +49,11 @@ class Step:
 
     @property
     def microseconds(self) -> int:
-        """How long the chain waits for its next try; -1 where it does not."""
+        """How long the chain waits for its next try; ``NO_PAUSE`` where it does not, ``PARKED`` where nobody knows."""
+        if self.parked is not None:
+            return PARKED
         if self.failure is None or self.failure.retry_after is None:
-            return -1
+            return NO_PAUSE
         return self.failure.retry_after // _MICROSECOND
 
 
@@ -86,7 +93,7 @@ class Finish:
         """Work out the steps.
 
         Raises:
-            ValueError: the failed event is not the one after those that are done.
+            ValueError: the failed or parked event is not the one after those that are done.
         """
         return cls(claim, [_step(one) for one in ran])
 
@@ -103,17 +110,35 @@ class Finish:
         """The steps that took events out of their lines."""
         return [step for step in self.steps if step.gone]
 
+    @property
+    def parked(self) -> Sequence[tuple[int, Parking]]:
+        """Each chain whose head is parked now, and why."""
+        return [(step.lease.chain, step.parked) for step in self.steps if step.parked is not None]
+
 
 def _step(ran: Ran) -> Step:
+    require_next(ran)
     events, failure = ran.lease.events, ran.failure
-    if not 0 <= ran.done <= len(events):
-        raise ValueError("more events are done than were leased")
     if failure is None:
-        return Step(ran.lease, events[: ran.done], ran.done)
-    if ran.done == len(events) or events[ran.done].id != failure.event:
-        raise ValueError("the failed event is the one after those that are done")
+        return Step(ran.lease, events[: ran.done], ran.done, parked=ran.parked)
     is_dead = failure.retry_after is None
     return Step(ran.lease, events[: ran.done + is_dead], ran.done, failure)
+
+
+def require_next(ran: Ran) -> None:
+    """Refuse what no worker may say of a lease.
+
+    Raises:
+        ValueError: the failed or parked event is not the one after those that are done, or it is both.
+    """
+    events = ran.lease.events
+    if not 0 <= ran.done <= len(events):
+        raise ValueError("more events are done than were leased")
+    stopped = [one.event for one in (ran.failure, ran.parked) if one is not None]
+    if len(stopped) > 1:
+        raise ValueError("an event fails or is parked, not both")
+    if stopped and (ran.done == len(events) or events[ran.done].id != stopped[0]):
+        raise ValueError("the failed or parked event is the one after those that are done")
 
 
 def lost() -> LeaseLost:

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mergeguard.errors import WriteFailed
-from mergeguard.storage.queue.finishing import Finish, Step, lost
+from mergeguard.storage.queue.finishing import NO_PAUSE, PARKED, Finish, Step, lost
 from mergeguard.storage.queue.mssql_lists import pieces
 from mergeguard.storage.queue.mssql_tables import PARTS
+from mergeguard.storage.queue.parking import spelt
 
 BURY = """
     INSERT INTO mergeguard_dead_event (id, chain, source, priority, queue, size, received, tries, [file], body,
@@ -28,14 +29,21 @@ TRIED = """
     UPDATE e SET tries = e.tries + 1 FROM mergeguard_event AS e JOIN {given} AS k (chain, id)
     ON e.chain = k.chain AND e.id = k.id
 """
+UNPARK = "DELETE FROM mergeguard_parked WHERE chain = ?"
+"""A row that stands there already is left over: somebody freed the chain by hand."""
+PARK = """
+    INSERT INTO mergeguard_parked (chain, event, status, guids, message, since)
+    VALUES (?, ?, ?, ?, ?, SYSUTCDATETIME())
+"""
 STEPS = ("bigint", "bigint", "bigint", "bigint", "bigint")
-FENCED = """
+FENCED = f"""
     UPDATE c SET done_id = CASE WHEN k.done_id > c.done_id THEN k.done_id ELSE c.done_id END, done = c.done + k.done,
         retry_at = CASE WHEN k.pause >= 0 THEN DATEADD(millisecond, k.pause % 1000,
-            DATEADD(second, k.pause / 1000, SYSUTCDATETIME())) END
-    FROM mergeguard_chain AS c JOIN {given} AS k (id, epoch, done_id, done, pause)
+            DATEADD(second, k.pause / 1000, SYSUTCDATETIME()))
+            WHEN k.pause = {PARKED} THEN CONVERT(datetime2(6), '9999-12-31T00:00:00', 126) END
+    FROM mergeguard_chain AS c JOIN {{given}} AS k (id, epoch, done_id, done, pause)
     ON c.id = k.id AND c.epoch = k.epoch WHERE c.owner = ?
-"""
+"""  # noqa: S608 - a constant
 TOKENS = ("bigint", "bigint")
 END_CHAINS = """
     DELETE c FROM mergeguard_chain AS c JOIN {given} AS k (id, epoch) ON c.id = k.id AND c.epoch = k.epoch
@@ -47,7 +55,7 @@ COUNT = """
     WHERE queue = ? AND part = ?
 """
 STATE = "SELECT XACT_STATE()"
-_KIND, _REASON = 400, 100
+_KIND, _REASON, _STATUS = 400, 100, 40
 
 
 def send(driver: Any, statement: str, rows: Sequence[Sequence[Any]]) -> None:  # noqa: ANN401 - pyodbc has no types
@@ -69,7 +77,7 @@ def finish(driver: Any, finished: Finish) -> None:  # noqa: ANN401 - as above
     cursor = driver.cursor()
     for statement, values, rows in _statements(finished):
         cursor.execute(statement, *values)
-        if cursor.rowcount != rows:
+        if rows is not None and cursor.rowcount != rows:
             raise lost()
     cursor.close()
 
@@ -87,8 +95,8 @@ def insist(driver: Any) -> None:  # noqa: ANN401 - as above
         raise WriteFailed("a statement failed, and its handler did not say so")
 
 
-def _statements(finished: Finish) -> Iterator[tuple[str, Sequence[Any], int]]:
-    """Yield statements with their values, and how many rows each has to find. The chains are locked late."""
+def _statements(finished: Finish) -> Iterator[tuple[str, Sequence[Any], int | None]]:
+    """Yield statements with their values, and how many rows each has to find, if any. The chains are locked late."""
     worker, steps = finished.claim.worker, finished.steps
     for step in steps:
         if step.dead is not None and step.failure is not None:
@@ -97,6 +105,9 @@ def _statements(finished: Finish) -> Iterator[tuple[str, Sequence[Any], int]]:
     yield from _each(
         DELETE, RANGES, [(*_chain(one), one.gone[0].id, one.gone[-1].id, len(one.gone)) for one in finished.moved]
     )
+    for chain, why in finished.parked:
+        yield UNPARK, (chain,), None
+        yield PARK, (chain, why.event, why.status[:_STATUS], spelt(why), why.message), 1
     yield from _each(TRIED, EVENTS, [(*_chain(one), one.tried.id, 1) for one in steps if one.tried is not None])
     kept = [
         (*_chain(one), one.lease.epoch, one.done_id, one.done, _milliseconds(one), 1) for one in steps if not one.ends
@@ -121,8 +132,8 @@ def _each(
 
 
 def _milliseconds(step: Step) -> int:
-    """Return how long a chain waits for its next try, rounded up; -1 where it does not."""
-    return -1 if step.microseconds < 0 else -(-step.microseconds // 1000)
+    """Return how long a chain waits for its next try, rounded up, or what stands in place of a length."""
+    return step.microseconds if step.microseconds <= NO_PAUSE else -(-step.microseconds // 1000)
 
 
 def _chain(step: Step) -> tuple[int]:

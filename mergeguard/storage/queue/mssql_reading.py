@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mergeguard.core.events import NO_SOURCE, Event, Failure, Queue, Reason
+from mergeguard.storage.queue import mssql_parking
 from mergeguard.storage.queue.mssql_sessions import Run
+from mergeguard.storage.queue.parking import retry_of
 from mergeguard.storage.queue.store import ChainState, DeadCount, DeadEvent, QueueSize
 
 _EVENT = "e.id, CONVERT(char(36), c.source), c.priority, e.queue, e.size, e.received, e.tries, {body}, e.[file]"
@@ -29,6 +31,13 @@ CHAINS = _CHAIN.format(top="TOP (?)", chains="mergeguard_chain", where="")
 STRANDED = _CHAIN.format(
     top="", chains="mergeguard_chain", where="WHERE c.owner IS NULL AND c.since IS NULL AND c.retry_at IS NULL"
 )
+FORGOTTEN = _CHAIN.format(
+    top="",
+    chains="mergeguard_chain",
+    where="WHERE c.retry_at >= CONVERT(datetime2(6), '9999-12-31T00:00:00', 126) "
+    "AND NOT EXISTS (SELECT 1 FROM mergeguard_parked AS p WHERE p.chain = c.id)",
+)
+"""Parked, and nobody knows why: nothing would ever wake them."""
 WITHOUT_CHAIN = _CHAIN.format(
     top="",
     chains="(SELECT DISTINCT chain AS id, CAST(NULL AS uniqueidentifier) AS source, -1 AS priority, "
@@ -40,7 +49,7 @@ WITHOUT_CHAIN = _CHAIN.format(
 )
 SIZES = f"""
     SELECT q.queue, q.events, q.inline_bytes, q.file_bytes, q.registered, q.done, q.dead, q.dead_bytes, q.retries,
-        h.oldest
+        COALESCE(p.parked, 0), h.oldest
     FROM (
         SELECT queue, SUM(events) AS events, SUM(inline_bytes) AS inline_bytes, SUM(file_bytes) AS file_bytes,
             SUM(registered) AS registered, SUM(done) AS done, SUM(dead) AS dead, SUM(dead_bytes) AS dead_bytes,
@@ -51,6 +60,10 @@ SIZES = f"""
         SELECT h.queue, MIN(h.received) AS oldest FROM mergeguard_chain AS c
         CROSS APPLY ({_HEAD}) AS h GROUP BY h.queue
     ) AS h ON h.queue = q.queue
+    LEFT JOIN (
+        SELECT queue, COUNT(*) AS parked FROM mergeguard_chain
+        WHERE retry_at >= CONVERT(datetime2(6), '9999-12-31T00:00:00', 126) GROUP BY queue
+    ) AS p ON p.queue = q.queue
     ORDER BY q.queue
 """  # noqa: S608 - constants
 WAITING = (
@@ -89,16 +102,17 @@ NOW = "SELECT SYSUTCDATETIME()"
 
 
 def stranded(run: Run) -> Sequence[ChainState]:
-    """Return chains that have events, and that are neither ready nor leased nor retrying."""
-    return [_chain(row) for statement in (STRANDED, WITHOUT_CHAIN) for row in run(statement).fetchall()]
+    """Return chains that have events, and that are neither ready nor leased nor retrying nor parked."""
+    looks = (STRANDED, WITHOUT_CHAIN, *([FORGOTTEN] if mssql_parking.stands(run) else []))
+    return [_chain(row) for statement in looks for row in run(statement).fetchall()]
 
 
 def sizes(run: Run) -> Sequence[QueueSize]:
     """Return the counters."""
     found = []
-    for queue, *counts, oldest in run(SIZES).fetchall():
+    for queue, *counts, parked, oldest in run(SIZES).fetchall():
         values: list[Any] = [*map(int, counts), _aware(oldest)]
-        found.append(QueueSize(Queue(queue), *values))
+        found.append(QueueSize(Queue(queue), *values, parked=int(parked)))
     return found
 
 
@@ -169,9 +183,9 @@ def _dead(row: Sequence[Any]) -> DeadEvent:
 
 def _chain(row: Sequence[Any]) -> ChainState:
     source, priority, queue, events, oldest, owner, lease_until, retry_at, *sums = row
-    times = (_aware(lease_until), _aware(retry_at))
-    queue, state = Queue(queue), (int(one) for one in sums)
-    return ChainState(str(_key(source)), priority, queue, events, _aware(oldest), owner, *times, *state)
+    again, parked = retry_of(_aware(retry_at))
+    times, counts = (_aware(oldest), owner, _aware(lease_until), again), [int(one) for one in sums]
+    return ChainState(str(_key(source)), priority, Queue(queue), events, *times, *counts, parked=parked)
 
 
 def _key(source: str | None) -> uuid.UUID:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from types import ModuleType
 from typing import TYPE_CHECKING, ClassVar
 
-from mergeguard.storage.queue import mssql_batch, mssql_claiming, mssql_reading, mssql_registering, mssql_tables
+from mergeguard.storage.queue import (
+    mssql_batch,
+    mssql_claiming,
+    mssql_parking,
+    mssql_reading,
+    mssql_registering,
+    mssql_tables,
+)
 from mergeguard.storage.queue.mssql_sessions import Sessions
 from mergeguard.storage.queue.server_store import ServerEventStore
 
@@ -24,6 +31,7 @@ class MssqlEventStore(ServerEventStore):
     registering: ClassVar[ModuleType] = mssql_registering
     claiming: ClassVar[ModuleType] = mssql_claiming
     finishing: ClassVar[ModuleType] = mssql_batch
+    parking: ClassVar[ModuleType] = mssql_parking
     reading: ClassVar[ModuleType] = mssql_reading
 
     def __init__(self, source: MssqlSource) -> None:

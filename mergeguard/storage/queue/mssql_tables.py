@@ -107,6 +107,23 @@ TABLES = (
     "ALTER TABLE mergeguard_event SET (LOCK_ESCALATION = DISABLE)",
     "ALTER TABLE mergeguard_queue SET (LOCK_ESCALATION = DISABLE)",
 )
+PARKED_STANDS = "SELECT COUNT(*) FROM (VALUES (N'mergeguard_parked')) AS t (name) WHERE OBJECT_ID(t.name) IS NOT NULL"
+PARKED_TABLE = (
+    """
+    CREATE TABLE mergeguard_parked (
+        chain bigint NOT NULL,
+        event bigint NOT NULL,
+        status nvarchar(40) NOT NULL,
+        guids nvarchar(max) NOT NULL,
+        message nvarchar(max) NOT NULL,
+        since datetime2(6) NOT NULL,
+        CONSTRAINT mergeguard_parked_pk PRIMARY KEY CLUSTERED (chain)
+    )
+    """,
+    "CREATE INDEX mergeguard_parked_event ON mergeguard_parked (event)",
+    "ALTER TABLE mergeguard_parked SET (LOCK_ESCALATION = DISABLE)",
+)
+"""Tables that an earlier version made have none."""
 COUNTERS = (
     "INSERT INTO mergeguard_queue (queue, part) SELECT q.n, p.n "
     "FROM (VALUES (0), (1), (2), (3), (4)) AS q (n) "
@@ -131,3 +148,6 @@ def create(run: Run) -> None:
         for statement in TABLES:
             run(statement)
         run(COUNTERS)
+    if not run(PARKED_STANDS).fetchone()[0]:
+        for statement in PARKED_TABLE:
+            run(statement)

@@ -6,7 +6,9 @@ import zlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mergeguard.storage.queue.finishing import Finish, Step, lost
+from mergeguard.storage.queue.finishing import PARKED, Finish, Step, lost
+from mergeguard.storage.queue.parking import spelt
+from mergeguard.storage.queue.postgresql_parking import FOR_EVER, PARK
 from mergeguard.storage.queue.postgresql_tables import PARTS
 from mergeguard.storage.queue.statements import of_rows, with_percents
 
@@ -32,7 +34,7 @@ _TRIED = """
     UPDATE mergeguard_event AS e SET tries = e.tries + 1
     FROM unnest(%s::bigint[], %s::bigint[]) AS k (chain, id) WHERE e.chain = k.chain AND e.id = k.id
 """
-_FENCED = """
+_FENCED = f"""
     WITH mine AS (
         SELECT c.id, k.done_id, k.done, k.pause FROM mergeguard_chain AS c
         JOIN unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
@@ -42,9 +44,10 @@ _FENCED = """
     )
     UPDATE mergeguard_chain AS c
     SET done_id = greatest(c.done_id, mine.done_id), done = c.done + mine.done,
-        retry_at = CASE WHEN mine.pause >= 0 THEN clock_timestamp() + mine.pause * interval '1 microsecond' END
+        retry_at = CASE WHEN mine.pause >= 0 THEN clock_timestamp() + mine.pause * interval '1 microsecond'
+            WHEN mine.pause = {PARKED} THEN {FOR_EVER} END
     FROM mine WHERE c.id = mine.id
-"""
+"""  # noqa: S608 - constants
 """Locks the chains in the order in which everybody does, and leaves out those that are another worker's."""
 _END_CHAINS = """
     DELETE FROM mergeguard_chain AS c USING unnest(%s::bigint[], %s::bigint[]) AS k (id, epoch)
@@ -106,6 +109,8 @@ def _statements(finish: Finish) -> Iterator[tuple[str, Sequence[Any], int]]:
     if moved:
         first, last = [step.gone[0].id for step in moved], [step.gone[-1].id for step in moved]
         yield _DELETE, (_chains(moved), first, last), sum(len(step.gone) for step in moved)
+    for chain, why in finish.parked:
+        yield PARK, (chain, why.event, why.status, spelt(why), why.message), 1
     tried = [step for step in finish.steps if step.tried is not None]
     if tried:
         yield _TRIED, (_chains(tried), [step.tried.id for step in tried if step.tried is not None]), len(tried)

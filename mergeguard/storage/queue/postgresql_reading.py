@@ -11,6 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mergeguard.core.events import NO_SOURCE, Event, Failure, Queue, Reason
+from mergeguard.storage.queue import postgresql_parking
+from mergeguard.storage.queue.parking import retry_of
+from mergeguard.storage.queue.postgresql_parking import FOR_EVER
 from mergeguard.storage.queue.postgresql_sessions import Run
 from mergeguard.storage.queue.store import ChainState, DeadCount, DeadEvent, QueueSize
 
@@ -57,16 +60,24 @@ _STRANDED = f"""
     {_CHAIN.format(chains=_LEFT_ALONE, sums=_OF_FEW)}
 """  # noqa: S608 - constants
 """One step of the index for each chain that has events, whatever the number of events; a lost chain is found too."""
-_SIZES = """
+_FORGOTTEN = _CHAIN.format(
+    chains=f"""
+        SELECT * FROM mergeguard_chain AS c
+        WHERE c.retry_at >= {FOR_EVER} AND NOT EXISTS (SELECT 1 FROM mergeguard_parked AS p WHERE p.chain = c.id)
+    """,  # noqa: S608 - constants
+    sums=_OF_FEW,
+)
+"""Parked, and nobody knows why: nothing would ever wake them."""
+_SIZES = f"""
     SELECT q.queue, sum(q.events)::bigint, sum(q.inline_bytes)::bigint, sum(q.file_bytes)::bigint,
         sum(q.registered)::bigint, sum(q.done)::bigint, sum(q.dead)::bigint, sum(q.dead_bytes)::bigint,
         sum(q.retries)::bigint, (
             SELECT min(h.received) FROM mergeguard_chain AS c CROSS JOIN LATERAL (
                 SELECT queue, received FROM mergeguard_event WHERE chain = c.id AND id > c.done_id ORDER BY id LIMIT 1
             ) AS h WHERE h.queue = q.queue
-        )
+        ), (SELECT count(*) FROM mergeguard_chain AS c WHERE c.queue = q.queue AND c.retry_at >= {FOR_EVER})
     FROM mergeguard_queue AS q GROUP BY q.queue ORDER BY q.queue
-"""
+"""  # noqa: S608 - constants
 _WAITING = f"""
     SELECT {_EVENT.format(body="NULL::bytea")}
     FROM (
@@ -105,8 +116,11 @@ _DEAD_COUNTS = """
 
 
 def stranded(run: Run) -> Sequence[ChainState]:
-    """Return chains that have events, and that are neither ready nor leased nor retrying."""
-    return [_chain(row) for row in run(_STRANDED)]
+    """Return chains that have events, and that are neither ready nor leased nor retrying nor parked."""
+    found = [_chain(row) for row in run(_STRANDED)]
+    if postgresql_parking.stands(run):
+        found += [_chain(row) for row in run(_FORGOTTEN)]
+    return found
 
 
 def sizes(run: Run) -> Sequence[QueueSize]:
@@ -181,8 +195,10 @@ def _event(row: Sequence[Any]) -> Event:
 
 
 def _chain(row: Sequence[Any]) -> ChainState:
-    source, priority, queue, *others = row
-    return ChainState(_source(source), priority, Queue(queue), *others)
+    source, priority, queue, events, oldest, owner, until, retry_at, *others = row
+    again, parked = retry_of(retry_at)
+    times = (oldest, owner, until, again)
+    return ChainState(_source(source), priority, Queue(queue), events, *times, *others, parked=parked)
 
 
 def _source(source: uuid.UUID | None) -> str:

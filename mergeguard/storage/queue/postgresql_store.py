@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from mergeguard.storage.queue import (
     postgresql_batch,
     postgresql_claiming,
+    postgresql_parking,
     postgresql_reading,
     postgresql_registering,
     postgresql_tables,
@@ -30,6 +31,7 @@ class PostgresqlEventStore(ServerEventStore):
     registering: ClassVar[ModuleType] = postgresql_registering
     claiming: ClassVar[ModuleType] = postgresql_claiming
     finishing: ClassVar[ModuleType] = postgresql_batch
+    parking: ClassVar[ModuleType] = postgresql_parking
     reading: ClassVar[ModuleType] = postgresql_reading
 
     def __init__(self, source: PostgresqlSource) -> None:

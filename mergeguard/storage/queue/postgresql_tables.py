@@ -7,6 +7,7 @@ database itself forbids two leases of one key. A chain is
 - idle: no owner, since and retry_at NULL; it has no events,
 - ready: since says when it became so,
 - retrying: retry_at says when its head may be tried again,
+- parked: likewise, and that is the end of time; mergeguard_parked says why,
 - leased: owner, epoch (it grows with each lease) and lease_until.
 
 An event without a source has a chain of its own, numbered with the event's id below zero, which goes with it.
@@ -26,9 +27,11 @@ PARTS = 9
 LOCK = "SELECT pg_advisory_xact_lock(hashtext('mergeguard event queue'))"
 STAND = """
     SELECT count(to_regclass(name)) FROM unnest(ARRAY[
-        'mergeguard_chain', 'mergeguard_event', 'mergeguard_dead_event', 'mergeguard_queue']) AS name
+        'mergeguard_chain', 'mergeguard_event', 'mergeguard_dead_event', 'mergeguard_queue',
+        'mergeguard_parked']) AS name
 """
-"""How many of the four tables there are."""
+"""How many of the tables there are."""
+COUNT = 5
 TABLES = (
     "CREATE SEQUENCE IF NOT EXISTS mergeguard_event_id",
     """
@@ -82,6 +85,16 @@ TABLES = (
     )
     """,
     """
+    CREATE TABLE IF NOT EXISTS mergeguard_parked (
+        chain bigint PRIMARY KEY,
+        event bigint NOT NULL,              -- its head
+        status text NOT NULL,
+        guids text NOT NULL,                -- those that lead nowhere, with blanks between
+        message text NOT NULL,
+        since timestamptz NOT NULL
+    )
+    """,
+    """
     CREATE TABLE IF NOT EXISTS mergeguard_queue (
         queue smallint NOT NULL,
         part smallint NOT NULL,
@@ -109,6 +122,7 @@ TABLES = (
     WHERE retry_at IS NOT NULL AND owner IS NULL
     """,
     "CREATE INDEX IF NOT EXISTS mergeguard_chain_leased ON mergeguard_chain (lease_until) WHERE owner IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS mergeguard_parked_event ON mergeguard_parked (event)",
     "CREATE UNIQUE INDEX IF NOT EXISTS mergeguard_event_file ON mergeguard_event (file) WHERE file IS NOT NULL",
     """
     CREATE UNIQUE INDEX IF NOT EXISTS mergeguard_dead_event_file ON mergeguard_dead_event (file)
@@ -124,7 +138,7 @@ COUNTERS = """
 def create(run: Run) -> None:
     """Create the tables that are missing, one process at a time."""
     run(LOCK)
-    if (run(STAND).fetchone() or (0,))[0] < 4:
+    if (run(STAND).fetchone() or (0,))[0] < COUNT:
         for statement in TABLES:
             run(statement)
         run(COUNTERS, (PARTS,))

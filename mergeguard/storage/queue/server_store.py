@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from mergeguard.core.events import Claim, Denied, Event, Lease, NewEvent, Queue, Registered
 from mergeguard.storage.queue.server_batch import ServerBatch
-from mergeguard.storage.queue.store import ChainState, DeadCount, DeadEvent, QueueSize
+from mergeguard.storage.queue.store import ChainState, DeadCount, DeadEvent, ParkedEvent, QueueSize
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -49,6 +49,7 @@ class ServerEventStore:
     registering: ClassVar[ModuleType]
     claiming: ClassVar[ModuleType]
     finishing: ClassVar[ModuleType]
+    parking: ClassVar[ModuleType]
     reading: ClassVar[ModuleType]
 
     def __init__(self, source: DatabaseSource, sessions: Sessions) -> None:
@@ -112,6 +113,18 @@ class ServerEventStore:
         with self._sessions.transaction() as run:
             found: int = self.claiming.sweep(run)
         return found
+
+    def parked(self, *, limit: int = 1000, after: int = 0) -> Sequence[ParkedEvent]:
+        """Return parked events with an id above ``after``, by their ids, without their bodies."""
+        with self._sessions.transaction() as run:
+            found: Sequence[ParkedEvent] = self.parking.parked(run, limit, after)
+        return found
+
+    def wake(self, events: Sequence[int]) -> int:
+        """Let parked events be tried again at once; return how many of these were parked."""
+        with self._sessions.transaction() as run:
+            woken: int = self.parking.wake(run, events)
+        return woken
 
     def stranded(self) -> Sequence[ChainState]:
         """Return chains that have events and that nobody would ever pick up."""

@@ -17,14 +17,14 @@ from typing import TypeVar
 from mergeguard.core.events import Claim, Denied, Event, Lease, NewEvent, Queue, Ran, Registered
 from mergeguard.errors import Unsupported
 from mergeguard.storage import failures
-from mergeguard.storage.queue import sqlite_claiming, sqlite_dead, sqlite_reading, sqlite_registering
+from mergeguard.storage.queue import sqlite_claiming, sqlite_dead, sqlite_parking, sqlite_reading, sqlite_registering
 from mergeguard.storage.queue.sqlite_batch import Connections, SqliteBatch
 from mergeguard.storage.queue.sqlite_clock import Clock, moment
 from mergeguard.storage.queue.sqlite_patience import patiently
 from mergeguard.storage.queue.sqlite_tables import TABLES, Driver, connect
 from mergeguard.storage.queue.sqlite_transaction import Transaction
 from mergeguard.storage.queue.sqlite_writer import Writer
-from mergeguard.storage.queue.store import Batch, ChainState, DeadCount, DeadEvent, QueueSize
+from mergeguard.storage.queue.store import Batch, ChainState, DeadCount, DeadEvent, ParkedEvent, QueueSize
 
 T = TypeVar("T")
 PATIENCE = 30.0
@@ -90,6 +90,14 @@ class SqliteEventStore:
         if not self._read(lambda driver: sqlite_claiming.due(driver, self._time(driver))):
             return 0
         return self._write(sqlite_claiming.sweep, durable=False)
+
+    def parked(self, *, limit: int = 1000, after: int = 0) -> Sequence[ParkedEvent]:
+        """Return parked events with an id above ``after``, by their ids, without their bodies."""
+        return self._read(lambda driver: sqlite_parking.parked(driver, limit, after))
+
+    def wake(self, events: Sequence[int]) -> int:
+        """Let parked events be tried again at once; return how many of these were parked."""
+        return self._write(lambda within: sqlite_parking.wake(within, events)) if events else 0
 
     def stranded(self) -> Sequence[ChainState]:
         """Return chains whose events nobody would find: always none, or there is a bug."""

@@ -8,9 +8,10 @@ from operator import itemgetter
 from typing import Any, TypeAlias
 
 from mergeguard.core.events import Claim, Event, Failure, Ran
-from mergeguard.storage.queue.finishing import lost
+from mergeguard.storage.queue.finishing import lost, require_next
 from mergeguard.storage.queue.sqlite_claiming import mine
 from mergeguard.storage.queue.sqlite_clock import length
+from mergeguard.storage.queue.sqlite_parking import FOR_EVER, park
 from mergeguard.storage.queue.sqlite_transaction import Transaction
 
 Statement: TypeAlias = tuple[str, Sequence[Any]]
@@ -45,13 +46,18 @@ def finish(transaction: Transaction, claim: Claim, ran: Sequence[Ran]) -> None:
 
     Raises:
         LeaseLost: one of them is somebody else's by now.
-        ValueError: the failed event is not the one after those that are done.
+        ValueError: the failed or parked event is not the one after those that are done.
     """
+    for one in ran:
+        require_next(one)
     _delete_done(transaction, ran)
     ended: list[tuple[int, str, int]] = []
     given_back: list[tuple[object, ...]] = []
     for one in ran:
         retry_at = None if one.failure is None else _fail(transaction, one, one.failure)
+        if one.parked is not None:
+            park(transaction, one.lease.chain, one.parked)
+            retry_at = FOR_EVER
         is_over = one.done or (one.failure is not None and retry_at is None)
         if one.lease.chain < 0 and is_over:
             ended.append(mine(claim, one.lease))
@@ -85,8 +91,6 @@ def _all_of(transaction: Transaction, statement: str, rows: Sequence[Sequence[ob
 def _fail(transaction: Transaction, ran: Ran, failure: Failure) -> int | None:
     """Note a failed try; return when the next is due, ``None`` where the event is dead."""
     lease = ran.lease
-    if ran.done >= len(lease.events) or lease.events[ran.done].id != failure.event:
-        raise ValueError("the failed event is the one after those that are done")
     event = lease.events[ran.done]
     if failure.retry_after is None:
         _bury(transaction, event, failure, lease.chain, ran.done)

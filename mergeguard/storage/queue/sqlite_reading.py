@@ -9,22 +9,28 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mergeguard.core.events import NO_SOURCE, Event, Failure, Queue, Reason
+from mergeguard.storage.queue import sqlite_parking
+from mergeguard.storage.queue.parking import retry_of
 from mergeguard.storage.queue.sqlite_clock import moment
 from mergeguard.storage.queue.store import ChainState, DeadCount, DeadEvent, QueueSize
 
 _SIZES = """
     SELECT queue, events, inline_bytes, file_bytes, registered, done, dead, dead_bytes, retries,
            CASE WHEN events THEN
-               (SELECT e.received FROM mergeguard_event AS e WHERE e.queue = q.queue ORDER BY e.id LIMIT 1) END
+               (SELECT e.received FROM mergeguard_event AS e WHERE e.queue = q.queue ORDER BY e.id LIMIT 1) END,
+           (SELECT count(*) FROM mergeguard_chain AS c WHERE c.retry_at >= ? AND c.queue = q.queue)
     FROM mergeguard_queue AS q ORDER BY queue
 """
-_CHAINS = """
+_CHAIN = """
     SELECT c.source, c.priority, c.queue, count(*), min(e.received), c.owner, c.lease_until, c.retry_at,
            sum(CASE WHEN e.file IS NULL THEN e.size ELSE 0 END), sum(CASE WHEN e.file IS NULL THEN 0 ELSE e.size END),
            (SELECT h.tries FROM mergeguard_event AS h WHERE h.chain = c.id AND h.id = c.head), c.done
-    FROM (SELECT * FROM mergeguard_chain WHERE head IS NOT NULL ORDER BY head LIMIT ?) AS c
+    FROM (SELECT * FROM mergeguard_chain WHERE {which}) AS c
     JOIN mergeguard_event AS e ON e.chain = c.id GROUP BY c.id ORDER BY c.head
 """
+_CHAINS = _CHAIN.format(which="head IS NOT NULL ORDER BY head LIMIT ?")
+_FORGOTTEN = _CHAIN.format(which="retry_at >= ? AND id NOT IN (SELECT chain FROM mergeguard_parked)")
+"""Parked, and nobody knows why: nothing would ever wake them."""
 _STRANDED = """
     WITH RECURSIVE found (chain) AS (
         SELECT min(chain) FROM mergeguard_event
@@ -88,8 +94,8 @@ def stored_clock(driver: sqlite3.Connection) -> int:
 
 def sizes(driver: sqlite3.Connection) -> Sequence[QueueSize]:
     """Return the counters of the queues."""
-    rows = driver.execute(_SIZES).fetchall()
-    return [QueueSize(Queue(row[0]), *(*row[1:-1], _time(row[-1]))) for row in rows]
+    rows = driver.execute(_SIZES, (sqlite_parking.FOR_EVER,)).fetchall()
+    return [QueueSize(Queue(queue), *counts, _time(oldest), parked) for queue, *counts, oldest, parked in rows]
 
 
 def chains(driver: sqlite3.Connection, limit: int) -> Sequence[ChainState]:
@@ -102,7 +108,10 @@ def stranded(driver: sqlite3.Connection) -> Sequence[ChainState]:
 
     It costs a few steps of an index for each chain with events, whatever their number.
     """
-    return [_chain(row) for row in driver.execute(_STRANDED)]
+    found = driver.execute(_STRANDED).fetchall()
+    if sqlite_parking.stands(driver):
+        found += driver.execute(_FORGOTTEN, (sqlite_parking.FOR_EVER,)).fetchall()
+    return [_chain(row) for row in found]
 
 
 def waiting(driver: sqlite3.Connection, limit: int, source: str | None) -> Sequence[Event]:
@@ -159,8 +168,9 @@ def _text(source: bytes | None) -> str:
 
 def _chain(row: Sequence[Any]) -> ChainState:
     source, priority, queue, events, oldest, owner, until, retry_at, inline_bytes, file_bytes, tries, done = row
-    times = (_time(oldest), owner, _time(until), _time(retry_at))
-    return ChainState(_text(source), priority, Queue(queue), events, *times, inline_bytes, file_bytes, tries or 0, done)
+    again, parked = retry_of(_time(retry_at))
+    times, sums = (_time(oldest), owner, _time(until), again), (inline_bytes, file_bytes)
+    return ChainState(_text(source), priority, Queue(queue), events, *times, *sums, tries or 0, done, parked)
 
 
 def _event(row: Sequence[Any]) -> Event:

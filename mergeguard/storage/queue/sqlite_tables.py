@@ -23,7 +23,7 @@ TABLES = (
         epoch INTEGER NOT NULL DEFAULT 0,
         owner TEXT,
         lease_until INTEGER,
-        retry_at INTEGER,             -- until then its head waits for another try
+        retry_at INTEGER,             -- until then its head waits for another try; parked: the end of time
         done INTEGER NOT NULL DEFAULT 0,
         CHECK ((owner IS NULL) = (lease_until IS NULL)),
         CHECK (source IS NULL OR length(source) = 16)
@@ -63,6 +63,16 @@ TABLES = (
     )
     """,
     """
+    CREATE TABLE IF NOT EXISTS mergeguard_parked (
+        chain INTEGER PRIMARY KEY,    -- its retry_at is the end of time as long as this row says why
+        event INTEGER NOT NULL,       -- its head
+        status TEXT NOT NULL,
+        guids TEXT NOT NULL,          -- those that lead nowhere, with blanks between
+        message TEXT NOT NULL,
+        since INTEGER NOT NULL
+    )
+    """,
+    """
     CREATE TABLE IF NOT EXISTS mergeguard_queue (
         queue INTEGER PRIMARY KEY,
         events INTEGER NOT NULL DEFAULT 0 CHECK (events >= 0),
@@ -92,6 +102,7 @@ TABLES = (
     """,
     "CREATE INDEX IF NOT EXISTS mergeguard_chain_leased ON mergeguard_chain (lease_until) WHERE owner IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS mergeguard_chain_retry ON mergeguard_chain (retry_at) WHERE retry_at IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS mergeguard_parked_event ON mergeguard_parked (event)",
     "CREATE UNIQUE INDEX IF NOT EXISTS mergeguard_event_queue ON mergeguard_event (queue, id)",
     "CREATE UNIQUE INDEX IF NOT EXISTS mergeguard_event_file ON mergeguard_event (file) WHERE file IS NOT NULL",
     "INSERT OR IGNORE INTO mergeguard_queue (queue) VALUES (0), (1), (2), (3), (4)",

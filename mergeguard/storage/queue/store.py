@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from mergeguard.core.events import Claim, Denied, Event, Failure, Lease, NewEvent, Queue, Ran, Registered
+from mergeguard.core.events import Claim, Denied, Event, Failure, Lease, NewEvent, Parking, Queue, Ran, Registered
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,8 @@ class QueueSize:
     """Ever."""
     oldest: dt.datetime | None = None
     """When the oldest of its pending events, of those that head a chain, was registered."""
+    parked: int = 0
+    """Of the events: those that wait for somebody to mend merges; each holds its chain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,19 @@ class ChainState:
     """Failed tries of its head so far."""
     done: int = 0
     """Ever."""
+    parked: bool = False
+    """Whether its head is parked; ``retry_at`` is ``None`` then."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedEvent:
+    """An event that keeps its place, and its chain waiting, until somebody mends the merges of its guids."""
+
+    event: Event
+    """Without its body."""
+    parking: Parking
+    since: dt.datetime
+    """When it was parked, by the database's clock; anew at each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +115,7 @@ class Batch(Protocol):
         """Undo what a handler did if it raises; the neighbours keep theirs."""
 
     def finish(self, ran: Sequence[Ran]) -> None:
-        """Delete what is done, note failures, move the dead, count; check owner and epoch of every chain.
+        """Delete what is done, note failures, park, move the dead, count; check owner and epoch of every chain.
 
         Raises:
             LeaseLost: another worker has one of the chains: everything of this transaction is rolled back.
@@ -111,7 +126,7 @@ class EventStore(Protocol):
     """The queue of one database. Safe to use from several threads: each call takes a connection of its own."""
 
     def create(self) -> None:
-        """Create the tables that are missing."""
+        """Create the tables that are missing, those that an earlier version did not have among them."""
 
     def register(self, events: Sequence[NewEvent], *, file_limit: int = 0) -> Sequence[Registered | Denied]:
         """Register events in one transaction, each after the ones before it; answers in the same order.
@@ -137,8 +152,17 @@ class EventStore(Protocol):
     def sweep(self) -> int:
         """Free chains whose lease has expired or whose time to retry has come; return how many."""
 
+    def parked(self, *, limit: int = 1000, after: int = 0) -> Sequence[ParkedEvent]:
+        """Return parked events with an id above ``after``, by their ids, without their bodies."""
+
+    def wake(self, events: Sequence[int]) -> int:
+        """Let parked events be tried again at once; return how many of these were parked. No try is counted."""
+
     def stranded(self) -> Sequence[ChainState]:
-        """Return chains that have events and that nobody would ever pick up: always none, or there is a bug."""
+        """Return chains that have events and that nobody would ever pick up: always none, or there is a bug.
+
+        A chain whose head is parked is none of them as long as it is noted why.
+        """
 
     def sizes(self) -> Sequence[QueueSize]:
         """Return the counters of all five queues, in one snapshot."""
