@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from functools import lru_cache
 
 BLANKS = " \t\n\r\v\f\x1c\x1d\x1e\x1f"
 """The blanks that a thorough search takes off; ``core.guids.parse`` takes off those and those beyond ASCII."""
@@ -15,6 +16,7 @@ _SPELLED = re.compile(
 )
 
 
+@lru_cache(maxsize=1024)  # one transaction asks for the same few guids again and again
 def usual(guid: uuid.UUID) -> tuple[str, ...]:
     """Return the eight spellings that tables use: either case, with hyphens and braces or without."""
     bare = (str(guid), guid.hex)
