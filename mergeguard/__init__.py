@@ -41,10 +41,12 @@ if TYPE_CHECKING:
         queue_drop,
         queue_export,
         queue_list,
+        queue_parked,
         queue_retry,
         queue_settings,
         queue_show,
         queue_status,
+        queue_wake,
         resolve,
         save_plan,
         scan,
@@ -78,7 +80,7 @@ if TYPE_CHECKING:
     from mergeguard.integrity.sql_scripts import Scripts
     from mergeguard.integrity.undo import Undone
     from mergeguard.integrity.unmerge import Unmerge, Unmerged
-    from mergeguard.processor.by_hand import ExportedEvents, ShownEvent
+    from mergeguard.processor.by_hand import ExportedEvents, ShownEvent, WokenEvents
     from mergeguard.processor.doctor import QueueCheck
     from mergeguard.processor.handlers import Handler
     from mergeguard.processor.report import QueueStatistics
@@ -87,7 +89,7 @@ if TYPE_CHECKING:
     from mergeguard.resources.merged import ColumnMoves, Merged, Refusal
     from mergeguard.storage.profile import Profile
     from mergeguard.storage.profile_file import builtin_profile, load_profile
-    from mergeguard.storage.queue.store import DeadEvent
+    from mergeguard.storage.queue.store import DeadEvent, ParkedEvent
     from mergeguard.storage.source import Options
 
 _HOMES = {
@@ -121,10 +123,12 @@ _HOMES = {
         "queue_drop",
         "queue_export",
         "queue_list",
+        "queue_parked",
         "queue_retry",
         "queue_settings",
         "queue_show",
         "queue_status",
+        "queue_wake",
         "resolve",
         "save_plan",
         "scan",
@@ -166,7 +170,7 @@ _HOMES = {
     "mergeguard.integrity.sql_scripts": ("Scripts",),
     "mergeguard.integrity.undo": ("Undone",),
     "mergeguard.integrity.unmerge": ("Unmerge", "Unmerged"),
-    "mergeguard.processor.by_hand": ("ExportedEvents", "ShownEvent"),
+    "mergeguard.processor.by_hand": ("ExportedEvents", "ShownEvent", "WokenEvents"),
     "mergeguard.processor.doctor": ("QueueCheck",),
     "mergeguard.processor.handlers": ("Handler",),
     "mergeguard.processor.report": ("QueueStatistics",),
@@ -175,7 +179,7 @@ _HOMES = {
     "mergeguard.resources.merged": ("ColumnMoves", "Merged", "Refusal"),
     "mergeguard.storage.profile": ("Profile",),
     "mergeguard.storage.profile_file": ("builtin_profile", "load_profile"),
-    "mergeguard.storage.queue.store": ("DeadEvent",),
+    "mergeguard.storage.queue.store": ("DeadEvent", "ParkedEvent"),
     "mergeguard.storage.source": ("Options",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
@@ -211,6 +215,7 @@ __all__ = [
     "Outcome",
     "Override",
     "Overrides",
+    "ParkedEvent",
     "Plan",
     "PlanOptions",
     "Profile",
@@ -236,6 +241,7 @@ __all__ = [
     "Unmerge",
     "Unmerged",
     "Verified",
+    "WokenEvents",
     "__version__",
     "apply",
     "build_lookup",
@@ -269,10 +275,12 @@ __all__ = [
     "queue_drop",
     "queue_export",
     "queue_list",
+    "queue_parked",
     "queue_retry",
     "queue_settings",
     "queue_show",
     "queue_status",
+    "queue_wake",
     "resolve",
     "save_plan",
     "scan",

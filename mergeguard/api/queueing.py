@@ -13,19 +13,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mergeguard.api.opened import DEFAULT
+from mergeguard.api.opened import DEFAULT, ProfileLike
 from mergeguard.errors import CannotCheck, UnknownSchema
 from mergeguard.storage.secrets import masked
 from mergeguard.storage.source import Options
 
 if TYPE_CHECKING:  # each pulls in more than a program that does not call for it should pay
     from mergeguard.core.events import Event
-    from mergeguard.processor.by_hand import ExportedEvents, ShownEvent
+    from mergeguard.processor.by_hand import ExportedEvents, ShownEvent, WokenEvents
     from mergeguard.processor.doctor import QueueCheck
     from mergeguard.processor.event_bodies import EventBodies
     from mergeguard.processor.report import Counters, QueueStatistics
     from mergeguard.processor.settings import QueueSettings
-    from mergeguard.storage.queue.store import DeadEvent, EventStore
+    from mergeguard.storage.queue.store import DeadEvent, EventStore, ParkedEvent
 
 MOST_LISTED = 1000
 
@@ -118,6 +118,51 @@ def queue_list(
         waiting = store.waiting(limit=limit, source=wanted) if pending else ()
         gone = store.dead(limit=limit) if dead else ()
     return waiting, [one for one in gone if wanted is None or str(one.event.source) == wanted]
+
+
+def queue_parked(target: str | Path, *, limit: int = MOST_LISTED, options: Options = DEFAULT) -> Sequence[ParkedEvent]:
+    """Return parked events in the order of registration, without bodies, each with the guids that lead nowhere.
+
+    Raises:
+        CannotCheck: the database could not be read, or has no queue.
+    """
+    with _opened(target, options) as store:
+        return store.parked(limit=limit)
+
+
+def queue_wake(
+    target: str | Path, events: Sequence[int] = (), *, profile: ProfileLike = None, options: Options = DEFAULT
+) -> WokenEvents:
+    """Let parked events be tried again at once. Running servers do so by themselves, a little later.
+
+    Args:
+        target: the database.
+        events: which, wherever their guids lead: an event whose guids lead nowhere yet is parked again. Without any,
+            those are woken whose guids all have a current guid by now.
+        profile: where the merges stand; the reference schema's by default.
+        options: how to connect.
+
+    Raises:
+        UsageError: one of the events is not parked; none is woken.
+        CannotCheck: the database could not be read, or has no queue.
+    """
+    from mergeguard.processor.by_hand import WokenEvents, wake  # noqa: PLC0415 - only with a queue
+
+    with _opened(target, options) as store:
+        woken = wake(store, events) if events else _mended(store, target, profile, options)
+        left = sum(size.parked for size in store.sizes())
+    return WokenEvents(tuple(woken), left)
+
+
+def _mended(store: EventStore, target: str | Path, profile: ProfileLike, options: Options) -> Sequence[ParkedEvent]:
+    """Wake the events whose guids lead somewhere; the merges are only looked at if any event is parked."""
+    from mergeguard.api.opened import opened  # noqa: PLC0415 - only with a queue
+    from mergeguard.processor.waking import Waking, leads  # noqa: PLC0415 - as above
+
+    if not store.parked(limit=1):
+        return ()
+    with opened(target, profile, options) as (source, chosen):
+        return Waking(store, leads(source, chosen)).look()
 
 
 def queue_show(

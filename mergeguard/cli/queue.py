@@ -1,4 +1,4 @@
-"""``mergeguard queue status|list|show|retry|drop|export|doctor``: the event queue of a database, for people."""
+"""``mergeguard queue ...``: the event queue of a database, for people."""
 
 from __future__ import annotations
 
@@ -124,6 +124,49 @@ def show(
     settings = _settings(chosen, core_settings)
     found = api.queue_show(chosen.target, _id(event), settings=settings, options=chosen.options)
     terminal.write(event_json(found) if format == "json" else event_text(found), terminal.STDOUT)
+
+
+@app.command("parked", cls=help.Command)
+@with_target(profile=False, argument=_TARGET)
+def parked(
+    chosen: Chosen,
+    *,
+    limit: Limit = 100,
+    format: Form = "table",  # noqa: A002 - the flag
+) -> None:
+    """List the parked events of TARGET: they hold their lines until the merges of their guids are mended."""
+    from mergeguard import api
+    from mergeguard.render.queue_json import parked_json
+    from mergeguard.render.queue_parked import parked_text
+
+    _known(format, _FORMS)
+    found = api.queue_parked(chosen.target, limit=limit, options=chosen.options)
+    terminal.write(parked_json(found) if format == "json" else parked_text(found), terminal.STDOUT)
+
+
+@app.command("wake", cls=help.Command)
+@with_target(argument=_TARGET)
+def wake(
+    chosen: Chosen,
+    *,
+    events: Annotated[
+        list[str] | None, typer.Argument(help="Ids of events; those that are mended without any.", metavar="EVENT")
+    ] = None,
+    format: Form = "table",  # noqa: A002 - the flag
+) -> None:
+    """Let parked events of TARGET go on at once: those whose guids all lead somewhere by now, or those named.
+
+    Servers that run do so by themselves. It loses nothing: an event that leads nowhere yet is parked again, no try is
+    counted, and its line keeps its order.
+    """
+    from mergeguard import api
+    from mergeguard.render.queue_json import woken_json
+    from mergeguard.render.queue_parked import woken_text
+
+    _known(format, _FORMS)
+    wanted = [_id(text) for text in events or ()]
+    done = api.queue_wake(chosen.target, wanted, profile=chosen.profile, options=chosen.options)
+    terminal.write(woken_json(done) if format == "json" else woken_text(done), terminal.STDOUT)
 
 
 @app.command("retry", cls=help.Command)

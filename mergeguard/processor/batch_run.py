@@ -3,7 +3,7 @@
 Savepoints cost round trips, so one stands before a *segment* of events and not before each. When an event fails, its
 segment is undone, the events before it run again, and it alone is charged. A failure that may be a neighbour's doing
 (the database refused a statement, or the statements left to be sent) is charged to nobody until the event has failed
-by itself.
+by itself. An event that is parked is treated as one that fails, but for the charge.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mergeguard.core.events import Event, Failure, Lease, Ran
+from mergeguard.core.events import Event, Failure, Lease, Parking, Ran
 from mergeguard.processor.failures import Verdict, is_of_the_database, verdict_of_handler
 from mergeguard.processor.handlers import EventBatch, Handler
 from mergeguard.storage.queue.store import Batch
@@ -36,7 +36,8 @@ class Work:
     handler: Handler
     body: Callable[[Event], bytes]
     """Reads an event's body, and copies it first where that is asked for."""
-    failure: Callable[[Event, BaseException], Failure]
+    failure: Callable[[Event, BaseException], Failure | Parking]
+    """Says what a try that raised has ended with."""
     is_over: Callable[[], bool]
     """Whether the batch has had its time, or the worker is to stop."""
 
@@ -71,7 +72,7 @@ class BatchRun:
         self.segment = segment
         """How many events share a savepoint now: fewer after failures."""
         self._done = [0] * len(leases)
-        self._failed: dict[int, Failure] = {}
+        self._failed: dict[int, Failure | Parking] = {}
         self._left = deque(Step(at, event) for at, lease in enumerate(leases) for event in lease.events)
 
     def run(self) -> Sequence[Ran]:
@@ -85,7 +86,7 @@ class BatchRun:
             if self._work.is_over():
                 break
         return [
-            Ran(lease, self._done[at], self._failed.get(at))
+            ran_of(lease, self._done[at], self._failed.get(at))
             for at, lease in enumerate(self._leases)
             if self._done[at] or at in self._failed
         ]
@@ -124,7 +125,7 @@ class BatchRun:
         return self._again(steps[blame.at + 1 :])
 
     def _again(self, steps: list[Step]) -> None:
-        """Run steps of an undone segment, but for those that come after a failed one of their chain."""
+        """Run steps of an undone segment, but for those that come after a failed or parked one of their chain."""
         steps = [step for step in steps if step.lease not in self._failed]
         if not steps:
             return
@@ -171,3 +172,10 @@ class BatchRun:
         body = self._work.body(event)
         with self._events.handling(event):
             self._work.handler.handle(event, body, self._events)
+
+
+def ran_of(lease: Lease, done: int, ended: Failure | Parking | None) -> Ran:
+    """Return what became of a lease."""
+    if isinstance(ended, Parking):
+        return Ran(lease, done, parked=ended)
+    return Ran(lease, done, ended)

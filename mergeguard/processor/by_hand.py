@@ -1,4 +1,4 @@
-"""What a person does to single events: look at one, have a dead one tried again, drop it, take it out to a folder."""
+"""What a person does to single events: look at one, wake a parked one, retry, drop or export a dead one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mergeguard.processor.backup import log_text
 from mergeguard.processor.backup_files import write_event
 from mergeguard.processor.event_bodies import EventBodies
 from mergeguard.storage.new_file import write_new
-from mergeguard.storage.queue.store import DeadEvent, EventStore
+from mergeguard.storage.queue.store import DeadEvent, EventStore, ParkedEvent
 
 MOST_EXPORTED: Final = 100_000
 _GONE: Final = "an event that is done is not kept; 'mergeguard queue list TARGET' shows those that are"
@@ -30,11 +30,22 @@ class ShownEvent:
     why: str | None = None
     later_done: int = 0
     """Of a dead event: how many later ones of its source and priority are done."""
+    parked: ParkedEvent | None = None
+    """Why it waits, where it is parked."""
 
     @property
     def event(self) -> Event:
         """The event, dead or not."""
         return event_of(self.found)
+
+
+@dataclass(frozen=True, slots=True)
+class WokenEvents:
+    """What became of parked events."""
+
+    woken: tuple[ParkedEvent, ...]
+    left: int
+    """How many are parked still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +71,33 @@ def show(store: EventStore, bodies: EventBodies, event: int) -> ShownEvent:
         CannotCheck: the database could not be read.
     """
     found = _found(store, event)
-    later = store.later_done(event) if isinstance(found, DeadEvent) else 0
+    is_dead = isinstance(found, DeadEvent)
+    later, parked = (store.later_done(event), None) if is_dead else (0, parked_one(store, event))
     try:
-        return ShownEvent(found, bodies.read(event_of(found)), later_done=later)
+        return ShownEvent(found, bodies.read(event_of(found)), later_done=later, parked=parked)
     except (MergeGuardError, OSError) as failure:
-        return ShownEvent(found, None, getattr(failure, "message", None) or str(failure), later)
+        return ShownEvent(found, None, getattr(failure, "message", None) or str(failure), later, parked)
+
+
+def parked_one(store: EventStore, event: int) -> ParkedEvent | None:
+    """Return a parked event; ``None`` where it is not parked, or there is none."""
+    page = store.parked(limit=1, after=event - 1)
+    return page[0] if page and page[0].event.id == event else None
+
+
+def wake(store: EventStore, events: Sequence[int]) -> Sequence[ParkedEvent]:
+    """Let parked events be tried again at once, wherever their guids lead; return those that were woken.
+
+    Raises:
+        UsageError: one of them is not parked; none is woken then.
+    """
+    found = [(event, parked_one(store, event)) for event in events]
+    strangers = [event for event, parked in found if parked is None]
+    if strangers:
+        hint = "'mergeguard queue parked TARGET' shows those that are"
+        raise UsageError(f"event {strangers[0]} is not parked", hint=hint)
+    store.wake(events)
+    return [parked for _, parked in found if parked is not None]
 
 
 def dead_one(store: EventStore, event: int) -> DeadEvent:

@@ -19,11 +19,24 @@ from mergeguard.processor.intake.orphans import FOLDER as ORPHANS
 from mergeguard.processor.intake.payloads import Payloads
 from mergeguard.processor.report import MOST_CHAINS
 from mergeguard.processor.settings import Settings
-from mergeguard.storage.queue.store import ChainState, DeadEvent, EventStore
+from mergeguard.storage.queue.store import ChainState, DeadEvent, EventStore, ParkedEvent
 
 YOUNG_SECONDS: Final = 60.0
 """A younger file may be one whose row is about to commit, or that an inbox is about to take in."""
 MOST_NAMED: Final = 5
+FINDINGS: Final = {
+    "cycle": "in a cycle (MG001, MG002)",
+    "split": "in a split (MG003)",
+    "deleted": "deleted",
+}
+"""What parks an event, by the status of its guids, as a scan says it."""
+_MENDS: Final = {
+    "cycle": "'mergeguard repair TARGET' mends it",
+    "split": "'mergeguard repair TARGET --override FILE' says which is right; 'mergeguard explain TARGET {guid}' "
+    "shows what speaks for each",
+    "deleted": "'mergeguard unmerge TARGET {guid}' takes back that it was deleted",
+}
+_LOOK: Final = "'mergeguard explain TARGET {guid}' shows where it leads"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +66,7 @@ def examine(store: EventStore, settings: Settings, *, clock: Callable[[], float]
     return (
         _stranded(store.stranded()),
         *_leases(store, chains, settings),
+        *_parked(store),
         *_full(store, settings),
         _dead(store),
         *_files(store, settings, clock()),
@@ -75,7 +89,7 @@ def _unseen(name: str, found: str, help_: str) -> QueueCheck:
 
 def _stranded(chains: Sequence[ChainState]) -> QueueCheck:
     if not chains:
-        return _fine("stranded chains", "none: each chain with events is taken, waits its turn or waits for a retry")
+        return _fine("stranded chains", "none: each chain with events is taken, waits its turn, a retry or a repair")
     events = sum(chain.events for chain in chains)
     words = f"{len(chains)} with {events:,} events: {_named(map(_key, chains))}"
     return _bad("stranded chains", words, "this is a bug; restart the server and report it")
@@ -97,6 +111,20 @@ def _leases(store: EventStore, chains: Sequence[ChainState], settings: Settings)
         yield _bad("retries", f"{len(due)} are due and not made: {_named(map(_key, due))}", help_)
     else:
         yield _fine("retries", f"{len(waiting)} waited for, none overdue")
+
+
+def _parked(store: EventStore) -> Iterator[QueueCheck]:
+    """Group parked events by what parks them: each group has a command that frees it."""
+    groups: dict[str, list[ParkedEvent]] = {}
+    for one in store.parked(limit=MOST_CHAINS):
+        groups.setdefault(one.parking.status, []).append(one)
+    if not groups:
+        yield _fine("parked events", "none")
+    for status, parked in sorted(groups.items()):
+        guid = next((guid for one in parked for guid in one.parking.guids), "GUID")
+        mends = _MENDS.get(status, _LOOK).format(guid=guid)
+        words = f"{len(parked):,} with guids {FINDINGS.get(status, status)}: {_named(map(_waiting, parked))}"
+        yield _bad(f"parked: {status}", words, f"{mends}; then they go on by themselves, in their order")
 
 
 def _full(store: EventStore, settings: Settings) -> Iterator[QueueCheck]:
@@ -208,6 +236,15 @@ def _age(path: Path, now: float) -> float:
 
 def _key(chain: ChainState) -> str:
     return f"{chain.source or 'no source'} priority {chain.priority} ({Queue(chain.queue).name.lower()})"
+
+
+def _waiting(parked: ParkedEvent) -> str:
+    event, guids = parked.event, parked.parking.guids
+    key = f"{event.source} priority {event.priority} ({event.queue.name.lower()})"
+    more = f" and {len(guids) - 1} more" if len(guids) > 1 else ""
+    return (
+        f"{key} at event {event.id} since {parked.since:%Y-%m-%d %H:%M:%S} for {', '.join(map(str, guids[:1]))}{more}"
+    )
 
 
 def _held(chain: ChainState) -> str:

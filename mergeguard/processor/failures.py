@@ -1,7 +1,7 @@
 """Whose fault it is that a try failed: the event's own, or that of a database which is away or busy with others.
 
 Only the event's own failures count as tries. Whatever the database does to a batch, however long, costs no event
-one of its retries.
+one of its retries; nor does it cost one that its guids lead nowhere for now.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import datetime as dt
 import enum
 from collections.abc import Iterator
 
-from mergeguard.core.events import Event, Failure, Reason
+from mergeguard.core.events import MOST_PARKED_GUIDS, Event, Failure, Parking, Reason
 from mergeguard.core.order import retry_delay
 from mergeguard.errors import (
     ConnectFailed,
     ConnectionLost,
+    EventParked,
     FolderAway,
     LeaseLost,
     Locked,
@@ -37,7 +38,7 @@ class Verdict(enum.Enum):
     """What to do about an error."""
 
     FAILED = enum.auto()
-    """The event's own fault: a try is counted."""
+    """The event's own fault: a try is counted, or it is parked."""
     CLASH = enum.auto()
     """Deadlock, lock timeout, serialization failure, folder away: roll back, try again, nothing is counted."""
     OUTAGE = enum.auto()
@@ -108,6 +109,12 @@ def failure_of(event: Event, error: BaseException, *, limit: int, step: dt.timed
         retry_after=retry_delay(event.tries + 1, step) if again else None,
         reason=reason or Reason.RETRIES,
     )
+
+
+def parking_of(event: Event, error: EventParked) -> Parking:
+    """Return why an event waits for somebody to mend the merges of its guids."""
+    guids = tuple(dict.fromkeys(error.guids))[:MOST_PARKED_GUIDS]
+    return Parking(event.id, guids, error.status, told(error))
 
 
 def told(error: BaseException) -> str:

@@ -18,6 +18,7 @@ from mergeguard.processor.report import ChainLine, QueueLine, QueueStatistics
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
+    from mergeguard.processor.integrity_look import Looked
     from mergeguard.processor.worker import Handled
 
 Type: TypeAlias = Literal["gauge", "counter"]
@@ -50,12 +51,18 @@ QUEUE_METRICS: Final = (
     Metric("mergeguard_queue_registered_total", "counter", "Events ever registered.", _QUEUE),
     Metric("mergeguard_queue_done_total", "counter", "Events ever done.", _QUEUE),
     Metric("mergeguard_queue_retries_total", "counter", "Retries ever.", _QUEUE),
+    Metric(
+        "mergeguard_queue_parked_events",
+        "gauge",
+        "Events that wait, their chains with them, for somebody to mend the merges of their guids.",
+        _QUEUE,
+    ),
     Metric("mergeguard_queue_dead_events", "gauge", "Dead events that are kept.", _QUEUE),
     Metric("mergeguard_queue_dead_bytes", "gauge", "Bytes of dead events that are kept.", _QUEUE),
     Metric(
         "mergeguard_queue_chains",
         "gauge",
-        "Chains by state, of the thousand that wait longest: leased, expired, retrying, waiting.",
+        "Chains by state, of the thousand that wait longest: leased, expired, retrying, parked, waiting.",
         ("state",),
     ),
     Metric(
@@ -69,21 +76,42 @@ SERVER_METRICS: Final = (
     Metric(
         "mergeguard_handled_total",
         "counter",
-        "Tries of events by outcome: done, failed, dead.",
+        "Tries of events by outcome: done, failed, dead, parked.",
         ("queue", "outcome"),
     ),
     Metric("mergeguard_leases_lost_total", "counter", "Batches rolled back because another worker held the chain."),
     Metric("mergeguard_database_away", "gauge", "1 while the processor waits for the database to come back."),
     Metric("mergeguard_settings_bad", "gauge", "1 while the newest settings are not in force because they are wrong."),
+    Metric(
+        "mergeguard_integrity_findings",
+        "gauge",
+        "Findings of this server's last integrity job; no sample for a rule that was not checked.",
+        ("rule", "name", "severity"),
+    ),
+    Metric(
+        "mergeguard_integrity_lookup_drift",
+        "gauge",
+        "Old guids that the stored lookup answers wrongly, by kind: missing, extra, different; none without a lookup.",
+        ("kind",),
+    ),
+    Metric("mergeguard_integrity_purged_rows_total", "counter", "Rows of event classes that were purged."),
+    Metric("mergeguard_integrity_runs_total", "counter", "Integrity jobs by outcome: done, failed.", ("outcome",)),
+    Metric(
+        "mergeguard_integrity_last_success_timestamp_seconds",
+        "gauge",
+        "When the last integrity job without a failure ended, in Unix time; 0: none yet.",
+    ),
 )
 """What one server did since it started."""
 METRICS: Final = QUEUE_METRICS + SERVER_METRICS
 
 
 def chain_state(line: ChainLine) -> str:
-    """Say in one word what becomes of a chain: ``leased``, ``expired``, ``retrying`` or ``waiting``."""
+    """Say in one word what becomes of a chain: ``leased``, ``expired``, ``parked``, ``retrying`` or ``waiting``."""
     if line.state.owner is not None:
         return "expired" if line.lease_seconds is not None and line.lease_seconds < 0 else "leased"
+    if line.state.parked:
+        return "parked"
     return "retrying" if line.retry_seconds is not None and line.retry_seconds > 0 else "waiting"
 
 
@@ -92,7 +120,7 @@ def samples(statistics: QueueStatistics) -> dict[str, list[Sample]]:
     found = {f"mergeguard_queue_{name}": _each(statistics, number) for name, number in _NUMBERS.items()}
     states = [chain_state(line) for line in statistics.chains]
     chains: list[Sample] = [
-        ((state,), float(states.count(state))) for state in ("leased", "expired", "retrying", "waiting")
+        ((state,), float(states.count(state))) for state in ("leased", "expired", "retrying", "parked", "waiting")
     ]
     return found | {
         "mergeguard_queue_chains": chains,
@@ -109,6 +137,7 @@ _NUMBERS: Final[dict[str, Callable[[QueueLine], float]]] = {
     "registered_total": lambda line: line.size.registered,
     "done_total": lambda line: line.size.done,
     "retries_total": lambda line: line.size.retries,
+    "parked_events": lambda line: line.size.parked,
     "dead_events": lambda line: line.size.dead,
     "dead_bytes": lambda line: line.size.dead_bytes,
 }
@@ -181,9 +210,27 @@ class ServerMetrics:
             self._own["mergeguard_leases_lost_total"].inc()
         failures = [one.failure for one in handled.ran if one.failure is not None]
         dead = sum(failure.retry_after is None for failure in failures)
-        outcomes = {"done": sum(one.done for one in handled.ran), "failed": len(failures) - dead, "dead": dead}
+        outcomes = {
+            "done": sum(one.done for one in handled.ran),
+            "failed": len(failures) - dead,
+            "dead": dead,
+            "parked": sum(one.parked is not None for one in handled.ran),
+        }
         for outcome, events in outcomes.items():
             self._own["mergeguard_handled_total"].labels(queue.name.lower(), outcome).inc(events)
+
+    def looked(self, found: Looked, now: float) -> None:
+        """Show what an integrity job saw; what it failed to see stays as it was. ``now`` is in Unix time."""
+        if found.rules:
+            self._own["mergeguard_integrity_findings"].clear()
+        for rule in found.rules:
+            self._own["mergeguard_integrity_findings"].labels(rule.rule, rule.name, rule.severity).set(rule.count)
+        for kind, olds in (found.drift or {}).items():
+            self._own["mergeguard_integrity_lookup_drift"].labels(kind).set(olds)
+        self._own["mergeguard_integrity_purged_rows_total"].inc(found.purged)
+        self._own["mergeguard_integrity_runs_total"].labels("failed" if found.failures else "done").inc()
+        if not found.failures:
+            self._own["mergeguard_integrity_last_success_timestamp_seconds"].set(now)
 
     def watch_database(self, is_away: Callable[[], bool]) -> None:
         """Ask at each question whether the processor waits for the database."""

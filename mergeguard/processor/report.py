@@ -202,6 +202,7 @@ def _together(lines: Sequence[QueueLine]) -> QueueLine:
             dead_bytes=sum(size.dead_bytes for size in sizes),
             retries=sum(size.retries for size in sizes),
             oldest=min((size.oldest for size in sizes if size.oldest is not None), default=None),
+            parked=sum(size.parked for size in sizes),
         ),
         max(ages, default=None),
         _sum([line.in_per_second for line in lines]),

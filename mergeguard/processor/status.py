@@ -45,6 +45,7 @@ def status_rows(statistics: QueueStatistics, server: str) -> tuple[StatusRow, ..
             oldest_seconds=line.oldest_seconds,
             in_per_second=line.in_per_second,
             out_per_second=line.out_per_second,
+            parked=line.size.parked,
         )
         for line in statistics.queues
     )

@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from mergeguard.core.events import Claim, Event, Failure, Ran
-from mergeguard.processor.batch_run import LONGEST_SEGMENT, BatchRun, Work
+from mergeguard.core.events import Claim, Event, Failure, Parking, Ran
+from mergeguard.errors import EventParked
+from mergeguard.processor.batch_run import LONGEST_SEGMENT, BatchRun, Work, ran_of
 from mergeguard.processor.copying import copy_event
 from mergeguard.processor.event_bodies import EventBodies
-from mergeguard.processor.failures import Verdict, failure_of, told, verdict_of_commit, verdict_of_store
+from mergeguard.processor.failures import Verdict, failure_of, parking_of, told, verdict_of_commit, verdict_of_store
 from mergeguard.processor.handlers import Handler
 from mergeguard.processor.settings import Settings
 from mergeguard.storage.queue.store import EventStore
@@ -43,8 +44,8 @@ class Handled:
 
     @property
     def events(self) -> int:
-        """How many events were done or failed."""
-        return sum(one.done + (one.failure is not None) for one in self.ran)
+        """How many events were done, failed or were parked."""
+        return sum(one.done + (one.failure is not None) + (one.parked is not None) for one in self.ran)
 
     @property
     def told(self) -> str:
@@ -121,7 +122,7 @@ class Worker:
     def _charged(self, claim: Claim, error: Exception) -> Handled:
         """Charge the first event with a commit that was refused although it was alone in it."""
         lease = claim.leases[0]
-        ran = [Ran(lease, 0, self._failure(self._settings(), lease.events[0], error))]
+        ran = [ran_of(lease, 0, self._failure(self._settings(), lease.events[0], error))]
         try:
             with self._store.batch(claim) as batch:
                 batch.finish(ran)
@@ -135,7 +136,9 @@ class Worker:
             copy_event(event, body, settings.copy_folder)
         return body
 
-    def _failure(self, settings: Settings, event: Event, error: BaseException) -> Failure:
+    def _failure(self, settings: Settings, event: Event, error: BaseException) -> Failure | Parking:
+        if isinstance(error, EventParked):
+            return self._parking(event, error)
         step = dt.timedelta(milliseconds=settings.retry_step_milliseconds)
         failure = failure_of(event, error, limit=settings.event_retry_limit, step=step)
         _log.log(
@@ -144,6 +147,13 @@ class Worker:
             extra={"event": event.id, "source": str(event.source), "tries": event.tries + 1, "why": told(error)},
         )
         return failure
+
+    @staticmethod
+    def _parking(event: Event, error: EventParked) -> Parking:
+        parking = parking_of(event, error)
+        extra = {"event": event.id, "source": str(event.source), "status": parking.status, "why": parking.message}
+        _log.warning("an event is parked", extra=extra)
+        return parking
 
     def _clean_up(self, ran: Sequence[Ran]) -> None:
         """Remove the files of events that are done, now that the commit says so."""

@@ -33,7 +33,7 @@ def status_text(found: QueueStatistics) -> str:
 
 
 def _queues(found: QueueStatistics) -> str:
-    heads = ("queue", "events", "in rows", "in files", "oldest", "in/s", "out/s", "done", "retries", "dead")
+    heads = ("queue", "events", "in rows", "in files", "oldest", "in/s", "out/s", "done", "retries", "parked", "dead")
     rows = [_queue_row(line, line.size.queue.name.lower()) for line in found.queues]
     return _table([*rows, _queue_row(found.total, "all")], heads, left=(0,))
 
@@ -50,6 +50,7 @@ def _queue_row(line: QueueLine, name: str) -> tuple[str, ...]:
         _rate(line.out_per_second),
         f"{size.done:,}",
         f"{size.retries:,}",
+        f"{size.parked:,}",
         f"{size.dead:,}",
     )
 
@@ -77,7 +78,7 @@ def _chains(found: QueueStatistics) -> str:
 def _chain_row(line: ChainLine) -> tuple[str, ...]:
     chain, state = line.state, chain_state(line)
     ends = line.lease_seconds if state in {"leased", "expired"} else line.retry_seconds
-    when = "" if ends is None or state == "waiting" else f" {span(abs(ends))}"
+    when = "" if ends is None or state in {"waiting", "parked"} else f" {span(abs(ends))}"
     return (
         source_name(chain.source),
         f"{chain.priority}",
@@ -154,13 +155,18 @@ def event_text(shown: ShownEvent) -> str:
 def _about(shown: ShownEvent) -> Iterator[str]:
     event = shown.event
     dead = shown.found if isinstance(shown.found, DeadEvent) else None
-    yield f"event     {event.id}, {'dead' if dead else 'pending'}"
+    parked = shown.parked
+    yield f"event     {event.id}, {'dead' if dead else 'parked' if parked else 'pending'}"
     yield f"source    {source_name(str(event.source))}"
     yield f"priority  {event.priority}"
     yield f"queue     {event.queue.name.lower()}"
     yield f"received  {moment(event.received)} UTC"
     yield f"size      {event.size:,} bytes, {visible('in ' + event.file if event.file else 'in its row', 100)}"
     yield f"tries     {event.tries} failed"
+    if parked is not None:
+        yield f"parked    {moment(parked.since)} UTC"
+        yield f"why       {visible(f'{parked.parking.status}: {parked.parking.message}')}"
+        yield from (f"guid      {guid}" for guid in parked.parking.guids)
     if dead is not None:
         yield f"died      {moment(dead.died)} UTC"
         yield f"why       {visible(f'{dead.failure.reason}: {dead.failure.kind}: {dead.failure.message}')}"

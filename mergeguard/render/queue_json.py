@@ -7,14 +7,14 @@ import json
 from collections.abc import Sequence
 
 from mergeguard.core.events import Event
-from mergeguard.processor.by_hand import ShownEvent
+from mergeguard.processor.by_hand import ShownEvent, WokenEvents
 from mergeguard.processor.doctor import QueueCheck
 from mergeguard.processor.metrics import chain_state
 from mergeguard.processor.report import ChainLine, QueueLine, QueueStatistics
 from mergeguard.render.plain import Json, time
 from mergeguard.render.queue import decoded
 from mergeguard.render.text import sound
-from mergeguard.storage.queue.store import DeadEvent
+from mergeguard.storage.queue.store import DeadEvent, ParkedEvent
 
 SCHEMA_VERSION = 1
 
@@ -54,6 +54,7 @@ def _queue(line: QueueLine) -> Json:
         "retries": size.retries,
         "dead": size.dead,
         "dead_bytes": size.dead_bytes,
+        "parked": size.parked,
         "oldest": time(size.oldest),
         "oldest_seconds": line.oldest_seconds,
         "in_per_second": line.in_per_second,
@@ -96,6 +97,7 @@ def event_json(shown: ShownEvent) -> str:
     told = {
         **_event(shown.found),
         "later_done": shown.later_done,
+        "parked": None if shown.parked is None else _parking(shown.parked),
         "body_missing": shown.why,
         "body_text": None if body is None else sound(decoded(body)),
         "body_base64": None if body is None else base64.b64encode(body).decode("ascii"),
@@ -119,6 +121,29 @@ def _event(found: Event | DeadEvent) -> dict[str, Json]:
         "reason": None if dead is None else str(dead.failure.reason),
         "exception": None if dead is None else sound(dead.failure.kind),
         "message": None if dead is None else sound(dead.failure.message),
+    }
+
+
+def parked_json(parked: Sequence[ParkedEvent]) -> str:
+    """Write parked events, each with what parks it."""
+    entries = [{**_event(one.event), "state": "parked", **_parking(one)} for one in parked]
+    return _written({"schema_version": SCHEMA_VERSION, "events": entries})
+
+
+def woken_json(done: WokenEvents) -> str:
+    """Write which parked events were woken, and how many are parked still."""
+    return _written(
+        {"schema_version": SCHEMA_VERSION, "woken": [one.event.id for one in done.woken], "left": done.left}
+    )
+
+
+def _parking(parked: ParkedEvent) -> dict[str, Json]:
+    why = parked.parking
+    return {
+        "since": time(parked.since),
+        "status": sound(why.status),
+        "guids": [str(guid) for guid in why.guids],
+        "message": sound(why.message),
     }
 
 

@@ -53,7 +53,10 @@ _STATUS = sa.Table(
         )
     ),
     *(sa.Column(name, sa.Double, nullable=True) for name in ("oldest_seconds", "in_per_second", "out_per_second")),
+    sa.Column("parked", sa.BigInteger, nullable=True),
 )
+_ADD_PARKED: Final = f"ALTER TABLE {TABLE} ADD parked BIGINT NULL"
+"""Tables that an earlier version made have no such column."""
 _LEGACY: Final = (
     f"CREATE VIEW {LEGACY_VIEW} AS "  # noqa: S608 - names of this module
     "SELECT taken, server, SUM(events) AS events, SUM(inline_bytes + file_bytes) / 1024 AS size_kb, "
@@ -90,6 +93,8 @@ class StatusRow:
     in_per_second: float | None
     """Registered since the look before; so is out, of those done."""
     out_per_second: float | None
+    parked: int | None = None
+    """Of the pending events; ``None`` in a row of an earlier version."""
 
 
 class StatusTable:
@@ -103,13 +108,15 @@ class StatusTable:
         self._source = source
 
     def create(self) -> None:
-        """Make the table and the view that are missing.
+        """Make the table and the view that are missing, and the column that an earlier version did not have.
 
         Raises:
             WriteFailed: they cannot be made.
         """
         with self._writing() as connection:
             _STATUS.create(connection, checkfirst=True)
+            if "parked" not in _columns(connection):
+                connection.exec_driver_sql(_ADD_PARKED)
             if LEGACY_VIEW not in sa.inspect(connection).get_view_names():
                 connection.exec_driver_sql(_LEGACY)
 
@@ -131,12 +138,15 @@ class StatusTable:
             CannotCheck: the table cannot be read.
         """
         newest = sa.select(sa.func.max(_STATUS.c.taken)).scalar_subquery()
-        look = sa.select(_STATUS).where(_STATUS.c.taken == newest).order_by(_STATUS.c.server, _STATUS.c.queue)
+        order = (_STATUS.c.server, _STATUS.c.queue)
+        look = sa.select(_STATUS).where(_STATUS.c.taken == newest).order_by(*order)
         # The snapshot of a source would open and close an SQLite file, and with that drop the locks that others in
         # this process have on it.
         with self._source.translated(), self._source.connect_to_write() as connection:
             if not sa.inspect(connection).has_table(TABLE):
                 return ()
+            there = _columns(connection)
+            look = look.with_only_columns(*(column for column in _STATUS.c if column.name in there))
             found = [_row(row) for row in connection.execute(look).mappings()]
         return [row for row in found if row.server == found[0].server]
 
@@ -175,8 +185,12 @@ def open_status(target: str, options: Options | None = None) -> StatusTable:
     return StatusTable(cast("DatabaseSource", open_target(url, Profile(), options or Options())))
 
 
+def _columns(connection: sa.Connection) -> frozenset[str]:
+    return frozenset(column["name"] for column in sa.inspect(connection).get_columns(TABLE))
+
+
 def _row(stored: Any) -> StatusRow:  # noqa: ANN401 - a row of SQLAlchemy as a mapping
-    values = {field.name: stored[field.name] for field in fields(StatusRow)}
+    values = {field.name: stored.get(field.name) for field in fields(StatusRow)}
     taken = values["taken"]
     when = taken if isinstance(taken, dt.datetime) else dt.datetime.fromisoformat(str(taken))
     values["taken"] = when if when.tzinfo is not None else when.replace(tzinfo=dt.UTC)
