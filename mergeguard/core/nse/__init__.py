@@ -4,6 +4,7 @@ from mergeguard.core.nse.envelope import MOST_DEPTH, Envelope, envelope
 from mergeguard.core.nse.limits import Limits
 from mergeguard.core.nse.message import Association, ClassData, Key, Message, Resource, Row, Target
 from mergeguard.core.nse.reader import read
+from mergeguard.core.nse.writer import write
 
 __all__ = [
     "MOST_DEPTH",
@@ -18,4 +19,5 @@ __all__ = [
     "Target",
     "envelope",
     "read",
+    "write",
 ]

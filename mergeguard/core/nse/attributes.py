@@ -1,86 +1,101 @@
-"""The attributes of one element, asked for one after the other; what is wrong with them is told without the place."""
+"""The attributes of one element: asked for one after the other, and what is wrong with them told without the place."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeAlias
 
 from mergeguard.core import guids
-from mergeguard.core.nse.message import Target
 from mergeguard.core.nse.parsing import Amiss
 
+Attributes: TypeAlias = Mapping[str, str]
+"""By name, as ``spelled`` gives it."""
+
+NAMES: Final = frozenset(
+    {
+        *("guid", "typeGuid", "ref", "name", "value", "resourceRef", "resourceGuid", "partialUpdate"),
+        *("parentResourceRef", "parentResourceGuid", "childResourceRef", "childResourceGuid"),
+    }
+)
+"""As they are written."""
+_SPELLED: Final = {name.casefold(): name for name in NAMES}
 _TRUE: Final = frozenset({"true", "1", "yes"})
 _FALSE: Final = frozenset({"false", "0", "no", ""})
-_guid: Final = lru_cache(maxsize=4096)(guids.parse)
-"""Types and data classes come in every event again."""
+_LONGEST_GUID: Final = 100
+"""Characters, blanks around it included: a text that is kept in mind must not be of any length."""
 
 
-class Attributes:
-    """By name, in any case of letters."""
+def spelled(given: dict[str, str]) -> Attributes:
+    """Return attributes under the names that are asked for, whatever case they were sent in.
 
-    __slots__ = ("_values",)
+    Raises:
+        Amiss: one stands there twice, in letters of another case.
+    """
+    found: dict[str, str] = {}
+    for name, value in given.items():
+        known = _SPELLED.get(name.casefold(), name)
+        if known in found:
+            raise Amiss(f"the attribute {known[:80]} stands there twice, in letters of another case")
+        found[known] = value
+    return found
 
-    def __init__(self, given: Sequence[str]) -> None:
-        """Take names and values by turns, as expat gives them.
 
-        Raises:
-            Amiss: one stands there twice, in letters of another case.
-        """
-        self._values = dict(zip(map(str.casefold, given[::2]), given[1::2], strict=True))
-        if len(self._values) * 2 != len(given):
-            raise Amiss("an attribute stands there twice, in letters of another case")
+def guid(attributes: Attributes, name: str) -> uuid.UUID | None:
+    """Return a guid; ``None`` where it is not given, empty, or the one that stands for none.
 
-    def text(self, name: str) -> str | None:
-        """Return a text as it stands; ``None`` where it is not given."""
-        return self._values.get(name.casefold())
+    Raises:
+        Amiss: it is no guid.
+    """
+    text = attributes.get(name)
+    return None if text is None else _guid(name, text)
 
-    def guid(self, name: str) -> uuid.UUID | None:
-        """Return a guid; ``None`` where it is not given, empty, or the one that stands for none.
 
-        Raises:
-            Amiss: it is no guid.
-        """
-        text = self._values.get(name.casefold())
-        if text is None or not text.strip():
-            return None
-        found = _guid(text) if len(text) <= 100 else None
-        if found is None:
-            raise Amiss(f"{name} {text[:80]!r} is no guid")
+@lru_cache(maxsize=4096)  # types and data classes come in every event again
+def needed(name: str, text: str | None) -> uuid.UUID:
+    """Return the guid that a text is and that has to be there.
+
+    Raises:
+        Amiss: it is not, or is no guid.
+    """
+    found = None if text is None else _guid(name, text)
+    if found is None:
+        raise Amiss(f"it has no {name}")
+    return found
+
+
+def _guid(name: str, text: str) -> uuid.UUID | None:
+    found = _plain(text)
+    if found is None and len(text) <= _LONGEST_GUID:
+        found = guids.parse(text)
+    if found is not None:
         return found if found.int else None
+    if text.strip():
+        raise Amiss(f"{name} {text[:80]!r} is no guid")
+    return None
 
-    def needed(self, name: str) -> uuid.UUID:
-        """Return a guid that has to be there.
 
-        Raises:
-            Amiss: it is not, or is no guid.
-        """
-        found = self.guid(name)
-        if found is None:
-            raise Amiss(f"it has no {name}")
-        return found
+def _plain(text: str) -> uuid.UUID | None:
+    """Read a guid in the usual spelling, with braces or without, four times as fast as any other is read."""
+    if text[:1] == "{" and text[-1] == "}":
+        text = text[1:-1]
+    digits = text.replace("-", "")
+    if len(text) != 36 or len(digits) != 32 or text[8:24:5] != "----":
+        return None
+    try:
+        return uuid.UUID(bytes=bytes.fromhex(digits))
+    except ValueError:  # no digits, or blanks between them
+        return None
 
-    def target(self, ref: str, guid: str) -> Target:
-        """Return which resource is meant, by the attributes that say it as a label and as a guid.
 
-        Raises:
-            Amiss: neither says it, or both do.
-        """
-        label, found = self.text(ref), self.guid(guid)
-        if not label and found is None:
-            raise Amiss(f"it names no resource: it has neither {ref} nor {guid}")
-        if label and found is not None:
-            raise Amiss(f"it has both {ref} and {guid}; one of them says which resource is meant")
-        return Target(ref=label or None, guid=found)
+def switch(attributes: Attributes, name: str) -> bool:
+    """Return whether something is switched on; it is off where it is not given.
 
-    def switch(self, name: str) -> bool:
-        """Return whether something is switched on; it is off where it is not given.
-
-        Raises:
-            Amiss: it says neither yes nor no.
-        """
-        text = (self.text(name) or "").strip().casefold()
-        if text not in _TRUE | _FALSE:
-            raise Amiss(f"{name} is {text[:80]!r}; it can be true or false")
-        return text in _TRUE
+    Raises:
+        Amiss: it says neither yes nor no.
+    """
+    text = attributes.get(name, "").strip().casefold()
+    if text not in _TRUE and text not in _FALSE:
+        raise Amiss(f"{name} is {text[:80]!r}; it can be true or false")
+    return text in _TRUE

@@ -6,13 +6,14 @@ The parser fetches, expands and builds nothing: a document type is refused befor
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from xml.parsers import expat
+from typing import Final
 
+from mergeguard.core.nse.parsing import parse, strict_parser
 from mergeguard.errors import MalformedEvent
 
-MOST_DEPTH = 1000
+MOST_DEPTH: Final = 1000
 """Elements that may stand in each other."""
-_MOST_RECIPIENT = 200
+MOST_RECIPIENT: Final = 200
 """Characters of the recipient that are kept."""
 
 
@@ -26,8 +27,8 @@ class Envelope:
     """The text of its first ``to``: the guid or alias of who handles it; empty where there is none."""
 
 
-class _Refused(Exception):
-    """What an event holds that is not allowed in it."""
+class _TooDeep(Exception):
+    """Its elements stand in each other without end."""
 
 
 @dataclass(slots=True)
@@ -44,19 +45,16 @@ class _Reader:
         if not self._path:
             self.root = name
         if len(self._path) >= MOST_DEPTH:
-            raise _Refused(f"its elements stand in each other more than {MOST_DEPTH} deep")
+            raise _TooDeep(f"its elements stand in each other more than {MOST_DEPTH} deep")
         self._path.append(name)
 
     def text(self, text: str) -> None:
-        if self._is_recipient() and len(self.recipient) < _MOST_RECIPIENT:
+        if self._is_recipient() and len(self.recipient) < MOST_RECIPIENT:
             self.recipient += text
 
     def end(self, _name: str) -> None:
         self._has_recipient = self._has_recipient or self._is_recipient()
         self._path.pop()
-
-    def doctype(self, *_declared: object) -> None:
-        raise _Refused("it has a document type (DOCTYPE)")
 
     def _is_recipient(self) -> bool:
         return not self._has_recipient and len(self._path) == 2 and self._path[1].casefold() == "to"
@@ -68,19 +66,12 @@ def envelope(body: bytes) -> Envelope:
     Raises:
         MalformedEvent: it is not well-formed XML, its encoding is not understood, or it has a document type.
     """
-    parser, reader = expat.ParserCreate(), _Reader()
-    parser.buffer_text = True
+    parser, reader = strict_parser(), _Reader()
     parser.StartElementHandler = reader.start
     parser.EndElementHandler = reader.end
     parser.CharacterDataHandler = reader.text
-    parser.StartDoctypeDeclHandler = reader.doctype
     try:
-        parser.Parse(body, True)  # noqa: FBT003 - expat takes it by position only
-    except _Refused as refused:
+        parse(parser, body)
+    except _TooDeep as refused:
         raise MalformedEvent(f"line {parser.CurrentLineNumber}: {refused}") from None
-    except expat.ExpatError as error:
-        words = expat.ErrorString(error.code)
-        raise MalformedEvent(f"line {error.lineno}, column {error.offset + 1}: {words}") from None
-    except (ValueError, LookupError) as error:  # an encoding that Python does not know or cannot follow
-        raise MalformedEvent(f"its encoding is not understood: {error}") from None
-    return Envelope(reader.root[:_MOST_RECIPIENT], reader.recipient.strip()[:_MOST_RECIPIENT])
+    return Envelope(reader.root[:MOST_RECIPIENT], reader.recipient.strip()[:MOST_RECIPIENT])

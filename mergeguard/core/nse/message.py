@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +47,24 @@ class Association:
     line: int = field(default=0, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row of a data class: cells by position, ``None`` where the message gives none."""
+class Row(NamedTuple):
+    """One row of a data class: cells by position, ``None`` where the message gives none.
+
+    A tuple, as there may be a hundred thousand of them in an event.
+    """
 
     cells: tuple[str | None, ...]
-    line: int = field(default=0, compare=False)
+    line: int = 0
+
+    def __eq__(self, other: object) -> bool:
+        """Say whether the cells are the same; where they stood is not compared, here as elsewhere."""
+        return isinstance(other, Row) and self.cells == other.cells
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self.cells)
 
 
 @dataclass(frozen=True, slots=True)

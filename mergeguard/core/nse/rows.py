@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final, TypeAlias
 from xml.parsers.expat import XMLParserType
 
 from mergeguard.core.nse.limits import Limits
 from mergeguard.core.nse.message import Row
 from mergeguard.core.nse.parsing import Amiss
-from mergeguard.core.nse.shapes import Shape, shape_of
+from mergeguard.core.nse.shapes import Cells, Shape, shape_of
 
 Start: TypeAlias = Callable[[str, list[str]], None]
 End: TypeAlias = Callable[[str], None]
+_row: Final = partial(tuple.__new__, Row)
+"""As ``Row`` but without a step of Python."""
 _MOST_SHAPES: Final = 256
 """Shapes that are kept: a message may be made so that each of its rows has one of its own."""
 
@@ -21,7 +24,7 @@ class Rows:
     """All rows of a message in their order, of which each block takes those that came since the last."""
 
     def __init__(self, parser: XMLParserType, limits: Limits) -> None:
-        self._rows: list[Row] = []
+        self._rows: list[tuple[Cells, int]] = []
         self._taken = 0
         self._parser = parser
         self._limits = limits
@@ -30,8 +33,8 @@ class Rows:
 
     def take(self) -> tuple[Row, ...]:
         """Return the rows since the last time."""
-        rows, self._taken = tuple(self._rows[self._taken :]), len(self._rows)
-        return rows
+        rows, self._taken = self._rows[self._taken :], len(self._rows)
+        return tuple(map(_row, rows))
 
     def handlers(self, refuse: Callable[[str], object], around: End) -> tuple[Start, End]:
         """Return what reads rows, to be called between the tags of an element that holds nothing else.
@@ -40,23 +43,26 @@ class Rows:
             refuse: is told what is wrong with a row, and raises.
             around: is called when the element ends that holds the rows.
         """
-        rows, shapes, parser, most = self._rows, self._shapes, self._parser, self._limits.rows
+        rows, parser, most, counted = self._rows, self._parser, self._limits.rows, self._counted
+        append = rows.append
         inside = False
+        last: list[str] | None = None
+        pick: Callable[[list[str]], Cells] = tuple
 
         def start(name: str, attributes: list[str]) -> None:
-            nonlocal inside
+            nonlocal inside, last, pick
             if inside or (name != "row" and name.casefold() != "row"):
                 refuse(f"<{name[:80]}> may not stand in <{'row' if inside else 'resource'}>")
             inside = True
-            names = tuple(attributes[::2])
-            shape = shapes.get(names)
-            if shape is None or shape.gaps:
+            names = attributes[::2]
+            if names != last:  # most rows give the columns that the one before gave
                 try:
-                    shape = self._counted(names)
+                    shape = counted(tuple(names))
                 except Amiss as problem:
                     refuse(str(problem))
                     raise
-            rows.append(Row(shape.pick(attributes[1::2]), parser.CurrentLineNumber))
+                pick, last = shape.pick, None if shape.gaps else names
+            append((pick(attributes[1::2]), parser.CurrentLineNumber))
             if len(rows) > most:
                 refuse(f"the message has more than {most:,} rows")
 
