@@ -7,10 +7,11 @@ import json
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from mergeguard.core.repair.plan import Action, Image, RowChange
-from mergeguard.core.repair.references import Rewrite
+from mergeguard.core.repair.references import Age, Rewrite, age
 from mergeguard.storage import row_ages, row_cells
 from mergeguard.storage.ids import parse_text
 from mergeguard.storage.profile import ByteOrder, Classes, Profile
@@ -22,6 +23,19 @@ if TYPE_CHECKING:
 
 DataClass: TypeAlias = str
 """A guid in lower case, or whatever else names a class."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What was loaded last for one resource and data class."""
+
+    order: int | None
+    time: dt.datetime | None
+
+    @property
+    def age(self) -> Age:
+        """How new the data are."""
+        return age(self.order, self.time)
 
 
 def no_hashes(_part: Sequence[Rewrite]) -> Iterable[RowChange]:
@@ -62,27 +76,40 @@ class StoredHashes:
                 found.append(RowChange(Action.CLEAR_HASH, self._hashes.table, image, {**image, self._hash: None}))
         return sorted(found, key=lambda change: json.dumps(sorted((change.before or {}).items())))
 
-    def times(self, table: str, guids: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, dt.datetime]:
-        """Return when the data of some guids in a table were written, where the profile and its rows tell.
+    def class_of_table(self, table: str) -> DataClass | None:
+        """Return the class of the data in a table, where one is declared or catalogued."""
+        return self._classes.get(table)
+
+    def loads(self, guids: Sequence[uuid.UUID]) -> Mapping[tuple[DataClass, uuid.UUID], Load]:
+        """Return what was loaded last for some guids, by data class; of several rows the newest.
 
         Raises:
-            MergeRefused: their times have no order.
+            MergeRefused: their times or numbers have no order.
         """
-        data_class, name = self._classes.get(table), self._hashes.time
-        found: dict[uuid.UUID, dt.datetime] = {}
-        if data_class is None or name is None:
-            return found
-        column = self._rows.column(self._hashes.table, name)
-        held: list[tuple[uuid.UUID, str | None]] = []
+        held: list[tuple[DataClass, uuid.UUID, Image]] = []
         for image in self._rows.having(self._hashes.table, self._guid, guids):
             guid = self._rows.guid(self._hashes.table, self._guid, image[self._guid])
-            if guid is not None and self._class_of(image) == data_class:
-                held.append((guid, image[column]))
-        when = row_ages.ages(self._rows, self._hashes.table, column, [cell for _, cell in held])
-        for (guid, _), time in zip(held, when, strict=True):
-            if time is not None:
-                found[guid] = max(found.get(guid, time), time)
+            data_class = self._class_of(image)
+            if guid is not None and data_class is not None:
+                held.append((data_class, guid, image))
+        images = [image for *_, image in held]
+        found: dict[tuple[DataClass, uuid.UUID], Load] = {}
+        for (data_class, guid, _), order, time in zip(held, self._orders(images), self._times(images), strict=True):
+            load = Load(order, time)
+            found[data_class, guid] = max(found.get((data_class, guid), load), load, key=lambda each: each.age)
         return found
+
+    def _orders(self, images: Sequence[Image]) -> Sequence[int | None]:
+        if self._hashes.order is None:
+            return [None] * len(images)
+        column = self._rows.column(self._hashes.table, self._hashes.order)
+        return row_ages.orders(self._rows, self._hashes.table, column, [image[column] for image in images])
+
+    def _times(self, images: Sequence[Image]) -> Sequence[dt.datetime | None]:
+        if self._hashes.time is None:
+            return [None] * len(images)
+        column = self._rows.column(self._hashes.table, self._hashes.time)
+        return row_ages.ages(self._rows, self._hashes.table, column, [image[column] for image in images])
 
     def _touched(self, part: Sequence[Rewrite]) -> Mapping[uuid.UUID, set[DataClass]]:
         found: dict[uuid.UUID, set[DataClass]] = defaultdict(set)

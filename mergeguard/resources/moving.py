@@ -13,6 +13,7 @@ from mergeguard.core.merging.survivors import Links, Survived, survive
 from mergeguard.core.repair.plan import Action, Image, RowChange
 from mergeguard.core.repair.references import Fate, Held, Rewrite
 from mergeguard.resources.hashes import StoredHashes
+from mergeguard.resources.loads import Loaded, dated, outdated_in
 from mergeguard.resources.merged import ColumnMoves
 from mergeguard.resources.places import DeclaredTable, declared_tables, untouchable
 from mergeguard.storage import row_ages, row_cells
@@ -59,11 +60,14 @@ def moves(rows: DatabaseRows, profile: Profile, old: uuid.UUID, new: uuid.UUID) 
     every: list[Rewrite] = []
     counts: dict[str, ColumnMoves] = {}
     neighbours: set[uuid.UUID] = set()
+    loaded = Loaded(rows, profile, (old, new))
     for table in places.tables:
-        held = _read(rows, profile, table, old, new)
-        if not any(old in each.guids.values() for each in held):
+        held = _read(rows, loaded, table, old, new)
+        outdated = outdated_in(loaded, table, held, old, new)
+        if outdated is None and not any(old in each.guids.values() for each in held):
             continue
-        survived = survive(table.place, held, old, new, _spell(rows, table), _links(rows, profile, table))
+        spell, links = _spell(rows, table), _links(rows, profile, table)
+        survived = survive(table.place, held, old, new, spell, links, outdated)
         changes += survived.changes
         every += survived.every
         counts |= _account(table, survived, new)
@@ -93,19 +97,19 @@ def _places(rows: DatabaseRows, profile: Profile) -> Places:
     return Places(tuple(declared_tables(rows, profile, wanted)), tuple(alone))
 
 
-def _read(rows: DatabaseRows, profile: Profile, table: DeclaredTable, old: uuid.UUID, new: uuid.UUID) -> list[Held]:
+def _read(rows: DatabaseRows, loaded: Loaded, table: DeclaredTable, old: uuid.UUID, new: uuid.UUID) -> list[Held]:
     """Read the rows of the old root, and those of the new one that they may come to equal."""
     place = table.place
     found: Counter[_Cells] = Counter()
     for column in place.columns:
-        compared = any(column in unique.columns for unique in place.unique)
+        compared = column == table.sets or any(column in unique.columns for unique in place.unique)
         wanted = (old, new) if compared else (old,)
         found |= Counter(tuple(image.values()) for image in rows.having(place.table, column, wanted))
     names = [column.name for column in rows.shape(place.table).columns if not column.generated]
     images = [dict(zip(names, cells, strict=True)) for cells, many in found.items() for _ in range(many)]
     held = _held(rows, table, images)
-    if table.time is None and any(len(unique.columns) == 1 for unique in place.unique):
-        return _timed(rows, profile, table, held, (old, new))
+    if table.time is None and table.order is None and any(len(unique.columns) == 1 for unique in place.unique):
+        return dated(loaded, table, held)
     return held
 
 
@@ -117,25 +121,16 @@ def _held(rows: DatabaseRows, table: DeclaredTable, images: Sequence[Image]) -> 
     """
     place, name = table.place, table.time
     times: Sequence[dt.datetime | None] = [None] * len(images)
+    orders: Sequence[int | None] = [None] * len(images)
     if name is not None and len(images) > 1:  # one row alone competes with none
         times = row_ages.ages(rows, place.table, name, [image[name] for image in images])
+    if table.order is not None and len(images) > 1:
+        orders = row_ages.orders(rows, place.table, table.order, [image[table.order] for image in images])
     found = []
-    for image, time in zip(images, times, strict=True):
+    for image, time, order in zip(images, times, orders, strict=True):
         read = {column: rows.guid(place.table, column, image[column]) for column in table.guids}
-        found.append(Held(image, {column: guid for column, guid in read.items() if guid is not None}, time))
+        found.append(Held(image, {column: guid for column, guid in read.items() if guid is not None}, time, order))
     return found
-
-
-def _timed(
-    rows: DatabaseRows, profile: Profile, table: DeclaredTable, held: Sequence[Held], roots: Sequence[uuid.UUID]
-) -> list[Held]:
-    """Date rows of a table that knows no time by the summary of what was loaded last."""
-    hashes = profile.hashes
-    if hashes is None or hashes.time is None:
-        return list(held)
-    times = StoredHashes(rows, profile, ()).times(table.place.table, roots)
-    single = next(unique.columns[0] for unique in table.place.unique if len(unique.columns) == 1)
-    return [replace(each, time=times.get(each.guids.get(single, uuid.UUID(int=0)))) for each in held]
 
 
 def _spell(rows: DatabaseRows, table: DeclaredTable) -> Callable[[str, uuid.UUID, str | None], str]:
@@ -175,14 +170,15 @@ def _account(table: DeclaredTable, survived: Survived, new: uuid.UUID) -> dict[s
     for column in table.place.columns:
         fates = Counter(made.fate for made in survived.moved if column in made.stale)
         outnumbered = sum(column in made.stale for made in survived.outnumbered)
-        if fates or outnumbered:
+        replaced = sum(_in_column(table, made, column, survived, new) for made in survived.replaced)
+        if fates or outnumbered or replaced:
             found[f"{table.place.table}.{column}"] = ColumnMoves(
                 rows=fates.total() + outnumbered,
                 changed=fates[Fate.CHANGED],
                 dropped=fates[Fate.DROPPED],
                 collapsed=fates[Fate.COLLAPSED],
                 outnumbered=outnumbered,
-                replaced=sum(_in_column(made, column, survived, new) for made in survived.replaced),
+                replaced=replaced,
             )
     return found
 
@@ -193,9 +189,11 @@ def _neighbours(table: DeclaredTable, survived: Survived) -> set[uuid.UUID]:
     return {guid for made in survived.moved for guid in made.guids} if compared else set()
 
 
-def _in_column(made: Rewrite, column: str, survived: Survived, new: uuid.UUID) -> bool:
+def _in_column(table: DeclaredTable, made: Rewrite, column: str, survived: Survived, new: uuid.UUID) -> bool:
     """Say whether a row that gave way is counted under a column: under the first one that could have made it so."""
     stale = {name for each in survived.moved for name in each.stale}
+    if not stale and table.sets is not None:
+        stale = {table.sets}
     return column in stale and new in made.guids and column == min(stale)
 
 

@@ -25,6 +25,9 @@ class DeclaredTable:
     time: str | None
     guids: tuple[str, ...]
     """All columns whose cells are compared as guids."""
+    order: str | None = None
+    sets: str | None = None
+    """Says whose data a row is, where all rows of a resource are loaded together."""
 
 
 def declared_tables(rows: DatabaseRows, profile: Profile, references: Sequence[Reference]) -> list[DeclaredTable]:
@@ -59,10 +62,13 @@ def _described(rows: DatabaseRows, profile: Profile, references: Sequence[Refere
     guids = {rows.column(table, name) for name in (*types, *(reference.column for reference in declared))}
     times = [*(reference.time for reference in declared), *(link.time for link in links)]
     time = next((rows.column(table, name) for name in times if name is not None), None)
+    orders = [*(reference.order for reference in declared), *(link.order for link in links)]
+    order = next((rows.column(table, name) for name in orders if name is not None), None)
+    sets = next((rows.column(table, each.column) for each in references if each.sets == "newest"), None)
     said = guids.union(*(one.columns for one in unique))
     names = frozenset(rows.shape(table).key) - said
     place = Place(table, columns, ends, unique, names, _cleared(rows, profile, table))
-    return DeclaredTable(place, tuple(references), time, tuple(sorted(guids)))
+    return DeclaredTable(place, tuple(references), time, tuple(sorted(guids)), order, sets)
 
 
 def _unique(

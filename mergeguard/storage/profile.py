@@ -11,6 +11,7 @@ from typing import Literal
 Ids = Literal["guid", "text"]
 ByteOrder = Literal["text", "sqlserver"]
 Guarded = Literal["report", "required"]
+Sets = Literal["united", "newest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,8 @@ class Association:
     type: str | None = None
     time: str | None = None
     """Which of several equal links is the newest."""
+    order: str | None = None
+    """The number of the event that gave a link, which counts before the time; NULL is older than any."""
 
     @property
     def ends(self) -> tuple[Reference, Reference]:
@@ -185,6 +188,8 @@ class Hashes:
     """Where to look up the class of a reference that names none."""
     time: str | None = None
     """When the data behind a row were written: which of two resources has the newer, where their table does not say."""
+    order: str | None = None
+    """The number of the event that gave the data, which counts before the time; NULL is older than any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,9 +205,27 @@ class Reference:
     """Which of several rows that become equal is the newest."""
     data_class: str | None = None
     """The guid of the table's data class, for ``Hashes``."""
+    order: str | None = None
+    """The number of the event that gave a row, which counts before the time; NULL is older than any."""
+    sets: Sets | None = None
+    """``newest``: this column says whose data a row is, and all rows of a resource are loaded together, so of two
+    resources that become one the rows of the one stay that was loaded last, as ``Hashes`` tells. Otherwise the rows of
+    both are united."""
 
     def __str__(self) -> str:
         return f"{self.table}.{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Blacklist:
+    """The table of agents whose guid was merged away; a merge writes the old root into it, where it stands."""
+
+    table: str
+    guid: str
+    time: str | None = None
+    """Gets the database's time."""
+    current: str | None = None
+    """Gets the guid that the agent is now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +250,7 @@ class Profile:
     associations: tuple[Association, ...] = ()
     association_types: AssociationTypes | None = None
     merging: Merging = field(default_factory=Merging)
+    blacklist: Blacklist | None = None
 
     def __post_init__(self) -> None:
         declared = {str(reference) for reference in self.references}

@@ -18,6 +18,7 @@ from mergeguard.errors import ProfileError
 from mergeguard.storage.profile import (
     Association,
     AssociationTypes,
+    Blacklist,
     ByteOrder,
     Classes,
     Contact,
@@ -34,6 +35,7 @@ from mergeguard.storage.profile import (
     Owner,
     Profile,
     Reference,
+    Sets,
     Types,
 )
 
@@ -52,6 +54,7 @@ AnySection: TypeAlias = (
     | Classes
     | Association
     | AssociationTypes
+    | Blacklist
     | Reference
 )
 Section = TypeVar("Section", bound=AnySection)
@@ -68,6 +71,7 @@ _SECTIONS: dict[str, type[AnySection]] = {
     "names": Names,
     "hashes": Hashes,
     "association_types": AssociationTypes,
+    "blacklist": Blacklist,
 }
 _LISTS: dict[str, type[AnySection]] = {"associations": Association, "references": Reference}
 _EXAMPLES = {
@@ -260,6 +264,7 @@ class _Reader:
             "where": self._filters,
             "classes": self._classes,
             "ids": lambda value, where: self._choice(value, get_args(Ids), where),
+            "sets": lambda value, where: self._choice(value, get_args(Sets), where),
             "guarded": lambda value, where: self._choice(value, get_args(Guarded), where),
             "byte_order": lambda value, where: self._choice(value, get_args(ByteOrder), where),
         }

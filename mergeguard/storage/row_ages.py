@@ -1,5 +1,7 @@
 """Which of some rows are newer, by what a column of times holds: times, or numbers of which the greater is the newer.
 
+Or by a column of whole numbers that were given in order, as those of registered events are.
+
 Only the order counts, so that seconds, milliseconds and ticks are all as good. What has no order is refused: a guess
 might keep the older datum and say nothing.
 """
@@ -19,7 +21,25 @@ if TYPE_CHECKING:
     from mergeguard.storage.database_rows import DatabaseRows
 
 _FIRST = dt.datetime.min.replace(tzinfo=dt.UTC)
+_WHOLE = re.compile(r"\s*[+-]?\d{1,38}\s*")
 _NUMBER = re.compile(r"\s*[+-]?\d+(\.\d+)?([eE][+-]?\d+)?\s*")
+
+
+def orders(rows: DatabaseRows, table: str, column: str, cells: Sequence[str | None]) -> list[int | None]:
+    """Return the numbers that some cells hold; ``None`` for NULL.
+
+    Raises:
+        MergeRefused: one is no whole number.
+    """
+    texts = [row_cells.text(rows, table, column, cell) for cell in cells]
+    for text in texts:
+        if text is not None and not _WHOLE.fullmatch(text):
+            raise MergeRefused(
+                f"{table}.{column} holds {text[:40]!r}, so nobody can say which row is the newest",
+                reason="unordered-time",
+                hint="the column named as order in the profile must hold whole numbers",
+            )
+    return [None if text is None else int(text) for text in texts]
 
 
 def ages(rows: DatabaseRows, table: str, column: str, cells: Sequence[str | None]) -> list[dt.datetime | None]:

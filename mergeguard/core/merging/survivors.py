@@ -5,7 +5,6 @@ Built on ``core.repair.references``; here a row of the survivor itself may give 
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +14,6 @@ from typing import TypeAlias
 from mergeguard.core.repair.plan import Action, RowChange
 from mergeguard.core.repair.references import Fate, Held, Place, Rewrite, Spell, beaten, rewrite
 
-_NEVER = dt.datetime.min.replace(tzinfo=dt.UTC)
 Most: TypeAlias = Callable[[Held], int | None]
 """A link -> how many of its type one parent may have; ``None`` for any number."""
 
@@ -27,6 +25,16 @@ class Links:
     parent: str
     type: str
     most: Most
+
+
+@dataclass(frozen=True, slots=True)
+class Outdated:
+    """All rows of one of the two resources go: the other's were loaded later, as a whole."""
+
+    column: str
+    """Says whose data a row is."""
+    guid: uuid.UUID
+    """Whose rows go: the old root or the new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +64,29 @@ class Survived:
 
 
 def survive(
-    place: Place, rows: Sequence[Held], old: uuid.UUID, new: uuid.UUID, spell: Spell, links: Links | None = None
+    place: Place,
+    rows: Sequence[Held],
+    old: uuid.UUID,
+    new: uuid.UUID,
+    spell: Spell,
+    links: Links | None = None,
+    outdated: Outdated | None = None,
 ) -> Survived:
     """Say what becomes of each row that holds ``old``, and which rows of ``new`` give way.
 
-    ``rows`` are all that hold ``old``, and all that hold ``new`` in a column that ``place.unique`` names.
+    ``rows`` are all that hold ``old``, and all that hold ``new`` in a column that ``place.unique`` or ``outdated``
+    names.
     """
+    late = [] if outdated is None else sorted((held for held in rows if _is(outdated, held)), key=_of_image)
+    rows = rows if outdated is None else [held for held in rows if not _is(outdated, held)]
     gone = beaten(place, rows, {old: new})
     kept = [held for at, held in enumerate(rows) if at not in gone]
     replaced = tuple(_replaced(place, rows[at]) for at in sorted(gone))
     moved = rewrite(place, kept, {old: new}, spell)
+    if outdated is not None and outdated.guid == old:
+        moved = (*moved, *(_outdated(place, held, old, new) for held in late))
+    elif outdated is not None:
+        replaced = (*replaced, *(_replaced(place, held) for held in late))
     if links is None:
         return Survived(moved, (), replaced)
     return _counted(place, kept, Survived(moved, (), replaced), new, links)
@@ -94,7 +115,7 @@ def _counted(place: Place, kept: Sequence[Held], found: Survived, new: uuid.UUID
             continue
         # Of equally new links those of the survivor stay.
         ranked = sorted(group, key=lambda each: _image(each[0].image))
-        ranked.sort(key=lambda each: (each[0].time or _NEVER, each[1] is None), reverse=True)
+        ranked.sort(key=lambda each: (each[0].age, each[1] is None), reverse=True)
         replaced += [_replaced(place, held) for held, made in ranked[most:] if made is None]
         outnumbered += [_outnumbered(made) for _, made in ranked[most:] if made is not None]
     dropped = {_name(made.change) for made in outnumbered}
@@ -118,6 +139,20 @@ def _replaced(place: Place, held: Held) -> Rewrite:
 def _outnumbered(made: Rewrite) -> Rewrite:
     change = RowChange(Action.COLLAPSE, made.change.table, made.change.before, None)
     return Rewrite(change, Fate.COLLAPSED, made.stale, made.guids)
+
+
+def _is(outdated: Outdated, held: Held) -> bool:
+    return held.guids.get(outdated.column) == outdated.guid
+
+
+def _outdated(place: Place, held: Held, old: uuid.UUID, new: uuid.UUID) -> Rewrite:
+    change = RowChange(Action.COLLAPSE, place.table, held.image, None)
+    stale = {column: (old, new) for column in place.columns if held.guids.get(column) == old}
+    return Rewrite(change, Fate.COLLAPSED, stale, frozenset((*held.guids.values(), new)))
+
+
+def _of_image(held: Held) -> str:
+    return _image(held.image)
 
 
 def _name(change: RowChange) -> tuple[str, str]:

@@ -18,6 +18,8 @@ from mergeguard.core.repair.plan import Action, Image, RowChange
 Spell: TypeAlias = Callable[[str, uuid.UUID, str | None], str]
 """(column, guid, the cell it replaces) -> the cell."""
 Key: TypeAlias = tuple[uuid.UUID | str | None, ...]
+Age: TypeAlias = tuple[bool, int, dt.datetime]
+"""How new something is; the greater the newer."""
 _NEVER = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
@@ -55,6 +57,13 @@ class Held:
     """What its columns of guids hold: those of the place, and any others that ``unique`` compares as guids."""
     time: dt.datetime | None = None
     """When it was written, aware, where a time is declared."""
+    order: int | None = None
+    """The number of what wrote it, where one is declared: it counts before the time, and none is older than any."""
+
+    @property
+    def age(self) -> Age:
+        """How new the row is."""
+        return age(self.order, self.time)
 
 
 class Fate(enum.Enum):
@@ -90,9 +99,9 @@ class _Row:
     name: str
 
     @property
-    def rank(self) -> tuple[dt.datetime, str, str]:
+    def rank(self) -> tuple[Age, str, str]:
         """The newest row is greatest; of equally new ones the last in the text of its cells."""
-        return self.held.time or _NEVER, self.content, self.name
+        return self.held.age, self.content, self.name
 
 
 @dataclass(slots=True)
@@ -168,10 +177,15 @@ def beaten(place: Place, rows: Sequence[Held], currents: Mapping[uuid.UUID, uuid
         if _links_itself(place, row) or taken.holder(row) is not None:
             continue
         against = {number for key in taken.keys(row) for number in own.get(key, ())} - gone
-        if all((every[number].held.time or _NEVER) < (row.held.time or _NEVER) for number in against):
+        if all(every[number].held.age < row.held.age for number in against):
             gone |= against
             taken.take(row)
     return frozenset(gone)
+
+
+def age(order: int | None, time: dt.datetime | None) -> Age:
+    """Return how new something is: by its number, and of what has none, or the same, by its time."""
+    return order is not None, order or 0, time or _NEVER
 
 
 def _row(place: Place, held: Held, currents: Mapping[uuid.UUID, uuid.UUID]) -> _Row:

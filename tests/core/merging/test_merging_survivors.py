@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from merge_model import guid
 
-from mergeguard.core.merging.survivors import Links, Survived, survive
+from mergeguard.core.merging.survivors import Links, Outdated, Survived, survive
 from mergeguard.core.repair.plan import Action
 from mergeguard.core.repair.references import Fate, Held, Place, Unique
 
@@ -117,3 +117,46 @@ def test_of_links_beyond_the_most_the_oldest_go() -> None:
 def test_rows_go_before_others_take_their_place() -> None:
     found = survive(SINGLE, [datum(0, NEW, 1), datum(1, OLD, 2)], OLD, NEW, spelled)
     assert [change.after is None for change in found.changes] == [True, False]
+
+
+@given(st.lists(st.tuples(st.sampled_from([OLD, NEW]), st.none() | NUMBERS, st.none() | NUMBERS), max_size=6))
+def test_a_number_counts_before_the_time_and_none_is_older_than_any(
+    drawn: Sequence[tuple[uuid.UUID, int | None, int | None]],
+) -> None:
+    own = [each for each in drawn if each[0] == NEW][:1]
+    rows = [
+        Held({"Id": str(at), "Guid": str(held)}, {"Guid": held}, when(day), number)
+        for at, (held, number, day) in enumerate([*own, *(each for each in drawn if each[0] == OLD)])
+    ]
+    left = kept(rows, survive(SINGLE, rows, OLD, NEW, spelled))
+
+    def said(held: Held) -> tuple[int, int]:
+        day = -1 if held.time is None else held.time.day
+        return -1 if held.order is None else held.order, day
+
+    assert [said(held) for held in left] == sorted(map(said, rows))[-1:]
+
+
+TABLE = Place("Many", ("Guid", "Friend"), names=frozenset({"Id"}))
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([OLD, NEW, OTHER]), st.sampled_from([OLD, NEW, OTHER])), max_size=8),
+    st.sampled_from([OLD, NEW]),
+)
+def test_of_data_that_are_loaded_as_a_whole_those_of_one_go(
+    drawn: Sequence[tuple[uuid.UUID, uuid.UUID]], loser: uuid.UUID
+) -> None:
+    rows = [
+        Held({"Id": str(at), "Guid": str(one), "Friend": str(two)}, {"Guid": one, "Friend": two})
+        for at, (one, two) in enumerate(drawn)
+        if OLD in {one, two} or one == NEW
+    ]
+    found = survive(TABLE, rows, OLD, NEW, spelled, None, Outdated("Guid", loser))
+    assert kept(rows, found) == [held for held in rows if held.guids["Guid"] != loser]
+    changed = {str(change.before): change.after for change in found.changes if change.after is not None}
+    for held in kept(rows, found):
+        now = changed.get(str(held.image), held.image)
+        assert now is not None
+        assert OLD not in {uuid.UUID(str(now["Guid"])), uuid.UUID(str(now["Friend"]))}
+    assert len(found.every) == len(changed) + sum(held.guids["Guid"] == loser for held in rows)
