@@ -168,7 +168,8 @@ class MergeRefused(PlanRefused):
 
     ``reason`` is one word for programs: ``self-merge``, ``cycle``, ``already-merged``, ``dead-target``,
     ``unknown-guid``, ``type-mismatch``, ``never-merge``, ``in-cycle``, ``split``, ``shadowed-live``, ``lookup-drift``,
-    ``no-key``, ``request-reused``, ``no-guard``, ``unordered-time``.
+    ``no-key``, ``request-reused``, ``no-guard``, ``unordered-time``; of triggers and SQL procedures also ``conflict``,
+    ``spelling``, ``no-guard-row``, ``references``.
     """
 
     def __init__(self, message: str, *, reason: str, hint: str | None = None) -> None:
@@ -200,6 +201,10 @@ class FolderAway(CannotCheck):
     """The folder that holds the bodies of events is not there now, a share that is not mounted for one."""
 
     retryable = True
+
+
+class EventRefused(CannotCheck):
+    """An event of an agent that is not heard, a retired computer for one; to try it again would not change that."""
 
 
 class LostBody(CannotCheck):

@@ -34,6 +34,7 @@ class Reason(enum.StrEnum):
     RETRIES = "its tries are spent"
     MALFORMED = "malformed"
     LOST_BODY = "its body is gone"
+    REFUSED = "its source is not heard"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from mergeguard.errors import (
     ConnectFailed,
     ConnectionLost,
     EventParked,
+    EventRefused,
     FolderAway,
     LeaseLost,
     Locked,
@@ -25,7 +26,7 @@ from mergeguard.errors import (
 )
 from mergeguard.storage import failures as storage_failures
 
-_AT_ONCE = {MalformedEvent: Reason.MALFORMED, LostBody: Reason.LOST_BODY}
+_AT_ONCE = {MalformedEvent: Reason.MALFORMED, LostBody: Reason.LOST_BODY, EventRefused: Reason.REFUSED}
 _MESSAGE = 4000
 """Characters of a message that are kept."""
 _KIND = 200

@@ -23,6 +23,19 @@ _WEEK: Final = 7 * 86_400
 _WEEK_MS: Final = 1000 * _WEEK
 
 
+NO_MACHINES_OWN: Final = (
+    "00:00:00:00:00:00; FF:FF:FF:FF:FF:FF; 02:00:4C:4F:4F:50; 02:00:54:55:4E:01; "
+    "20:41:53:59:4E:FF; 33:50:6F:45:30:30; 44:45:53:54:00:00; 50:50:54:50:30:30"
+)
+"""Addresses of no card, of all cards, and of adapters that Windows makes up: loopback, tunnels and dial-up."""
+NEVER_FILLED_IN: Final = (
+    "To Be Filled By OEM; Default string; System Serial Number; System Product Name; Base Board Serial Number; "
+    "Chassis Serial Number; Not Specified; Not Applicable; Not Available; Unknown; Undefined; Invalid; Empty; None; "
+    "Null; N/A; OEM; 0; 00000000; 123456789; 1234567890; 0123456789; xxxxxxxx"
+)
+"""What stands in the firmware of machines whose maker left it so."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Every setting of the event processor, in the units of its metadata.
@@ -232,6 +245,56 @@ class Settings:
             "A file in an inbox is complete when it has not changed for so long.", unit="milliseconds", at_most=_WEEK_MS
         ),
     )
+    # Importers
+    computer_resource_merge_settings: int = field(
+        default=0,
+        metadata=described(
+            "Bits. 1: computers that share a key are not merged. No source says what 2 and 4 do; here nothing.",
+            DOMAIN,
+            "bits",
+            alias="ComputerResourceMergeSettings",
+            at_most=7,
+        ),
+    )
+    computer_resource_key_filter: str = field(
+        default="",
+        metadata=described(
+            "Names of keys that no computer is found by, with `;` between them. The keys are kept.",
+            DOMAIN,
+            alias="ComputerResourceKeyFilter",
+        ),
+    )
+    invalid_mac_addresses: str = field(
+        default=NO_MACHINES_OWN,
+        metadata=described(
+            "Hardware addresses that are not one machine's own, with `;` between them: such a `macaddress` is neither "
+            "matched nor kept.",
+            DOMAIN,
+            alias="InvalidMacAddresses",
+        ),
+    )
+    ignored_key_values: str = field(
+        default=NEVER_FILLED_IN,
+        metadata=described(
+            "Values that stand where nobody filled one in, with `;` between them, compared by letters and digits only. "
+            "A key with one of them is neither matched nor kept, and nor is one without letters and digits, or with a "
+            "guid of zeros or of Fs.",
+        ),
+    )
+    black_listed_agents: str = field(
+        default="map",
+        metadata=described(
+            "What becomes of events whose source was merged away and is on the black list. `map`: they are those of "
+            "what it is now. `refuse`: they are dead, as with the vendor, until the agent has its new guid.",
+            choices=("map", "refuse"),
+        ),
+    )
+    logon_event_classes: str = field(
+        default="Evt_AeX_Client_LogOn",
+        metadata=described(
+            "Names or tables of the event classes that a retired computer may send, with `;` between them.", DOMAIN
+        ),
+    )
     # Looking after itself
     status_interval_seconds: float = field(
         default=60.0,
@@ -240,6 +303,18 @@ class Settings:
     status_history_days: int = field(
         default=30,
         metadata=described("How long rows of *Event Queue Status* are kept.", unit="days", at_least=1, at_most=36_500),
+    )
+    integrity_interval_seconds: float = field(
+        default=86_400.0,
+        metadata=described(
+            "How often a server that imports scans the merges, verifies the lookup and purges event classes. 0: never.",
+            unit="seconds",
+            at_most=366 * 86_400,
+        ),
+    )
+    integrity_limit_seconds: float = field(
+        default=3_600.0,
+        metadata=described("Such a scan is given up after this time.", unit="seconds", at_least=1, at_most=_WEEK),
     )
     settings_interval_seconds: float = field(
         default=15.0,
@@ -317,6 +392,6 @@ ENTRIES: Final[tuple[Entry, ...]] = tuple(entry_of(one) for one in dataclasses.f
 
 
 def _check(entry: Entry, value: object) -> None:
-    words = entry.outside(value) if isinstance(value, int | float) else None
+    words = entry.outside(value) if isinstance(value, int | float | str) else None
     if words:
         raise UsageError(f"{entry.names[1]} cannot be {value}", hint=f"give {words}")

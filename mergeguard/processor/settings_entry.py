@@ -37,6 +37,8 @@ class Entry:
     """The name it has in ``CoreSettings.config``; ``None`` for one of ours."""
     at_least: float
     at_most: float
+    choices: tuple[str, ...] = ()
+    """The only texts that it takes; none: any text."""
 
     @property
     def variable(self) -> str:
@@ -51,8 +53,10 @@ class Entry:
             return self.name, pascal
         return tuple(dict.fromkeys((self.name, self.alias, self.alias.removesuffix("(KB)"), pascal)))
 
-    def outside(self, value: float) -> str | None:
-        """Say what would fit instead of a number; ``None`` where it fits, and for a path always."""
+    def outside(self, value: float | str) -> str | None:
+        """Say what would fit instead of a number or a text; ``None`` where it fits, and for a path always."""
+        if isinstance(value, str):
+            return None if not self.choices or value in self.choices else " or ".join(self.choices)
         if self.at_least <= value <= self.at_most:
             return None
         most = "" if self.at_most == MOST else f" and at most {self.at_most:.15g}"
@@ -68,9 +72,11 @@ def described(
     alias: str | None = None,
     at_least: float = 0,
     at_most: float = MOST,
+    choices: tuple[str, ...] = (),
 ) -> Mapping[str, object]:
     """Return the metadata of a field of ``Settings``."""
-    return {"doc": doc, "source": source, "unit": unit, "alias": alias, "at_least": at_least, "at_most": at_most}
+    limits = {"at_least": at_least, "at_most": at_most, "choices": choices}
+    return {"doc": doc, "source": source, "unit": unit, "alias": alias, **limits}
 
 
 def entry_of(field: dataclasses.Field[Any]) -> Entry:
@@ -79,4 +85,4 @@ def entry_of(field: dataclasses.Field[Any]) -> Entry:
 
 
 def _shown(default: object) -> object:
-    return default.as_posix() if isinstance(default, Path) else default
+    return default.as_posix() if isinstance(default, Path) else None if default == "" else default

@@ -36,7 +36,7 @@ def parsed(entry: Entry, value: object, folder: Path, origin: str, name: str | N
     """
     try:
         typed = _READERS[entry.kind](entry, value, folder)
-        if isinstance(typed, int | float):
+        if isinstance(typed, int | float | str):
             _fit(entry, typed)
     except Wrong as wrong:
         shown = value if isinstance(value, str | int | float) else type(value).__name__
@@ -45,7 +45,7 @@ def parsed(entry: Entry, value: object, folder: Path, origin: str, name: str | N
     return typed
 
 
-def _fit(entry: Entry, value: float) -> None:
+def _fit(entry: Entry, value: float | str) -> None:
     words = entry.outside(value)
     if words:
         raise Wrong(words)
@@ -81,10 +81,12 @@ def _path(entry: Entry, value: object, folder: Path) -> Path | None:
     return path if entry.name in RELATIVE_TO_QUEUE else folder / path
 
 
-def _text(_entry: Entry, value: object, _folder: Path) -> str:
+def _text(entry: Entry, value: object, _folder: Path) -> str:
+    if isinstance(value, list) and not entry.choices and all(isinstance(each, str) for each in value):
+        return "; ".join(value)
     if isinstance(value, str):
-        return value
-    raise Wrong("a text")
+        return value.strip().lower() if entry.choices else value
+    raise Wrong(" or ".join(entry.choices) or "a text")
 
 
 _READERS: Final[Mapping[Kind, Callable[[Entry, object, Path], object]]] = {

@@ -111,8 +111,8 @@ def core_settings(_words: str, _shell: Session) -> str:
     rows = []
     for one in ENTRIES:
         limits = (
-            ""
-            if one.kind == "path"
+            " or ".join(f"`{choice}`" for choice in one.choices)
+            if one.kind in {"path", "text"}
             else f"{one.at_least:.15g}" + (f" to {one.at_most:.15g}" if one.at_most != MOST else " or more")
         )
         default = "not set" if one.default is None else f"`{one.default}`"

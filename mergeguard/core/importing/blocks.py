@@ -1,0 +1,145 @@
+"""The rows that a message gives for one resource in one data class, read into values and checked."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from mergeguard.core.importing.catalogue import Catalogue, DataClass, DataColumn
+from mergeguard.core.importing.cells import Misfit, Value, value_of
+from mergeguard.core.importing.hashing import data_hash
+from mergeguard.core.nse.message import ClassData, Row, Target
+from mergeguard.errors import MalformedEvent
+
+Meant: TypeAlias = int | uuid.UUID
+"""A resource of the message by its number, or a guid that no resource of the message was sent with."""
+Cells: TypeAlias = tuple[Value, ...]
+"""One value a column of the class."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """All rows of one resource in one data class, as sent."""
+
+    data_class: DataClass
+    meant: Meant
+    rows: tuple[Cells, ...]
+    lines: tuple[int, ...]
+    """Of the rows."""
+    place: str
+    partial: bool = False
+    given: tuple[frozenset[str], ...] = ()
+    """Of each row of a partial update: the columns that it gives."""
+    hash: str | None = None
+    """``None`` for partial updates and events, which are compared with nothing."""
+
+    @property
+    def foreign(self) -> Collection[uuid.UUID]:
+        """The resources that its rows refer to."""
+        at = [number for number, column in enumerate(self.data_class.columns) if column.resource]
+        return {cell for row in self.rows for cell in (row[number] for number in at) if isinstance(cell, uuid.UUID)}
+
+
+def blocks_of(
+    data: Iterable[ClassData], catalogue: Catalogue, find: Callable[[Target, str], Meant]
+) -> tuple[Block, ...]:
+    """Bring together what belongs together, and check it.
+
+    Args:
+        data: whose classes are in the catalogue.
+        catalogue: of the classes.
+        find: tells which resource is meant, or raises.
+
+    Raises:
+        MalformedEvent: something does not fit; the text names the line and the element.
+    """
+    together: dict[tuple[uuid.UUID, Meant], list[ClassData]] = {}
+    for each in data:
+        meant = find(each.resource, f"line {each.line}, <data>: its rows are for a resource that")
+        together.setdefault((each.data_class, meant), []).append(each)
+    return tuple(_block(catalogue.classes[guid], meant, parts) for (guid, meant), parts in together.items())
+
+
+def _block(data_class: DataClass, meant: Meant, parts: Sequence[ClassData]) -> Block:
+    place = f"line {parts[0].line}, <inventoryClass> {data_class.name}"
+    partial = parts[0].partial
+    if any(each.partial is not partial for each in parts):
+        raise MalformedEvent(f"{place}: one part of its rows is a partial update, and another is not")
+    rows = [row for each in parts for row in each.rows]
+    _require_number(data_class, rows, place, partial=partial)
+    cells = tuple(_cells(data_class, row, partial=partial) for row in rows)
+    lines = tuple(row.line for row in rows)
+    if not data_class.event:
+        _require_keys(data_class, cells, lines)
+    given = tuple(_given(data_class, row) for row in rows) if partial else ()
+    hash_ = None if partial or data_class.event else data_hash(data_class, cells)
+    return Block(data_class, meant, cells, lines, place, partial, given, hash_)
+
+
+def _require_number(data_class: DataClass, rows: Sequence[Row], place: str, *, partial: bool) -> None:
+    if data_class.event and partial:
+        raise MalformedEvent(f"{place}: rows of an event class are added, a partial update has nothing to change")
+    if not data_class.event and not data_class.multi_row and len(rows) > 1:
+        raise MalformedEvent(
+            f"line {rows[1].line}, <row>: {data_class.name} has one row a resource, and this is the second one"
+        )
+    if partial and data_class.multi_row and not any(column.key for column in data_class.columns):
+        raise MalformedEvent(f"{place}: its class has no key columns, so that no row to change can be told from others")
+
+
+def _cells(data_class: DataClass, row: Row, *, partial: bool) -> Cells:
+    columns = data_class.columns
+    if len(row.cells) > len(columns) and any(cell is not None for cell in row.cells[len(columns) :]):
+        raise MalformedEvent(
+            f"line {row.line}, <row>: it has a cell c{len(row.cells) - 1}, and {data_class.name} ends at"
+            f" c{len(columns) - 1}"
+        )
+    texts = (*row.cells[: len(columns)], *[None] * (len(columns) - len(row.cells)))
+    found = []
+    for number, (column, text) in enumerate(zip(columns, texts, strict=True)):
+        if text is None and partial and not column.key:
+            found.append(None)  # left as it stands
+            continue
+        try:
+            found.append(value_of(column, text))
+        except Misfit as misfit:
+            raise MalformedEvent(f"line {row.line}, <row>: c{number} of {data_class.name}: {misfit}") from None
+    return tuple(found)
+
+
+def _require_keys(data_class: DataClass, rows: Sequence[Cells], lines: Sequence[int]) -> None:
+    """Require that key columns have values, and tell the rows apart."""
+    keys = key_columns(data_class.columns)
+    if not keys:
+        return
+    seen: dict[Cells, int] = {}
+    for row, line in zip(rows, lines, strict=True):
+        key = tuple(row[number] for number in keys)
+        if None in key:
+            name = data_class.columns[keys[key.index(None)]].name
+            raise MalformedEvent(f"line {line}, <row>: the key column {name} of {data_class.name} has no value")
+        if key in seen:
+            raise MalformedEvent(f"line {line}, <row>: the row of line {seen[key]} has the same key columns")
+        seen[key] = line
+
+
+def key_columns(columns: Sequence[DataColumn]) -> tuple[int, ...]:
+    """Return the numbers of the columns that tell rows of one resource apart."""
+    return tuple(number for number, column in enumerate(columns) if column.key)
+
+
+def _given(data_class: DataClass, row: Row) -> frozenset[str]:
+    return frozenset(
+        column.name for column, cell in zip(data_class.columns, row.cells, strict=False) if cell is not None
+    )
+
+
+def updates(block: Block) -> list[Mapping[str, Value]]:
+    """Return the rows of a partial update by the columns that each gives."""
+    names = [column.name for column in block.data_class.columns]
+    return [
+        {name: cell for name, cell in zip(names, row, strict=True) if name in given}
+        for row, given in zip(block.rows, block.given, strict=True)
+    ]

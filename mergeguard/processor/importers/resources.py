@@ -1,0 +1,160 @@
+"""Finds the resources of a message in a database, creates those that are new, merges those that are one."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from mergeguard.core.events import MOST_PARKED_GUIDS
+from mergeguard.core.importing.content import Incoming
+from mergeguard.core.importing.identify import Found, Judge, KeyMerge, Known, identify, with_apart
+from mergeguard.core.importing.keys import folded, matching
+from mergeguard.core.importing.standing import Standing
+from mergeguard.core.nse.message import Key
+from mergeguard.errors import EventParked, Locked, MergeRefused
+from mergeguard.storage.importing.store import ImportTransaction
+
+TRIES: Final = 20
+"""How often it is looked again because others merge the same resources meanwhile."""
+MergeByKey = Callable[[uuid.UUID, uuid.UUID, str], object]
+"""(old, new, key) merges in the transaction that is open; ``errors.MergeRefused`` says that it must not be."""
+_LEADS: Final = "mergeguard resolve says where a guid leads, and mergeguard scan what is wrong there"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Where all guids of a message lead; what they lead to is held until the batch ends."""
+
+    found: Sequence[Found]
+    """Of each resource of the message."""
+    standings: Mapping[uuid.UUID, Standing]
+    """Of all guids."""
+
+    def alive(self, guid: uuid.UUID) -> uuid.UUID | None:
+        """Return the current guid of a live resource; ``None`` where there is no such resource."""
+        standing = self.standings.get(guid)
+        return standing.current if standing is not None and standing.live else None
+
+
+@dataclass(frozen=True, slots=True)
+class Resolver:
+    """One event's way from guids and keys to resources."""
+
+    transaction: ImportTransaction
+    merge: MergeByKey
+    speaker: uuid.UUID | None = None
+    """The agent that sent the event: a resource that is created for it is managed."""
+
+    def resolve(self, resources: Sequence[Incoming], others: Collection[uuid.UUID], judge: Judge) -> Resolved:
+        """Find, create and merge resources, map other guids, and hold all that they lead to.
+
+        What is written changes what is found, so it is looked again until there is nothing left to write, and until
+        what is held is still what was found.
+
+        Raises:
+            EventParked: a guid leads into a circle or a split.
+            MalformedEvent: keys of another type, or a new resource without a type.
+            Locked: others merge the same resources again and again, or hold them for too long.
+        """
+        held: set[uuid.UUID] = set()
+        for _ in range(TRIES):
+            known = self._known(resources, others)
+            found = identify(resources, known, judge)
+            if any(each.changes_owners for each in found):
+                self.transaction.hold_keys(_matching(resources, found, judge))
+                found = identify(resources, self._known(resources, others), judge)
+                judge = self._write(resources, found, judge)
+                continue
+            currents = _currents(found, others, known.standings)
+            if currents <= held:
+                return Resolved(found, known.standings)
+            self.transaction.hold(currents - held)
+            held |= currents
+            if self.transaction.standings(known.standings) == known.standings:
+                return Resolved(found, known.standings)
+        raise Locked("other sessions merge the same resources again and again")
+
+    def _known(self, resources: Iterable[Incoming], others: Collection[uuid.UUID]) -> Known:
+        keys = {folded(key): key for each in resources for key in each.keys}
+        owners = self.transaction.owners(list(keys.values())) if keys else ()
+        asked = {*others, *(each.resource for each in owners)}
+        asked.update(each.sent for each in resources if each.sent is not None)
+        standings = self.transaction.standings(asked) if asked else {}
+        require_way(standings)
+        return Known(owners, standings)
+
+    def _write(self, resources: Sequence[Incoming], found: Sequence[Found], judge: Judge) -> Judge:
+        """Write what was found; of a merge that is refused the pair is kept apart, and the event goes on."""
+        for resource, each in zip(resources, found, strict=True):
+            if each.new and each.type is not None:
+                managed = resource.sent is not None and resource.sent == self.speaker
+                self.transaction.create(each.guid, each.type, _name(resource, each.guid), managed=managed)
+            if each.keys:
+                self.transaction.add_keys(each.guid, each.keys)
+            for merge in each.merges:
+                if not self._merged(resource, merge):
+                    return with_apart(judge, (merge.old, merge.new))
+        return judge
+
+    def _merged(self, resource: Incoming, merge: KeyMerge) -> bool:
+        try:
+            self.merge(merge.old, merge.new, merge.key)
+        except MergeRefused as refused:
+            _log.warning(
+                "a merge by key is refused",
+                extra={"old": str(merge.old), "new": str(merge.new), "key": merge.key, "why": refused.message},
+            )
+            return False
+        _log.info(
+            "resources are merged by a key",
+            extra={"old": str(merge.old), "new": str(merge.new), "key": merge.key, "place": resource.place},
+        )
+        return True
+
+
+def require_way(standings: Mapping[uuid.UUID, Standing]) -> None:
+    """Require that every guid leads somewhere.
+
+    Raises:
+        EventParked: some do not.
+    """
+    astray = sorted(guid for guid, each in standings.items() if each.current is None)
+    if not astray:
+        return
+    named = ", ".join(f"{guid} ({standings[guid].status.text})" for guid in astray[:3])
+    more = f" and {len(astray) - 3} more" if len(astray) > 3 else ""
+    raise EventParked(
+        f"it waits, because guids in it lead nowhere: {named}{more}",
+        guids=tuple(astray[:MOST_PARKED_GUIDS]),
+        status=standings[astray[0]].status.text,
+        hint=_LEADS,
+    )
+
+
+def _matching(resources: Sequence[Incoming], found: Sequence[Found], judge: Judge) -> list[Key]:
+    """Return the keys that may get an owner now: those that resources are found by."""
+    keys: dict[tuple[str, str], Key] = {}
+    for resource, each in zip(resources, found, strict=True):
+        if each.changes_owners:
+            for key in matching(resource.keys, resource.type or each.type, judge.catalogue, judge.rules):
+                keys[folded(key)] = key
+    return [keys[name] for name in sorted(keys)]
+
+
+def _currents(
+    found: Iterable[Found], others: Iterable[uuid.UUID], standings: Mapping[uuid.UUID, Standing]
+) -> set[uuid.UUID]:
+    currents = {each.guid for each in found}
+    for guid in others:
+        standing = standings[guid]
+        if standing.live and standing.current is not None:
+            currents.add(standing.current)
+    return currents
+
+
+def _name(resource: Incoming, guid: uuid.UUID) -> str:
+    return resource.name or next((key.value for key in resource.keys), str(guid))
