@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         load_plan,
         lookup,
         make_demo,
+        make_event,
         merge,
         nightly,
         plan,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         queue_show,
         queue_status,
         queue_wake,
+        read_event,
         resolve,
         save_plan,
         scan,
@@ -57,11 +59,13 @@ if TYPE_CHECKING:
         undo,
         unmerge,
         verify_lookup,
+        write_event,
     )
     from mergeguard.core.events import Event
     from mergeguard.core.findings import Explanation, Finding, Outcome, RowRef, ScanReport, Severity
     from mergeguard.core.graph import MergeGraph
     from mergeguard.core.lookup import Lookup
+    from mergeguard.core.nse.message import Message
     from mergeguard.core.repair.evidence import Confidence, Override
     from mergeguard.core.repair.journal import JournalStep, Run
     from mergeguard.core.repair.plan import Action, Plan, Refused, RowChange, Step, TableShape, TargetIdentity
@@ -112,6 +116,7 @@ _HOMES = {
         "load_plan",
         "lookup",
         "make_demo",
+        "make_event",
         "merge",
         "nightly",
         "plan",
@@ -129,6 +134,7 @@ _HOMES = {
         "queue_show",
         "queue_status",
         "queue_wake",
+        "read_event",
         "resolve",
         "save_plan",
         "scan",
@@ -139,12 +145,14 @@ _HOMES = {
         "undo",
         "unmerge",
         "verify_lookup",
+        "write_event",
     ),
     "mergeguard.core.events": ("Event",),
     "mergeguard.core.findings": ("Explanation", "Finding", "Outcome", "RowRef", "ScanReport", "Severity"),
     "mergeguard.core.graph": ("MergeGraph",),
     "mergeguard.errors": ("ExitCode", "MergeGuardError"),
     "mergeguard.core.lookup": ("Lookup",),
+    "mergeguard.core.nse.message": ("Message",),
     "mergeguard.integrity.demo": ("DemoResult",),
     "mergeguard.integrity.discover": ("Proposal",),
     "mergeguard.integrity.guard": ("GuardChange", "GuardStatus"),
@@ -209,6 +217,7 @@ __all__ = [
     "MergeGraph",
     "MergeGuardError",
     "Merged",
+    "Message",
     "Nightly",
     "NightlyOptions",
     "Options",
@@ -264,6 +273,7 @@ __all__ = [
     "load_profile",
     "lookup",
     "make_demo",
+    "make_event",
     "merge",
     "nightly",
     "plan",
@@ -281,6 +291,7 @@ __all__ = [
     "queue_show",
     "queue_status",
     "queue_wake",
+    "read_event",
     "resolve",
     "save_plan",
     "scan",
@@ -291,6 +302,7 @@ __all__ = [
     "undo",
     "unmerge",
     "verify_lookup",
+    "write_event",
 ]
 
 

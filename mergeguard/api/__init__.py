@@ -8,6 +8,7 @@ got wrong, ``CannotCheck`` where the target could not be read.
 
 from __future__ import annotations
 
+from mergeguard.api.nse import make_event, read_event, write_event
 from mergeguard.api.opened import ProfileLike
 from mergeguard.api.queueing import (
     queue_doctor,
@@ -80,6 +81,7 @@ __all__ = [
     "load_plan",
     "lookup",
     "make_demo",
+    "make_event",
     "merge",
     "nightly",
     "plan",
@@ -97,6 +99,7 @@ __all__ = [
     "queue_show",
     "queue_status",
     "queue_wake",
+    "read_event",
     "resolve",
     "save_plan",
     "scan",
@@ -107,4 +110,5 @@ __all__ = [
     "undo",
     "unmerge",
     "verify_lookup",
+    "write_event",
 ]

@@ -80,6 +80,7 @@ COMMANDS = (
         "its tables are in TARGET.",
     ),
     Listed("post", "Post events to a server, in the order given, each as often as it takes; prints the id of each."),
+    Listed("nse", "Make events from a description, and check those that are there, without a server.", group=True),
     Listed(
         "queue",
         "See how the event queue is, what waits in it, what died and why; retry, drop or export dead events.",

@@ -1,0 +1,90 @@
+"""Notification-server events: made from a description, read and checked."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from mergeguard.errors import MalformedEvent, UsageError
+
+if TYPE_CHECKING:
+    from mergeguard.core.nse.message import Message
+
+_MOST_DESCRIPTION: Final = 64 * 1024 * 1024
+"""Bytes of a description that are read."""
+
+
+def make_event(description: str | Path) -> bytes:
+    """Make an event from a description: the text of a TOML document, or the path of one.
+
+    Raises:
+        UsageError: the file cannot be read, is no TOML, or describes no event.
+        MalformedEvent: a text in it holds a character that XML has no way to write.
+    """
+    from mergeguard.core.nse.description import described  # noqa: PLC0415 - imports NumPy
+
+    if isinstance(description, Path):
+        return write_event(described(_document(_text(description), str(description)), str(description)))
+    return write_event(described(_document(description, "the description"), "the description"))
+
+
+def write_event(message: Message) -> bytes:
+    """Write a message as an event that ``read_event`` reads.
+
+    Raises:
+        MalformedEvent: a text holds a character that XML has no way to write, or a row has too many cells.
+    """
+    from mergeguard.core.nse.writer import write  # noqa: PLC0415 - imports NumPy
+
+    return write(message)
+
+
+def read_event(body: bytes | Path) -> Message:
+    """Read an event, or the file that holds one, into what it says; it may be compressed as a post may be.
+
+    Raises:
+        MalformedEvent: it is damaged, no well-formed XML or no message; the text begins with the line.
+        UsageError: the file cannot be read.
+    """
+    from mergeguard.core.nse.limits import DEFAULT  # noqa: PLC0415 - with the reader only
+    from mergeguard.core.nse.reader import read  # noqa: PLC0415 - imports NumPy
+    from mergeguard.processor.intake.bodies import Decoder  # noqa: PLC0415 - only with events
+    from mergeguard.processor.intake.refusals import Refused  # noqa: PLC0415 - as above
+
+    decoder = Decoder((), DEFAULT.size)
+    try:
+        inflated = [*decoder.feed(_bytes(body, DEFAULT.size) if isinstance(body, Path) else body), *decoder.finish()]
+    except Refused as refused:
+        raise MalformedEvent(refused.message) from None
+    return read(b"".join(inflated))
+
+
+def _bytes(path: Path, most: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(most + 1)
+    except (OSError, ValueError) as failure:
+        reason = getattr(failure, "strerror", None) or failure
+        raise UsageError(f"{path} cannot be read: {reason}", hint="check the path") from None
+    if len(raw) > most:
+        raise UsageError(f"{path} is larger than {most >> 20} MB", hint="check the path")
+    return raw
+
+
+def _text(path: Path) -> str:
+    raw = _bytes(path, _MOST_DESCRIPTION)
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        hint = "save it as UTF-8; PowerShell's > writes UTF-16"
+        raise UsageError(f"{path}, line {line}: this is not UTF-8 text", hint=hint) from None
+
+
+def _document(text: str, origin: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        hint = "'mergeguard nse make --example' prints one to begin with"
+        raise UsageError(f"{origin} is no TOML: {error}", hint=hint) from None

@@ -1,0 +1,73 @@
+"""``mergeguard nse make|check``: notification-server events, made and looked over without a server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mergeguard.cli import crash, help, terminal  # noqa: A004 - the module of the help pages
+from mergeguard.errors import ExitCode, MalformedEvent, MergeGuardError, UsageError
+
+if TYPE_CHECKING:
+    from mergeguard.core.nse.message import Message
+
+app = typer.Typer(
+    help="Make events from a description, and check those that are there, without a server.",
+    cls=help.Group,
+    rich_markup_mode=None,
+)
+
+
+@app.command("make", cls=help.Command)
+def make(
+    file: Annotated[
+        Path | None, typer.Argument(help="A TOML file that says what is in the event.", metavar="FILE")
+    ] = None,
+    output: Annotated[Path, typer.Option(help="File for the event ('-': stdout).", metavar="FILE")] = terminal.STDOUT,
+    *,
+    example: Annotated[bool, typer.Option("--example", help="Print a description to begin with.")] = False,
+) -> None:
+    """Make an event from a description; 'mergeguard post' sends it to a server."""
+    from mergeguard import api
+    from mergeguard.core.nse.description import EXAMPLE
+
+    if example == (file is not None):
+        what = "both a description and --example" if example else "nothing to make an event from"
+        raise UsageError(what, hint="'mergeguard nse make --example' prints a description to begin with")
+    terminal.require_places([output], str(file or ""))
+    # In ASCII: a console's code page, which may lack a letter, does not get to replace it.
+    text = EXAMPLE if file is None else api.make_event(file).decode().encode("ascii", "xmlcharrefreplace").decode()
+    terminal.write(text, output)
+
+
+@app.command("check", cls=help.Command)
+def check(files: Annotated[list[Path], typer.Argument(help="Files of one event each.", metavar="FILE")]) -> None:
+    """Read events as the server does, and say of each what is in it or what is wrong; exit 1 if any is."""
+    from mergeguard import api
+
+    worst = ExitCode.CLEAN
+    for path in files:
+        try:
+            said = _counted(api.read_event(path))
+        except MalformedEvent as error:
+            said, worst = error.message, max(worst, ExitCode.FINDINGS)
+        except MergeGuardError as error:
+            terminal.say(crash.clean(f"error: {error.message}\nhint: {error.hint}"))
+            worst = ExitCode.UNCHECKED
+            continue
+        terminal.write(crash.clean(f"{path}: {said}") + "\n", terminal.STDOUT)
+    raise typer.Exit(worst)
+
+
+def _counted(message: Message) -> str:
+    counts = {
+        "resource": len(message.resources),
+        "key": sum(len(each.keys) for each in message.resources),
+        "association": len(message.associations),
+        "block": len(message.data),
+        "row": sum(len(each.rows) for each in message.data),
+    }
+    parts = ", ".join(f"{count:,} {name}{'' if count == 1 else 's'}" for name, count in counts.items() if count)
+    return f"to {message.recipient or 'nobody'}: {parts or 'nothing'}"
