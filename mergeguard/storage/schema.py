@@ -96,7 +96,8 @@ def migrations(dialect: str) -> Sequence[Migration]:
 def migrate(database: Database, dialect: str | None = None) -> list[Migration]:
     """Bring a database to the newest reference schema; return the migrations that this call applied.
 
-    Running it again applies nothing. Two at once take turns. ``dialect`` is told by the database where it is left out.
+    Running it again applies nothing, and needs no right to write. Two at once take turns. ``dialect`` is told by the
+    database where it is left out.
 
     Raises:
         UnknownSchema: the database holds an edited migration, or one that this version does not know.
@@ -105,10 +106,13 @@ def migrate(database: Database, dialect: str | None = None) -> list[Migration]:
     """
     with _writing(database) as engine:
         known = migrations(dialect or engine.dialect.name)
+        applied: Mapping[int, str] = {}
         with engine.connect() as connection:
             if sa.inspect(connection).has_table(VERSION_TABLE, schema=_schema(engine.dialect.name)):
-                check_applied(_applied(connection), known)
-        return [migration for migration in known if _apply(engine, migration, known)]
+                applied = _applied(connection)
+                check_applied(applied, known)
+        missing = [migration for migration in known if migration.version not in applied]
+        return [migration for migration in missing if _apply(engine, migration, known)]
 
 
 def check_applied(applied: Mapping[int, str], known: Sequence[Migration]) -> None:

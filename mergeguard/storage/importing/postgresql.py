@@ -1,0 +1,268 @@
+"""What importers read and write in PostgreSQL: lists travel as arrays, and locks go along with what they are for."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from mergeguard.core.importing.catalogue import DataClass
+from mergeguard.core.importing.standing import KeyOwner, Linked, Summary
+from mergeguard.core.nse.message import Key
+from mergeguard.storage.importing.database_store import DatabaseImportStore, DatabaseTransaction, Pair, folded
+from mergeguard.storage.importing.spelling import POSTGRESQL, Spelling
+from mergeguard.storage.queue.statements import with_percents
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    import sqlalchemy as sa
+
+    from mergeguard.storage.queue.store import Batch
+
+Statement = tuple[str, Sequence[Any]]
+WALK = """
+    WITH RECURSIVE way (g) AS (
+        SELECT unnest(CAST(? AS uuid[]))
+        UNION
+        SELECT m."NewGuid" FROM way AS w JOIN "ResourceMerge" AS m ON m."OldGuid" = w.g
+        WHERE NOT EXISTS (SELECT 1 FROM "ItemResource" AS i WHERE i."Guid" = w.g)
+    )
+    SELECT w.g, i."Guid" IS NOT NULL, i."IsManaged", i."Status", t."ResourceTypeGuid", t."CreatedDate",
+        b."Guid" IS NOT NULL, m."NewGuid"
+    FROM way AS w LEFT JOIN "ItemResource" AS i ON i."Guid" = w.g LEFT JOIN "Item" AS t ON t."Guid" = w.g
+    LEFT JOIN "AgentBlacklist" AS b ON b."Guid" = w.g
+    LEFT JOIN "ResourceMerge" AS m ON m."OldGuid" = w.g AND i."Guid" IS NULL
+"""
+"""It ends on any table: a guid is walked from once."""
+OWNERS = """
+    SELECT r."KeyName", r."KeyValue", r."ResourceGuid" FROM unnest(CAST(? AS text[]), CAST(? AS text[])) AS k (n, v)
+    JOIN "ResourceKey" AS r ON lower(r."KeyName") = lower(k.n) AND lower(r."KeyValue") = lower(k.v)
+"""
+# What is inserted and deleted at once leaves nothing, and whoever inserts the same waits until this transaction ends.
+HOLD_KEYS = "INSERT INTO mergeguard_key (key) SELECT unnest(CAST(? AS bigint[])) ON CONFLICT DO NOTHING"
+FREE_KEYS = "DELETE FROM mergeguard_key WHERE key = ANY (CAST(? AS bigint[]))"
+ROOTS = "INSERT INTO {roots} (guid, turn) SELECT g, 1 FROM unnest(CAST(? AS uuid[])) AS g ON CONFLICT DO NOTHING"
+SHARE = "SELECT 1 FROM {roots} WHERE guid = ANY (CAST(? AS uuid[])) ORDER BY guid FOR SHARE"
+_PAIRS = "unnest(CAST(? AS uuid[]), CAST(? AS uuid[])) AS k (one, other)"
+SUMMARIES = f"""
+    SELECT s."InventoryClassGuid", s."ResourceGuid", s."DataHash", s."LastEventId", s."RowCount"
+    FROM {_PAIRS} JOIN "ResourceUpdateSummary" AS s
+    ON s."InventoryClassGuid" = k.one AND s."ResourceGuid" = k.other
+    ORDER BY s."InventoryClassGuid", s."ResourceGuid" FOR NO KEY UPDATE OF s
+"""  # noqa: S608 - a list of parameters
+FIRST = f"""
+    INSERT INTO "ResourceUpdateSummary"
+        ("InventoryClassGuid", "ResourceGuid", "CreatedDate", "ModifiedDate", "RowCount")
+    SELECT k.one, k.other, clock_timestamp(), clock_timestamp(), 0 FROM {_PAIRS} ON CONFLICT DO NOTHING
+    RETURNING "InventoryClassGuid", "ResourceGuid"
+"""  # noqa: S608 - a list of parameters
+PARENTS = 'SELECT 1 FROM "ItemResource" WHERE "Guid" = ANY (CAST(? AS uuid[])) ORDER BY "Guid" FOR NO KEY UPDATE'
+LINKED = f"""
+    SELECT a."ResourceAssociationTypeGuid", a."ParentResourceGuid", a."ChildResourceGuid", a."EventId"
+    FROM {_PAIRS} JOIN "ResourceAssociation" AS a
+    ON a."ResourceAssociationTypeGuid" = k.one AND a."ParentResourceGuid" = k.other FOR NO KEY UPDATE OF a
+"""  # noqa: S608 - a list of parameters
+CREATE = """
+    WITH item AS (
+        INSERT INTO "Item" ("Guid", "Name", "ResourceTypeGuid", "CreatedDate", "ModifiedDate")
+        VALUES (?, ?, ?, clock_timestamp(), clock_timestamp()) ON CONFLICT DO NOTHING
+    )
+    INSERT INTO "ItemResource" ("Guid", "IsManaged", "Status") VALUES (?, ?, 'active') ON CONFLICT DO NOTHING
+"""
+ACTIVATE = 'UPDATE "ItemResource" SET "Status" = \'active\' WHERE "Guid" = ?'
+ADD_KEYS = """
+    INSERT INTO "ResourceKey" ("ResourceGuid", "KeyName", "KeyValue")
+    SELECT CAST(? AS uuid), k.n, k.v FROM unnest(CAST(? AS text[]), CAST(? AS text[])) AS k (n, v)
+    WHERE NOT EXISTS (SELECT 1 FROM "ResourceKey" AS r WHERE r."ResourceGuid" = CAST(? AS uuid)
+                      AND lower(r."KeyName") = lower(k.n) AND lower(r."KeyValue") = lower(k.v))
+"""
+SUMMARISE = """
+    INSERT INTO "ResourceUpdateSummary" AS s ("InventoryClassGuid", "ResourceGuid", "CreatedDate", "ModifiedDate",
+        "RowCount", "DataHash", "DataLastChangedDate", "LastEventId")
+    VALUES (?, ?, clock_timestamp(), clock_timestamp(), {rows}, ?, clock_timestamp(), ?)
+    ON CONFLICT ("InventoryClassGuid", "ResourceGuid") DO UPDATE SET "ModifiedDate" = excluded."ModifiedDate",
+        "RowCount" = excluded."RowCount", "DataHash" = excluded."DataHash",
+        "DataLastChangedDate" = excluded."DataLastChangedDate",
+        "LastEventId" = greatest(s."LastEventId", excluded."LastEventId")
+"""
+CONFIRM = f"""
+    UPDATE "ResourceUpdateSummary" AS s
+    SET "LastEventId" = greatest(s."LastEventId", CAST(? AS bigint)), "ModifiedDate" = clock_timestamp()
+    FROM {_PAIRS} WHERE s."InventoryClassGuid" = k.one AND s."ResourceGuid" = k.other
+"""  # noqa: S608 - a list of parameters
+_LINKS = """(
+    SELECT kind, parent, child, max(event) AS event
+    FROM unnest(CAST(? AS uuid[]), CAST(? AS uuid[]), CAST(? AS uuid[]), CAST(? AS bigint[]))
+        AS l (kind, parent, child, event)
+    GROUP BY kind, parent, child
+)"""
+_SAME = """a."ResourceAssociationTypeGuid" = k.kind AND a."ParentResourceGuid" = k.parent
+    AND a."ChildResourceGuid" = k.child"""
+LINK = f"""
+    WITH k AS MATERIALIZED {_LINKS}, again AS (
+        UPDATE "ResourceAssociation" AS a SET "EventId" = greatest(a."EventId", k.event) FROM k WHERE {_SAME}
+    )
+    INSERT INTO "ResourceAssociation" ("ResourceAssociationTypeGuid", "ParentResourceGuid", "ChildResourceGuid",
+        "CreatedDate", "EventId")
+    SELECT k.kind, k.parent, k.child, clock_timestamp(), k.event FROM k
+    WHERE NOT EXISTS (SELECT 1 FROM "ResourceAssociation" AS a WHERE {_SAME})
+"""  # noqa: S608 - names of columns
+UNLINK = f'DELETE FROM "ResourceAssociation" AS a USING {_LINKS} AS k WHERE {_SAME}'  # noqa: S608 - as above
+
+
+class PostgresqlImportStore(DatabaseImportStore):
+    """The reference schema of one database."""
+
+    spelling: ClassVar[Spelling] = POSTGRESQL
+
+    def ask(self, connection: sa.Connection, sql: str, values: Sequence[Any] = ()) -> Sequence[Sequence[Any]]:
+        """Send a statement; return its rows."""
+        driver: Any = connection.connection.driver_connection
+        return driver.execute(with_percents(sql).encode(), tuple(values)).fetchall()  # type: ignore[no-any-return]
+
+    def ask_all(self, connection: sa.Connection, statements: Sequence[Statement]) -> Sequence[Sequence[Any]]:
+        """Send several statements, all on one way to the server; return the rows of the last one."""
+        driver: Any = connection.connection.driver_connection
+        with driver.pipeline():
+            sent = [driver.execute(with_percents(sql).encode(), tuple(values)) for sql, values in statements]
+        return sent[-1].fetchall() if sent[-1].description else []
+
+    def walk(self, connection: sa.Connection, guids: Sequence[uuid.UUID]) -> Sequence[Sequence[Any]]:
+        """Walk from all guids in one statement."""
+        return self.ask(connection, WALK, [list(guids)])
+
+    def within(self, batch: Batch) -> PostgresqlTransaction:
+        """Return the reads and writes of the transaction that is open in a batch."""
+        return PostgresqlTransaction(self, batch)
+
+
+class PostgresqlTransaction(DatabaseTransaction):
+    """One event's reads and writes."""
+
+    store: PostgresqlImportStore
+
+    def owners(self, keys: Collection[Key]) -> Sequence[KeyOwner]:
+        """Return who has any of these keys."""
+        found = self.ask(OWNERS, _columns(folded(keys), 2)) if keys else []
+        return [KeyOwner(*row) for row in found]
+
+    def hold_keys(self, keys: Collection[Key]) -> None:
+        """Keep other events from giving these keys to a resource until the batch ends."""
+        numbers = sorted(map(_number, folded(keys)))
+        if numbers:
+            self.ask_all((HOLD_KEYS, [numbers]), (FREE_KEYS, [numbers]))
+
+    def hold(self, guids: Collection[uuid.UUID]) -> None:
+        """Share the merge lock, and the rows by which merges lock these guids."""
+        from mergeguard.storage.rows_within import rows_in  # noqa: PLC0415 - most of storage
+
+        source = self.store.source
+        connection = self._batch.connection
+        rows_in(source, connection)
+        asked = sorted(set(guids))
+        if asked:
+            roots = connection.dialect.identifier_preparer.quote_identifier(source.profile.merging.roots)
+            self.ask_all((ROOTS.format(roots=roots), [asked]), (SHARE.format(roots=roots), [asked]))
+
+    def summaries(self, pairs: Collection[Pair]) -> Mapping[Pair, Summary]:
+        """Return what was loaded last, by (data class, resource); a row that nobody has yet is made to be locked."""
+        asked = sorted(set(pairs))
+        found = self._locked(asked)
+        missing = [pair for pair in asked if pair not in found]
+        if missing:
+            made = {(one, other) for one, other in self.ask(FIRST, _columns(missing, 2))}
+            found |= self._locked([pair for pair in missing if pair not in made])
+        return {pair: summary for pair, summary in found.items() if summary is not None}
+
+    def _locked(self, pairs: Sequence[Pair]) -> dict[Pair, Summary | None]:
+        """Lock and read; ``None`` for what was made to be locked, and never loaded."""
+        if not pairs:
+            return {}
+        return {
+            (one, other): Summary(one, other, hash_, event) if rows or hash_ is not None or event is not None else None
+            for one, other, hash_, event, rows in self.ask(SUMMARIES, _columns(pairs, 2))
+        }
+
+    def linked(self, ends: Collection[Pair]) -> Sequence[Linked]:
+        """Return all associations of some (type, parent), the parents locked first."""
+        asked = sorted(set(ends))
+        if not asked:
+            return []
+        parents = sorted({parent for _, parent in asked})
+        return [Linked(*row) for row in self.ask_all((PARENTS, [parents]), (LINKED, _columns(asked, 2)))]
+
+    def create(self, guid: uuid.UUID, kind: uuid.UUID, name: str, *, managed: bool = False) -> None:
+        """Write a new resource."""
+        self.add(CREATE, guid, name, kind, guid, managed)
+
+    def activate(self, guid: uuid.UUID) -> None:
+        """Make a retired resource active again."""
+        self.add(ACTIVATE, guid)
+
+    def add_keys(self, guid: uuid.UUID, keys: Collection[Key]) -> None:
+        """Give a resource keys that it does not have yet."""
+        if keys:
+            self.add(ADD_KEYS, guid, *_columns(folded(keys), 2), guid)
+
+    def replace_rows(self, data_class: DataClass, guid: uuid.UUID, rows: Sequence[Sequence[Any]]) -> None:
+        """Write the rows of a resource in place of those that stand there, in one statement."""
+        known = self.store.statements(data_class)
+        if not rows:
+            return self.add(known.delete, guid)
+        return self.add(known.replace_all, guid, guid, *_columns([known.cells(row) for row in rows]))
+
+    def append_rows(
+        self, data_class: DataClass, guid: uuid.UUID, rows: Sequence[Sequence[Any]], time: dt.datetime
+    ) -> None:
+        """Add rows of an event class, in one statement."""
+        known = self.store.statements(data_class)
+        if rows:
+            cells = [known.cells(row) for row in rows]
+            self.add(known.append_all, guid, self.spelling.time(time), *_columns(cells))
+
+    def summarise(
+        self, data_class: DataClass, guid: uuid.UUID, rows: int | None, hash_: str | None, event: int
+    ) -> None:
+        """Write down what is loaded now."""
+        counted = self.store.statements(data_class).count if rows is None else "?"
+        count = guid if rows is None else rows
+        self.add(SUMMARISE.format(rows=counted), data_class.guid, guid, count, hash_, event)
+
+    def confirm(self, pairs: Collection[Pair], event: int) -> None:
+        """Write down that newer events said the same."""
+        if pairs:
+            self.add(CONFIRM, event, *_columns(sorted(set(pairs)), 2))
+
+    def link(self, links: Collection[Linked]) -> None:
+        """Write associations; one that stands gets the newer event."""
+        if links:
+            self.add(LINK, *_link_columns(links))
+
+    def unlink(self, links: Collection[Linked]) -> None:
+        """Remove associations."""
+        if links:
+            self.add(UNLINK, *_link_columns(links))
+
+    def ask_all(self, *statements: Statement) -> Sequence[Sequence[Any]]:
+        """Send several statements; return the rows of the last one."""
+        connection = self._batch.connection
+        with self.store.source.translated(writing=True):
+            return self.store.ask_all(connection, statements)
+
+
+def _columns(rows: Sequence[Sequence[Any]], width: int = 0) -> list[list[Any]]:
+    """Turn rows into a list each column."""
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
+
+
+def _link_columns(links: Collection[Linked]) -> list[list[Any]]:
+    return _columns([(one.type, one.parent, one.child, one.event) for one in links])
+
+
+def _number(key: tuple[str, str]) -> int:
+    """Return the number that stands for a key while it is held."""
+    name, value = (part.casefold() for part in key)
+    text = f"{len(name)}:{name}{value}"
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)

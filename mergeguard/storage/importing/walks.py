@@ -1,0 +1,64 @@
+"""Works out where guids lead from what a database says of all guids on their walks."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mergeguard.core.importing.standing import Standing
+from mergeguard.core.merging.ends import end_of, steps_of
+from mergeguard.storage.importing.spelling import maybe_guid, maybe_time, read_guid
+
+
+@dataclass(frozen=True, slots=True)
+class _Resource:
+    """What stands at a guid that is live, or was."""
+
+    type: uuid.UUID | None
+    created: dt.datetime | None
+    retired: bool
+    managed: bool
+
+
+def standings_of(asked: Collection[uuid.UUID], rows: Iterable[Sequence[Any]]) -> Mapping[uuid.UUID, Standing]:
+    """Return the standing of each guid.
+
+    Args:
+        asked: the guids.
+        rows: of all guids on the walks from them, at least one each: guid, whether it is live, managed, its status,
+            its type, when it was created, whether it is on the black list, and a new guid, ``None`` where it leads no
+            further.
+    """
+    live: set[uuid.UUID] = set()
+    banned: set[uuid.UUID] = set()
+    known: dict[uuid.UUID, _Resource] = {}
+    pairs: list[tuple[uuid.UUID, uuid.UUID]] = []
+    for guid, is_live, managed, status, kind, created, listed, new in rows:
+        old = read_guid(guid)
+        if is_live:
+            live.add(old)
+        if listed:
+            banned.add(old)
+        if new is not None:
+            pairs.append((old, read_guid(new)))
+        known[old] = _Resource(maybe_guid(kind), maybe_time(created), str(status) == "retired", bool(managed))
+    steps = steps_of(pairs, live)
+    found = {}
+    for guid in asked:
+        end = end_of(guid, steps, live)
+        at = known.get(end.current) if end.current is not None else None
+        found[guid] = Standing(
+            guid,
+            end.current,
+            end.status,
+            live=end.current in live,
+            type=at.type if at else None,
+            retired=at is not None and at.retired,
+            managed=at is not None and at.managed,
+            created=at.created if at else None,
+            blacklisted=guid in banned,
+        )
+    return found
