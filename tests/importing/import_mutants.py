@@ -1,0 +1,265 @@
+"""Faults planted into imports and merges, one at a time: each is found by the check that bears its name.
+
+Most stand between the importer and its store: they forget that a guid was mapped, a lock, or what was loaded last.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import pytest
+from hypothesis import strategies as st
+from importing.import_cases import Case, Sent, cases
+
+from mergeguard.core.importing import links
+from mergeguard.core.importing.catalogue import DataClass
+from mergeguard.core.importing.standing import Linked, Standing, Summary
+from mergeguard.errors import EventParked, MalformedEvent
+
+Guid = uuid.UUID
+
+
+class Through:
+    """An ``ImportTransaction`` as it is; the faults change one thing each."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.sent: dict[Guid, Guid] = {}
+        """A current guid -> one that leads to it, as somebody still sends it."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def standings(self, guids: Collection[Guid]) -> Mapping[Guid, Standing]:
+        found = self.inner.standings(guids)
+        self.sent |= {each.current: guid for guid, each in found.items() if each.current not in {None, guid}}
+        return found
+
+    def as_sent(self, guid: Guid) -> Guid:
+        return self.sent.get(guid, guid)
+
+
+class LinksNotMapped(Through):
+    def link(self, made: Collection[Linked]) -> None:
+        ends = [replace(one, parent=self.as_sent(one.parent), child=self.as_sent(one.child)) for one in made]
+        self.inner.link(ends)
+
+
+class OneEndMapped(Through):
+    def link(self, made: Collection[Linked]) -> None:
+        self.inner.link([replace(one, child=self.as_sent(one.child)) for one in made])
+
+
+class ForeignKeysNotMapped(Through):
+    def replace_rows(self, data_class: DataClass, guid: Guid, rows: Sequence[Sequence[Any]]) -> None:
+        self.inner.replace_rows(data_class, guid, self._cells(data_class, rows))
+
+    def append_rows(self, data_class: DataClass, guid: Guid, rows: Sequence[Sequence[Any]], time: Any) -> None:
+        self.inner.append_rows(data_class, guid, self._cells(data_class, rows), time)
+
+    def _cells(self, data_class: DataClass, rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+        def cell(at: int, value: Any) -> Any:
+            return self.as_sent(value) if data_class.columns[at].resource and isinstance(value, uuid.UUID) else value
+
+        return [[cell(at, value) for at, value in enumerate(row)] for row in rows]
+
+
+class WhoseNotMapped(Through):
+    def replace_rows(self, data_class: DataClass, guid: Guid, rows: Sequence[Sequence[Any]]) -> None:
+        self.inner.replace_rows(data_class, self.as_sent(guid), rows)
+
+    def append_rows(self, data_class: DataClass, guid: Guid, rows: Sequence[Sequence[Any]], time: Any) -> None:
+        self.inner.append_rows(data_class, self.as_sent(guid), rows, time)
+
+
+class ReadBeforeTheLock(Through):
+    """What was read before the guids were held is believed behind it."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self._read: dict[Guid, Standing] = {}
+
+    def standings(self, guids: Collection[Guid]) -> Mapping[Guid, Standing]:
+        missing = [guid for guid in guids if guid not in self._read]
+        self._read |= self.inner.standings(missing) if missing else {}
+        return {guid: self._read[guid] for guid in guids}
+
+    def create(self, guid: Guid, *rest: Any, **options: Any) -> None:
+        self._read.pop(guid, None)
+        self.inner.create(guid, *rest, **options)
+
+
+class NothingHeld(Through):
+    def hold(self, _guids: Collection[Guid]) -> None:
+        pass
+
+
+class OneHeld(Through):
+    def hold(self, guids: Collection[Guid]) -> None:
+        self.inner.hold(sorted(guids, key=str)[:1])
+
+
+class KeysNotHeld(Through):
+    def hold_keys(self, _keys: Collection[Any]) -> None:
+        pass
+
+
+class KeysNotUnited(Through):
+    """A resource that has keys gets no others."""
+
+    def add_keys(self, guid: Guid, keys: Collection[Any]) -> None:
+        if not self.inner.standings([guid])[guid].live:
+            self.inner.add_keys(guid, keys)
+
+
+class LastOneWins(Through):
+    """What was loaded by a later event is taken for older."""
+
+    def summaries(self, pairs: Collection[tuple[Guid, Guid]]) -> Mapping[tuple[Guid, Guid], Summary]:
+        return {place: replace(each, event=None, hash=None) for place, each in self.inner.summaries(pairs).items()}
+
+
+class NotConfirmed(Through):
+    """That a later event said the same is not written down."""
+
+    def confirm(self, _pairs: Collection[tuple[Guid, Guid]], _event: int) -> None:
+        pass
+
+
+class MostIgnored(Through):
+    def linked(self, _ends: Collection[tuple[Guid, Guid]]) -> Sequence[Linked]:
+        return ()
+
+
+class EventsForgotten(Through):
+    """Rows of an event class are not written where they were sent for a guid that was merged away."""
+
+    def append_rows(self, data_class: DataClass, guid: Guid, rows: Sequence[Sequence[Any]], time: Any) -> None:
+        if guid not in self.sent:
+            self.inner.append_rows(data_class, guid, rows, time)
+
+
+class FaultyStore:
+    """An ``ImportStore`` whose transactions have a fault."""
+
+    def __init__(self, inner: Any, faulty: Callable[[Any], Any]) -> None:
+        self.inner = inner
+        self._faulty = faulty
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def within(self, batch: Any) -> Any:
+        return self._faulty(self.inner.within(batch))
+
+
+class Dying:
+    """What leads nowhere is dead at once."""
+
+    def __init__(self, handler: Any) -> None:
+        self._handler = handler
+
+    def handle(self, event: Any, body: bytes, batch: Any) -> None:
+        try:
+            self._handler.handle(event, body, batch)
+        except EventParked as parked:
+            raise MalformedEvent(parked.message) from parked
+
+
+class EarlyCommit:
+    """The effects are committed before the event is marked as done."""
+
+    def __init__(self, handler: Any) -> None:
+        self._handler = handler
+
+    def handle(self, event: Any, body: bytes, batch: Any) -> None:
+        self._handler.handle(event, body, batch)
+        batch.connection.connection.driver_connection.commit()
+
+
+# --- What else is planted ---
+
+
+def _self_links_kept(patch: pytest.MonkeyPatch) -> None:
+    def kept(sent: Sequence[Any]) -> list[Any]:
+        return list({(each.type, each.parent, each.child): each for each in sent}.values())
+
+    patch.setattr(links, "_unique", kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One fault.
+
+    Attributes:
+        killed_by: the check that must find it, asked alone.
+        store: stands between the importer and its transaction.
+        handler: stands before the importer.
+        plant: changes something for the whole process.
+        profile: changes the profile that merges go by.
+        races: whether it shows only where imports and merges are made at the same time.
+        budget: within how many cases.
+    """
+
+    name: str
+    killed_by: str
+    store: Callable[[Any], Any] | None = None
+    handler: Callable[[Any], Any] | None = None
+    plant: Callable[[pytest.MonkeyPatch], None] | None = None
+    profile: Callable[[Any], Any] | None = None
+    races: bool = False
+    budget: int = 60
+    drawn: st.SearchStrategy[Case] | None = None
+
+    @property
+    def cases(self) -> st.SearchStrategy[Case]:
+        return cases() if self.drawn is None else self.drawn
+
+
+def _references(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def changed(profile: Any) -> Any:
+        kept = (change(reference) for reference in profile.references)
+        return replace(profile, references=tuple(reference for reference in kept if reference is not None))
+
+    return changed
+
+
+def _no_foreign_key(reference: Any) -> Any:
+    return None if reference.column in {"Peer", "Other"} else reference
+
+
+def _united(reference: Any) -> Any:
+    return replace(reference, sets=None)
+
+
+def _by_the_clock(profile: Any) -> Any:
+    return replace(profile, hashes=replace(profile.hashes, order=None))
+
+
+NEWCOMERS: Final = st.just(Case(2, (), (Sent(0, newcomer=True, shared=0), Sent(1, newcomer=True, shared=0), (0, 1))))
+"""Two agents that nobody knows, with one key, at the same time."""
+
+MUTANTS: Final = (
+    Mutant("associations are not mapped", "live_refs", LinksNotMapped),
+    Mutant("one end of associations is mapped", "live_refs", OneEndMapped),
+    Mutant("foreign keys are not mapped", "live_refs", ForeignKeysNotMapped),
+    Mutant("whose data it is, is not mapped", "live_refs", WhoseNotMapped),
+    Mutant("lookup read before the lock", "live_refs", ReadBeforeTheLock, races=True),
+    Mutant("nothing is held", "live_refs", NothingHeld, races=True),
+    Mutant("one guid is held", "live_refs", OneHeld, races=True),
+    Mutant("new keys are not held", "serialisable", KeysNotHeld, races=True, drawn=NEWCOMERS),
+    Mutant("keys are not united", "keys_united", KeysNotUnited, drawn=cases(keys=True)),
+    Mutant("what comes last wins", "newest_wins", LastOneWins),
+    Mutant("unchanged data are not confirmed", "newest_wins", NotConfirmed, budget=200),
+    Mutant("events of who was merged away are forgotten", "conserved", EventsForgotten),
+    Mutant("a most is not kept", "no_artifacts", MostIgnored, drawn=cases(counted=True)),
+    Mutant("self-associations are kept", "no_artifacts", plant=_self_links_kept),
+    Mutant("committed before it is done", "whole", handler=EarlyCommit, races=True),
+    Mutant("a merge skips foreign keys", "live_refs", profile=_references(_no_foreign_key)),
+    Mutant("a merge unites sets", "newest_wins", profile=_references(_united)),
+    Mutant("a merge goes by the clock", "newest_wins", profile=_by_the_clock, budget=200),
+    Mutant("what leads nowhere dies", "settled", handler=Dying),
+)
