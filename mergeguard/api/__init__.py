@@ -47,6 +47,13 @@ from mergeguard.api.repairing import (
     undo,
     unmerge,
 )
+from mergeguard.api.resources import (
+    find_duplicates,
+    merge_duplicates,
+    merged_resources,
+    queue_sources,
+    shared_keys,
+)
 from mergeguard.api.serving import post_event, serve
 from mergeguard.api.sql import sql_install, sql_scripts, sql_uninstall
 from mergeguard.api.writing import (
@@ -70,6 +77,7 @@ __all__ = [
     "discover",
     "doctor",
     "explain",
+    "find_duplicates",
     "guard_install",
     "guard_prove",
     "guard_remove",
@@ -83,6 +91,8 @@ __all__ = [
     "make_demo",
     "make_event",
     "merge",
+    "merge_duplicates",
+    "merged_resources",
     "nightly",
     "plan",
     "post_event",
@@ -97,6 +107,7 @@ __all__ = [
     "queue_retry",
     "queue_settings",
     "queue_show",
+    "queue_sources",
     "queue_status",
     "queue_wake",
     "read_event",
@@ -104,6 +115,7 @@ __all__ = [
     "save_plan",
     "scan",
     "serve",
+    "shared_keys",
     "sql_install",
     "sql_scripts",
     "sql_uninstall",

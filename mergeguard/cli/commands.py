@@ -69,6 +69,18 @@ COMMANDS = (
         "List what MergeGuard did to TARGET: runs with who, when and why; of one run, its steps with rule and rows.",
     ),
     Listed(
+        "merges",
+        "List the merged resources of TARGET, the newest first: old, current, time, and which key, rule or person.",
+    ),
+    Listed(
+        "keys",
+        "List the key values that several live resources of TARGET share, those with the most resources first.",
+    ),
+    Listed(
+        "duplicates",
+        "Find an unmanaged resource of TARGET that a managed one is by its serial number, system number or barcode.",
+    ),
+    Listed(
         "guard",
         "Install, look at, try or remove the guard: a trigger that refuses cycles, whoever writes them.",
         group=True,

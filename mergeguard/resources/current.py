@@ -21,7 +21,7 @@ from mergeguard.resources.walk import Walker
 from mergeguard.storage import assemble
 from mergeguard.storage.merging_store import MergingStore
 from mergeguard.storage.profile import Profile
-from mergeguard.storage.source import Progress, Source, silent
+from mergeguard.storage.source import Progress, Snapshot, Source, silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +86,15 @@ def currents(source: Source, profile: Profile, asked: Guids, *, progress: Progre
         CannotCheck: the target could not be read.
     """
     with source.snapshot() as snapshot:
-        stored = assemble.stored_lookup(snapshot, profile, progress)
-        if stored is None:
-            live = assemble.live_guids(snapshot, profile, progress)
-            stored = _worked_out(Facts(assemble.merge_table(snapshot, profile, progress), Declared(live=live)))
+        return currents_in(snapshot, profile, asked, progress=progress)
+
+
+def currents_in(snapshot: Snapshot, profile: Profile, asked: Guids, *, progress: Progress = silent) -> Currents:
+    """Look many guids up in a view that is open; see ``currents``."""
+    stored = assemble.stored_lookup(snapshot, profile, progress)
+    if stored is None:
+        live = assemble.live_guids(snapshot, profile, progress)
+        stored = _worked_out(Facts(assemble.merge_table(snapshot, profile, progress), Declared(live=live)))
     return look_up(stored, asked)
 
 

@@ -217,6 +217,16 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
+class Managed:
+    """Where it stands whether an agent manages a guid."""
+
+    table: str
+    guid: str
+    managed: str
+    """1, true or yes say so."""
+
+
+@dataclass(frozen=True, slots=True)
 class Blacklist:
     """The table of agents whose guid was merged away; a merge writes the old root into it, where it stands."""
 
@@ -250,6 +260,7 @@ class Profile:
     associations: tuple[Association, ...] = ()
     association_types: AssociationTypes | None = None
     merging: Merging = field(default_factory=Merging)
+    managed: Managed | None = None
     blacklist: Blacklist | None = None
 
     def __post_init__(self) -> None:

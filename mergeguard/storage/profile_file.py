@@ -29,6 +29,7 @@ from mergeguard.storage.profile import (
     Keys,
     Live,
     Lookup,
+    Managed,
     Merge,
     Merging,
     Names,
@@ -55,6 +56,7 @@ AnySection: TypeAlias = (
     | Association
     | AssociationTypes
     | Blacklist
+    | Managed
     | Reference
 )
 Section = TypeVar("Section", bound=AnySection)
@@ -71,6 +73,7 @@ _SECTIONS: dict[str, type[AnySection]] = {
     "names": Names,
     "hashes": Hashes,
     "association_types": AssociationTypes,
+    "managed": Managed,
     "blacklist": Blacklist,
 }
 _LISTS: dict[str, type[AnySection]] = {"associations": Association, "references": Reference}
@@ -228,6 +231,7 @@ class _Reader:
         values |= {title: self._list(title, kind, document.get(title, [])) for title, kind in _LISTS.items()}
         self._check_references(values["references"])
         profile = Profile(**values)
+        self._check_sets(profile)
         if profile.live is not None:
             self._check_live(profile.live)
         return profile
@@ -245,6 +249,17 @@ class _Reader:
             if reference.unique and reference.column not in reference.unique:
                 message = f"[[references]] number {at} unique does not name {reference.column!r}"
                 self._refuse(message, "list all columns of which no two rows may be equal, the reference among them")
+
+    def _check_sets(self, profile: Profile) -> None:
+        named = [reference for reference in profile.references if reference.sets == "newest"]
+        tells = profile.hashes is not None and (profile.hashes.order or profile.hashes.time)
+        if named and not tells:
+            hint = "it says which of two resources has the newer data"
+            self._refuse(f'[[references]] {named[0]} has sets = "newest", and there is no [hashes] order or time', hint)
+        tables = [reference.table for reference in named]
+        for reference in named:
+            if tables.count(reference.table) > 1:
+                self._refuse(f"[[references]] {reference.table} has two columns that say whose data a row is")
 
     def _section(self, kind: type[Section], value: object, where: str) -> Section:
         if not isinstance(value, dict):
@@ -316,7 +331,7 @@ class _Reader:
                 hint = f"did you mean {_nearest(key, keys)!r}? It knows {_listed(keys)}"
                 self._refuse(f"unknown key {key!r} in {where}", hint)
 
-    def _refuse(self, message: str, hint: str) -> NoReturn:
+    def _refuse(self, message: str, hint: str | None = None) -> NoReturn:
         raise ProfileError(f"{self.origin}: {message}", hint=hint)
 
 
