@@ -33,15 +33,22 @@ MOST_LISTED = 1000
 @contextmanager
 def _opened(target: str | Path, options: Options) -> Iterator[EventStore]:
     """Open the queue of a database that has one; nothing is made."""
+    try:
+        with _store(target, options) as store:
+            yield store
+    except UnknownSchema:
+        raise UnknownSchema(
+            f"{masked(str(target))} has no event queue", hint="is it the right database? 'mergeguard serve' makes one"
+        ) from None
+
+
+@contextmanager
+def _store(target: str | Path, options: Options) -> Iterator[EventStore]:
     from mergeguard.storage.queue.opening import open_store  # noqa: PLC0415 - imports SQLAlchemy
 
     store = open_store(str(target), options)
     try:
         yield store
-    except UnknownSchema:
-        raise UnknownSchema(
-            f"{masked(str(target))} has no event queue", hint="is it the right database? 'mergeguard serve' makes one"
-        ) from None
     finally:
         store.close()
 
@@ -149,18 +156,19 @@ def queue_wake(
     from mergeguard.processor.by_hand import WokenEvents, wake  # noqa: PLC0415 - only with a queue
 
     with _opened(target, options) as store:
-        woken = wake(store, events) if events else _mended(store, target, profile, options)
-        left = sum(size.parked for size in store.sizes())
-    return WokenEvents(tuple(woken), left)
+        woken = wake(store, events)
+        is_parked = bool(store.parked(limit=1))
+    with _store(target, options) as store:
+        if not events and is_parked:
+            woken = _mended(store, target, profile, options)
+        return WokenEvents(tuple(woken), sum(size.parked for size in store.sizes()))
 
 
 def _mended(store: EventStore, target: str | Path, profile: ProfileLike, options: Options) -> Sequence[ParkedEvent]:
-    """Wake the events whose guids lead somewhere; the merges are only looked at if any event is parked."""
+    """Wake the events whose guids lead somewhere."""
     from mergeguard.api.opened import opened  # noqa: PLC0415 - only with a queue
     from mergeguard.processor.waking import Waking, leads  # noqa: PLC0415 - as above
 
-    if not store.parked(limit=1):
-        return ()
     with opened(target, profile, options) as (source, chosen):
         return Waking(store, leads(source, chosen)).look()
 
