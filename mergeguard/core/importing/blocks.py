@@ -57,16 +57,18 @@ def blocks_of(
     """
     together: dict[tuple[uuid.UUID, Meant], list[ClassData]] = {}
     for each in data:
-        meant = find(each.resource, f"line {each.line}, <data>: its rows are for a resource that")
+        meant = find(each.resource, f"line {each.line}, <resource>: what its rows are for")
         together.setdefault((each.data_class, meant), []).append(each)
     return tuple(_block(catalogue.classes[guid], meant, parts) for (guid, meant), parts in together.items())
 
 
 def _block(data_class: DataClass, meant: Meant, parts: Sequence[ClassData]) -> Block:
-    place = f"line {parts[0].line}, <inventoryClass> {data_class.name}"
+    place = f"line {parts[0].line}, <resource>"
     partial = parts[0].partial
     if any(each.partial is not partial for each in parts):
-        raise MalformedEvent(f"{place}: one part of its rows is a partial update, and another is not")
+        raise MalformedEvent(
+            f"{place}: a part of its rows in {data_class.name} is a partial update, and another is not"
+        )
     rows = [row for each in parts for row in each.rows]
     _require_number(data_class, rows, place, partial=partial)
     cells = tuple(_cells(data_class, row, partial=partial) for row in rows)
@@ -80,13 +82,17 @@ def _block(data_class: DataClass, meant: Meant, parts: Sequence[ClassData]) -> B
 
 def _require_number(data_class: DataClass, rows: Sequence[Row], place: str, *, partial: bool) -> None:
     if data_class.event and partial:
-        raise MalformedEvent(f"{place}: rows of an event class are added, a partial update has nothing to change")
+        raise MalformedEvent(
+            f"{place}: rows of {data_class.name} are added as events, so a partial update has nothing to change"
+        )
     if not data_class.event and not data_class.multi_row and len(rows) > 1:
         raise MalformedEvent(
             f"line {rows[1].line}, <row>: {data_class.name} has one row a resource, and this is the second one"
         )
     if partial and data_class.multi_row and not any(column.key for column in data_class.columns):
-        raise MalformedEvent(f"{place}: its class has no key columns, so that no row to change can be told from others")
+        raise MalformedEvent(
+            f"{place}: {data_class.name} has no key columns, so that a partial update cannot tell its rows apart"
+        )
 
 
 def _cells(data_class: DataClass, row: Row, *, partial: bool) -> Cells:

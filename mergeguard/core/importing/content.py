@@ -87,7 +87,7 @@ def checked(message: Message, catalogue: Catalogue, rules: KeyRules) -> Content:
         for place in (f"line {each.line}, <resourceAssociation>",)
     )
     for each in message.data:
-        _known(each.data_class, catalogue.classes, f"line {each.line}, <inventoryClass>", "data class")
+        _known(each.data_class, catalogue.classes, f"line {each.line}, <resource>", "data class of its rows")
     return Content(resources, blocks_of(message.data, catalogue, find), links)
 
 
@@ -139,7 +139,7 @@ def _finder(resources: Iterable[Resource], incoming: Sequence[Incoming]) -> _Fin
         if target.ref is not None:
             number = by_ref.get(target.ref)
             if number is None:
-                raise MalformedEvent(f"{what} is the resource {target.ref!r}, which is not in the message")
+                raise MalformedEvent(f"{what} is {target.ref!r}, the ref of no resource of the message")
             sent = incoming[number].sent
             return number if sent is None else by_guid[sent]
         if target.guid is None or target.guid == guids.EMPTY:

@@ -1,0 +1,188 @@
+"""What a message may hold beside a catalogue; every refusal names a line and an element."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from importing_samples import (
+    CATALOGUE,
+    IDENTIFICATION,
+    INSTALLED,
+    NOTES,
+    OWNED,
+    RUN,
+    computer,
+    guid,
+    key,
+    link,
+    message,
+    rows,
+)
+
+from mergeguard.core.importing.blocks import Block, updates
+from mergeguard.core.importing.catalogue import DataClass
+from mergeguard.core.importing.content import Content, checked
+from mergeguard.core.importing.keys import KeyRules
+from mergeguard.core.importing.mapping import mapped
+from mergeguard.core.nse.message import ClassData, Message, Resource, Row
+from mergeguard.errors import MalformedEvent
+
+PC = computer("pc", 1, "fqdn=a")
+OTHER = computer("other", 2, "fqdn=b")
+UNKNOWN = guid(0xBAD)
+
+
+def content(*parts: object) -> Content:
+    return checked(message(*parts), CATALOGUE, KeyRules())  # type: ignore[arg-type]
+
+
+def numbered(data: ClassData) -> ClassData:
+    """Put the rows on lines 11, 12 and so on, and the block on line 10."""
+    return replace(data, line=10, rows=tuple(Row(row.cells, 11 + at) for at, row in enumerate(data.rows)))
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (rows(IDENTIFICATION, "pc", ("a",), ("b",)), r"^line 12, <row>: Identification has one row a resource"),
+        (rows(IDENTIFICATION, "pc", ("x" * 21,)), r"^line 11, <row>: c0 of Identification: column Name takes 20"),
+        (
+            rows(IDENTIFICATION, "pc", ("a", "many")),
+            r"^line 11, <row>: c1 of Identification: column Disk takes a whole",
+        ),
+        (
+            rows(IDENTIFICATION, "pc", ("a", 1, None, "d")),
+            r"^line 11, <row>: it has a cell c3, and Identification ends",
+        ),
+        (rows(INSTALLED, "pc", (None, "1")), r"^line 11, <row>: c0 of Installed software: column Software needs"),
+        (
+            rows(INSTALLED, "pc", (guid(9), "1"), (guid(9), "2")),
+            r"^line 12, <row>: the row of line 11 has the same key",
+        ),
+        (rows(RUN, "pc", ()), r"^line 11, <row>: c0 of Software execution: column Program needs a value"),
+        (rows(RUN, "pc", ("a",), partial=True), r"^line 10, <resource>: rows of Software execution are added"),
+        (rows(NOTES, "pc", ("a",), partial=True), r"^line 10, <resource>: Notes has no key columns"),
+        (rows(INSTALLED, "pc", (None, "1"), partial=True), r"^line 11, <row>: c0 of Installed software"),
+        (rows(IDENTIFICATION, "pc", ("a",), ("b",), partial=True), r"^line 12, <row>: Identification has one row"),
+        (
+            ClassData(UNKNOWN, rows(NOTES, "pc").resource, ()),
+            r"^line 10, <resource>: the data class of its rows 0+-.*bad",
+        ),
+        (rows(NOTES, "nobody", ("a",)), r"^line 10, <resource>: what its rows are for is 'nobody', the ref of no res"),
+        (rows(NOTES, 0, ("a",)), r"^line 10, <resource>: what its rows are for is no resource"),
+    ],
+)
+def test_rows_that_do_not_fit_are_refused_with_their_place(data: ClassData, words: str) -> None:
+    with pytest.raises(MalformedEvent, match=words):
+        content(PC, numbered(data))
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        (replace(PC, type=UNKNOWN, line=3), r"^line 3, <resource>: the resource type 0+-.*bad is not in the catalogue"),
+        (replace(PC, guid=None, keys=(), line=3), r"^line 3, <resource>: it has neither a guid nor a key"),
+        (replace(OTHER, ref="pc", line=3), r"^line 3, <resource>: another resource of the message has the ref 'pc'"),
+        (replace(OTHER, name="x" * 251, line=3), r"^line 3, <resource>: its name has 251 characters"),
+        (
+            replace(OTHER, keys=(key("fqdn=" + "x" * 251),), line=3),
+            r"^line 3, <resource>: the value of its key fqdn has",
+        ),
+        (
+            replace(link(OWNED, "pc", 5), type=UNKNOWN, line=3),
+            r"^line 3, <resourceAssociation>: the association type 0+-",
+        ),
+        (replace(link(OWNED, "pc", "nobody"), line=3), r"^line 3, <resourceAssociation>: the child is 'nobody'"),
+    ],
+)
+def test_other_parts_that_do_not_fit_are_refused_with_their_place(part: Resource, words: str) -> None:
+    with pytest.raises(MalformedEvent, match=words):
+        content(PC, part)
+
+
+def test_a_partial_and_a_whole_part_do_not_go_together() -> None:
+    parts = rows(INSTALLED, "pc", (guid(9), "1")), rows(INSTALLED, "pc", (guid(8), "1"), partial=True)
+    with pytest.raises(MalformedEvent, match="is a partial update, and another is not"):
+        content(PC, *parts)
+
+
+def test_what_is_for_one_resource_stands_together_however_it_is_named() -> None:
+    [block] = content(PC, computer("again", 1), *(rows(NOTES, which, (which,)) for which in ("pc", 1, "again"))).blocks
+    assert (block.meant, block.rows) == (0, (("pc",), ("1",), ("again",)))
+    with pytest.raises(MalformedEvent, match="this is the second one"):
+        content(PC, rows(IDENTIFICATION, "pc", ("a",)), rows(IDENTIFICATION, 1, ("b",)))
+
+
+def test_all_guids_of_a_message_are_known_beforehand() -> None:
+    found = content(
+        PC,
+        computer("new", None, "fqdn=x"),
+        rows(IDENTIFICATION, "pc", ("a", 1, guid(20))),
+        rows(INSTALLED, 7, (guid(21), "1"), (guid(22), "1")),
+        rows(RUN, "new", ("p", guid(23))),
+        link(OWNED, "pc", 8),
+        link(OWNED, 9, "pc"),
+    )
+    assert found.guids == set(map(guid, (1, 20, 7, 21, 22, 23, 8, 9)))
+
+
+def test_a_partial_row_gives_what_it_gives() -> None:
+    data = rows(INSTALLED, "pc", (guid(9), "2"), (guid(8), None), (guid(7), ""), partial=True)
+    [block] = content(PC, data).blocks
+    assert updates(block) == [
+        {"Software": guid(9), "Version": "2"},
+        {"Software": guid(8)},
+        {"Software": guid(7), "Version": ""},
+    ]
+
+
+SOFTWARE = st.integers(1, 6)
+
+
+@given(st.lists(st.tuples(SOFTWARE, st.text("ab", max_size=2)), unique_by=lambda row: row[0]), st.booleans())
+def test_rows_that_became_one_are_one_and_the_current_one_stays(rows_: list[tuple[int, str]], partial: bool) -> None:
+    data = rows(INSTALLED, "pc", *((guid(number), text or None) for number, text in rows_), partial=partial)
+    [block] = content(PC, data).blocks
+    after = mapped(block, lambda one, _line: guid(one.int % 3))
+    assert [row[0] for row in after.rows] == list(dict.fromkeys(row[0] for row in after.rows))
+    assert {row[0] for row in after.rows} == {guid(number % 3) for number, _ in rows_}
+    versions = {guid(number): text or None for number, text in rows_}
+    for row in after.rows:
+        same = [one for one in versions if guid(one.int % 3) == row[0]]
+        assert row[1] == versions[row[0] if row[0] in versions else same[0]]
+    assert len(after.lines) == len(after.rows) == (len(updates(after)) if partial else len(after.rows))
+
+
+@given(st.lists(st.sampled_from([1, 2]), max_size=4))
+def test_events_and_rows_without_key_columns_all_stay(numbers: list[int]) -> None:
+    [block] = content(PC, rows(RUN, "pc", *(("p", guid(number)) for number in numbers))).blocks
+    assert mapped(block, lambda _one, _line: guid(1)).rows == (("p", guid(1)),) * len(numbers)
+
+
+def test_the_line_of_a_foreign_key_is_told() -> None:
+    told: list[tuple[uuid.UUID, int]] = []
+
+    def current(one: uuid.UUID, line: int) -> uuid.UUID:
+        told.append((one, line))
+        return one
+
+    [block] = content(PC, numbered(rows(IDENTIFICATION, "pc", ("a", 1, guid(5))))).blocks
+    mapped(block, current)
+    assert told == [(guid(5), 11)]
+
+
+@given(st.sampled_from([IDENTIFICATION, INSTALLED, RUN, NOTES]), st.lists(st.none() | st.text(max_size=3), max_size=5))
+def test_any_row_is_taken_whole_or_refused(data_class: DataClass, cells: list[str | None]) -> None:
+    made = ClassData(data_class.guid, rows(data_class, "pc").resource, (Row(tuple(cells), 7),), line=6)
+    told = ""
+    found: tuple[Block, ...] = ()
+    try:
+        found = checked(Message("", (PC,), (), (made,)), CATALOGUE, KeyRules()).blocks
+    except MalformedEvent as refused:
+        told = refused.message
+    assert bool(found) is not told.startswith("line 7, <row>: ")
+    assert [len(row) for block in found for row in block.rows] == [len(data_class.columns)] * len(found)
