@@ -13,7 +13,7 @@ times=${2:-3}
 python=${PYTHON:-python3}
 here=$(dirname "$0")
 
-for name in startup; do "$python" "$here/$name.py"; done
+for name in startup parsing; do "$python" "$here/$name.py"; done
 for name in analysis reading writing end_to_end; do
     "$python" "$here/$name.py" --rows "$rows" --rounds "$times"
 done

@@ -40,15 +40,15 @@ type = "05de450f-39ea-4aae-8c5f-77817889c27c"
 parent = "pc"
 child = "8d0a9a2e-52f4-4b6e-9d4c-0c9a3b1f7e55"
 
-# The rows of one resource in one data class, cells by position. They take the place of those that are there;
-# with 'partial = true' they change the columns that they give.
+# The rows of one resource in one data class, cells by position: of this one, name, domain and operating system.
+# They take the place of what is there; with 'partial = true' they change the columns that they give.
 [[data]]
-class = "9e6f402a-6a45-4cba-9299-c2323f73a506"
+class = "2b2a934a-b000-57f1-83f0-b840d59f1df2"
 resource = "pc"
 rows = [
-  ["Example OS", "10.0", 19045],
+  ["EXAMPLE-PC", "example", "Example OS 10"],
 ]
-# Only some of the columns: rows = [{ c0 = "Example OS", c2 = 19045 }]
+# Only some of the columns: rows = [{ c0 = "EXAMPLE-PC", c2 = "Example OS 10" }]
 """
 
 
