@@ -17,9 +17,6 @@ from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from mergeguard.core.events import Queue
 from mergeguard.processor.failures import told
-from mergeguard.resources.opened import require_database
-from mergeguard.resources.walk import Walker
-from mergeguard.storage.merging_store import MergingStore
 from mergeguard.storage.queue.store import EventStore, ParkedEvent
 
 if TYPE_CHECKING:
@@ -131,7 +128,7 @@ class Waking:
     def _mended(self, parked: Sequence[ParkedEvent]) -> list[ParkedEvent]:
         asked = {guid for one in parked for guid in one.parking.guids}
         leading = self._lead_somewhere(asked) if asked else frozenset()
-        return [one for one in parked if leading.issuperset(one.parking.guids)]
+        return [one for one in parked if all(guid in leading for guid in one.parking.guids)]
 
     def _is_due(self, parked: ParkedEvent) -> bool:
         before = self._woken.get(parked.event.id)
@@ -152,7 +149,11 @@ def leads(source: Source, profile: Profile) -> LeadSomewhere:
     Raises:
         Unsupported: the target is a file, or its ids are no guids.
     """
-    import sqlalchemy as sa  # noqa: PLC0415 - costs its import
+    import sqlalchemy as sa  # noqa: PLC0415 - a server whose handler knows another way does without these
+
+    from mergeguard.resources.opened import require_database  # noqa: PLC0415 - as above
+    from mergeguard.resources.walk import Walker  # noqa: PLC0415 - as above
+    from mergeguard.storage.merging_store import MergingStore  # noqa: PLC0415 - as above
 
     database = require_database(source, profile)
 
