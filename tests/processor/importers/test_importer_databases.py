@@ -1,0 +1,227 @@
+"""Importers through a real queue, on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+from importing_samples import OWNED, SOFTWARE, USES, computer, guid, link, rows
+
+from mergeguard.core.importing.catalogue import DataClass
+from mergeguard.processor.handlers import EventBatch
+
+IDENTIFICATION = DataClass(
+    uuid.UUID("2b2a934a-b000-57f1-83f0-b840d59f1df2"), "Identification", "", multi_row=False, event=False
+)
+INSTALLED = DataClass(
+    uuid.UUID("30f0a3d2-e154-5b00-adca-0f1fb7c3d22d"), "Installed software", "", multi_row=True, event=False
+)
+RUN = DataClass(uuid.UUID("bf68ab7f-845c-5eb3-a38a-52ecaac42768"), "Software execution", "", multi_row=True, event=True)
+WORD, EXCEL = (computer(f"s{each}", each, f"hash={each}", kind=SOFTWARE) for each in (8, 9))
+
+
+def texts(*numbers: int) -> tuple[str, ...]:
+    return tuple(str(guid(number)) for number in numbers)
+
+
+@pytest.fixture
+def world(imports: Any) -> Any:
+    for kind in (USES, OWNED):
+        imports.execute(
+            'INSERT INTO "ResourceAssociationType" ("Guid", "Name", "MinimumCardinality", "MaximumCardinality")'
+            " VALUES (:a, :b, 0, :c)",
+            a=kind.guid,
+            b=kind.name,
+            c=kind.maximum,
+        )
+    return imports
+
+
+def test_a_message_becomes_rows_and_the_same_again_changes_nothing(world: Any) -> None:
+    parts = (
+        computer("pc", 1, "fqdn=pc1", "serial=4711", name="PC1"),
+        WORD,
+        rows(IDENTIFICATION, "pc", ("PC1", "example", "Windows")),
+        rows(INSTALLED, "pc", (guid(8), 1)),
+        link(USES, "pc", "s8"),
+    )
+    for _ in range(2):
+        world.post(*parts, rows(RUN, "pc", ("word.exe", 0)), source=guid(1))
+        world.drain()
+    assert world.dead() == {}
+    (one, eight) = texts(1, 8)
+    assert world.table("Item", "Guid", "Name") == [(one, "PC1"), (eight, "8")]
+    assert world.table("ItemResource", "Guid", "Status") == [(one, "active"), (eight, "active")]
+    managed = world.table("ItemResource", "Guid", "IsManaged")
+    assert [each in ("True", "1") for _, each in managed] == [True, False]
+    assert world.table("ResourceKey", "ResourceGuid", "KeyName", "KeyValue") == [
+        (one, "fqdn", "pc1"),
+        (one, "serial", "4711"),
+        (eight, "hash", "8"),
+    ]
+    assert world.table("Inv_Identification", "_ResourceGuid", "Name", "OSName") == [(one, "PC1", "Windows")]
+    assert world.table("Inv_InstalledSoftware", "_ResourceGuid", "_SoftwareComponentGuid") == [(one, eight)]
+    assert world.table("Evt_Software_Execution", "_ResourceGuid", "Program") == [(one, "word.exe")] * 2
+    assert world.table("ResourceAssociation", "ParentResourceGuid", "ChildResourceGuid", "EventId") == [
+        (one, eight, "2")
+    ]
+    summaries = world.table("ResourceUpdateSummary", "ResourceGuid", "RowCount", "LastEventId")
+    assert summaries == [(one, "1", "2"), (one, "1", "2")]
+
+
+def test_a_merge_by_key_moves_all_and_says_which_key(world: Any) -> None:
+    world.post(computer("pc", 1, "fqdn=pc1"), rows(IDENTIFICATION, "pc", ("old", None, None)), rows(RUN, "pc", ("a",)))
+    world.post(WORD, EXCEL, computer("pc", 2, "uniqueid=u"), rows(INSTALLED, "pc", (guid(8), 1)))
+    world.drain()
+    world.post(
+        computer("pc", 2, "uniqueid=u", "fqdn=PC1"),
+        rows(INSTALLED, "pc", (guid(9), 1)),
+        link(USES, "pc", 1),
+        link(USES, "pc", 8),
+    )
+    world.drain()
+    assert world.dead() == {}
+    one, two, eight, nine = texts(1, 2, 8, 9)
+    assert world.table("ResourceMerge", "OldGuid", "NewGuid", "MergeKey") == [(one, two, "fqdn=PC1")]
+    assert world.table("ItemResource", "Guid") == [(two,), (eight,), (nine,)]
+    assert world.table("Inv_Identification", "_ResourceGuid", "Name") == [(two, "old")]
+    assert world.table("Evt_Software_Execution", "_ResourceGuid") == [(two,)]
+    assert world.table("Inv_InstalledSoftware", "_ResourceGuid", "_SoftwareComponentGuid") == [(two, nine)]
+    assert world.table("ResourceAssociation", "ParentResourceGuid", "ChildResourceGuid") == [(two, eight)]
+    assert world.table("ResourceKey", "ResourceGuid", "KeyValue")[:2] == [(two, "pc1"), (two, "u")]
+
+
+def test_guids_of_a_merged_resource_are_mapped(world: Any) -> None:
+    world.post(WORD, EXCEL, *(computer(f"c{each}", each, f"fqdn={each}") for each in (1, 2, 3)))
+    world.drain()
+    world.merge(guid(1), guid(2))
+    world.merge(guid(8), guid(9))
+    world.post(
+        computer("pc", 1, "fqdn=1"),
+        rows(INSTALLED, "pc", (guid(8), 1), (guid(9), 0)),
+        rows(RUN, 1, ("a",)),
+        link(OWNED, 1, 8),
+        link(USES, 3, 1),
+        link(USES, 1, 2),
+        source=guid(1),
+    )
+    world.drain()
+    assert world.dead() == {}
+    two, three, nine = texts(2, 3, 9)
+    assert world.table("Inv_InstalledSoftware", "_ResourceGuid", "_SoftwareComponentGuid", "InstallFlag") == [
+        (two, nine, "0")
+    ]
+    assert world.table("Evt_Software_Execution", "_ResourceGuid") == [(two,)]
+    assert world.table("ResourceAssociation", "ParentResourceGuid", "ChildResourceGuid") == [(two, nine), (three, two)]
+
+
+def test_a_partial_update_changes_what_it_gives_in_the_database(world: Any) -> None:
+    world.post(
+        WORD,
+        EXCEL,
+        computer("pc", 1, "fqdn=1"),
+        rows(IDENTIFICATION, "pc", ("a", "b", "c")),
+        rows(INSTALLED, "pc", (guid(8), 1)),
+    )
+    world.post(
+        rows(IDENTIFICATION, 1, (None, None, "C"), partial=True),
+        rows(INSTALLED, 1, (guid(8), 0), (guid(9), None), partial=True),
+    )
+    world.drain(fast_threads=1)
+    assert world.dead() == {}
+    assert world.table("Inv_Identification", "Name", "Domain", "OSName") == [("a", "b", "C")]
+    eight, nine = texts(8, 9)
+    assert world.table("Inv_InstalledSoftware", "_SoftwareComponentGuid", "InstallFlag") == [(eight, "0"), (nine, None)]
+    assert [row for row in world.table("ResourceUpdateSummary", "RowCount", "DataHash") if row[0] == "2"] == [
+        ("2", None)
+    ]
+
+
+def test_an_event_that_fails_leaves_nothing_and_harms_no_neighbour(world: Any) -> None:
+    good = computer("pc", 1, "fqdn=1")
+    world.post(good, rows(IDENTIFICATION, "pc", ("a", None, None)))
+    bad = [
+        world.post(computer("new", 2, "fqdn=2"), rows(IDENTIFICATION, "new", ("a",), ("b",))),
+        world.post(computer("new", 3, "fqdn=3"), rows(INSTALLED, "new", (guid(77), 1))),
+        world.post_body(b"<message><to>x</to>\n<body>\x03</body></message>"),
+    ]
+    world.post(good, rows(RUN, "pc", ("after",)))
+    world.drain(event_retry_limit=1)
+    dead = world.dead()
+    assert list(dead) == bad
+    assert "<row>: Identification has one row a resource" in dead[bad[0]]
+    assert f"<row>: it refers to {guid(77)}, and there is no such resource" in dead[bad[1]]
+    assert dead[bad[2]].startswith("line 2, column")
+    assert world.table("Item", "Guid") == [texts(1)]
+    assert world.table("Evt_Software_Execution", "Program") == [("after",)]
+
+
+def test_guids_in_a_circle_park_their_chain_alone(world: Any) -> None:
+    world.post(computer("pc", 1, "fqdn=1"))
+    world.drain()
+    for old, new in ((5, 6), (6, 5)):
+        world.execute(
+            'INSERT INTO "ResourceMerge" ("OldGuid", "NewGuid", "MergedAt") VALUES (:a, :b, CURRENT_TIMESTAMP)',
+            a=guid(old),
+            b=guid(new),
+        )
+    stuck = world.post(rows(RUN, 5, ("stuck",)), source=guid(1))
+    world.post(rows(RUN, 1, ("behind",)), source=guid(1))
+    world.post(rows(RUN, 1, ("beside",)), source=guid(2))
+    world.drain(left=2)
+    [parked] = world.queue.parked(limit=9)
+    assert (parked.event.id, parked.parking.guids, parked.parking.status) == (stuck, (guid(5),), "cycle")
+    assert world.table("Evt_Software_Execution", "Program") == [("beside",)]
+    world.execute('UPDATE "ResourceMerge" SET "NewGuid" = :a WHERE "OldGuid" = :b', a=guid(1), b=guid(6))
+    assert world.queue.wake([stuck]) == 1
+    world.drain()
+    assert world.dead() == {}
+    assert world.table("Evt_Software_Execution", "_ResourceGuid", "Program") == [
+        (str(guid(1)), each) for each in ("behind", "beside", "stuck")
+    ]
+
+
+def test_unchanged_inventory_costs_few_statements(world: Any) -> None:
+    parts = (
+        computer("pc", 1, "fqdn=1", "macaddress=2", "uniqueid=3", "serial=4"),
+        *(computer(f"s{each}", each, f"hash={each}", kind=SOFTWARE) for each in range(100, 150)),
+        rows(IDENTIFICATION, "pc", ("a", "b", "c")),
+        rows(INSTALLED, "pc", *((guid(each), 1) for each in range(100, 150))),
+    )
+    asked: list[str] = []
+    added: list[str] = []
+    _note(world, asked, added)
+    world.post(*parts)
+    world.drain()
+    assert any("INSERT" in each for each in added)
+    asked.clear()
+    added.clear()
+    world.post(*parts)
+    world.drain()
+    assert world.dead() == {}
+    assert len(asked) <= 6, asked  # owners, standings, hold (what is missing, then all), standings, summaries
+    assert [each for each in added if 'UPDATE "ResourceUpdateSummary"' not in each] == []
+    assert 1 <= len(added) <= 2  # one a class at most
+
+
+def _note(world: Any, asked: list[str], added: list[str]) -> None:
+    """Note the statements that importers ask, and those that they add to the unit of work."""
+    ask, within = world.imports.ask, world.imports.within
+
+    def noted_ask(connection: Any, sql: str, values: Any = ()) -> Any:
+        asked.append(sql)
+        return ask(connection, sql, values)
+
+    def noted_within(batch: EventBatch) -> Any:
+        transaction = within(batch)
+        add = transaction.add
+
+        def noted_add(sql: str, *values: Any) -> None:
+            added.append(sql)
+            add(sql, *values)
+
+        transaction.add = noted_add
+        return transaction
+
+    world.imports.ask, world.imports.within = noted_ask, noted_within
