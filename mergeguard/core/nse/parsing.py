@@ -21,26 +21,34 @@ class Amiss(Exception):
     """What is wrong with an element or a value, told without its place, which the caller knows."""
 
 
+class _DocumentType(Exception):
+    """A document type begins."""
+
+
 def strict_parser(*, interned: dict[str, str] | None = None) -> expat.XMLParserType:
     """Return a parser that refuses a document type; ``interned`` holds the names that come back as the same objects."""
     parser = expat.ParserCreate(None, None, interned)
-
-    def doctype(*_declared: object) -> NoReturn:
-        raise MalformedEvent(f"line {parser.CurrentLineNumber}: it has a document type (DOCTYPE)")
-
     parser.buffer_text = True
-    parser.StartDoctypeDeclHandler = doctype
+    parser.StartDoctypeDeclHandler = _doctype
     return parser
 
 
+def _doctype(*_declared: object) -> NoReturn:
+    raise _DocumentType
+
+
 def parse(parser: expat.XMLParserType, body: bytes) -> None:
-    """Read a whole body through.
+    """Read a whole body through, and let go of the handlers of elements and texts.
+
+    Who hears the parser mostly knows it, too; all that was read would wait for the collector otherwise.
 
     Raises:
         MalformedEvent: it is not well-formed XML, its encoding is not understood, or a handler has refused it.
     """
     try:
         parser.Parse(body, True)  # noqa: FBT003 - expat takes it by position only
+    except _DocumentType:
+        raise MalformedEvent(f"line {parser.CurrentLineNumber}: it has a document type (DOCTYPE)") from None
     except expat.ExpatError as error:
         words = expat.ErrorString(error.code)
         if error.code == _INVALID_TOKEN:
@@ -48,6 +56,8 @@ def parse(parser: expat.XMLParserType, body: bytes) -> None:
         raise MalformedEvent(f"line {error.lineno}, column {error.offset + 1}: {words}") from None
     except (ValueError, LookupError) as error:  # an encoding that Python does not know or cannot follow
         raise MalformedEvent(f"its encoding is not understood: {error}") from None
+    finally:
+        parser.StartElementHandler = parser.EndElementHandler = parser.CharacterDataHandler = None
 
 
 def _culprit(body: bytes, at: int) -> str:

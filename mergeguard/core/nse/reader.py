@@ -72,11 +72,19 @@ class _Reader:
             grammar.DATA_CLASS: self._begin_class,
             grammar.ROWS: self._begin_rows,
         }
+        self._handlers = self._any_handlers()
 
     def read(self, body: bytes) -> Message:
+        """Read a body; a reader reads one."""
         self._hear()
         self._parser.CharacterDataHandler = self._between
-        parse(self._parser, body)
+        try:
+            parse(self._parser, body)
+            return self._message()
+        finally:
+            vars(self).clear()  # what calls it knows it, and it knows them: nothing would go before a collection
+
+    def _message(self) -> Message:
         self._targets.check()
         return Message(
             "".join(self._to or ()).strip()[:MOST_RECIPIENT],
@@ -90,27 +98,35 @@ class _Reader:
 
     def _hear(self) -> None:
         parser = self._parser
-        parser.StartElementHandler, parser.EndElementHandler = self._start, self._end
+        parser.StartElementHandler, parser.EndElementHandler = self._handlers
         parser.ordered_attributes = False
 
-    def _start(self, name: str, attributes: dict[str, str]) -> None:
-        opened = self._open
-        place = opened[-1].inside.get(name) or self._other(name, opened[-1])
-        opened.append(place)
-        begin = self._begin.get(place)
-        try:
-            known = attributes if attributes.keys() <= NAMES else self._spelled(attributes)
-            if begin is not None:
-                begin(known)
-        except Amiss as problem:
-            self._refuse(str(problem))
+    def _any_handlers(self) -> tuple[Callable[[str, dict[str, str]], None], Callable[[str], None]]:
+        """Return what is called for elements that are no rows; bound to names, for it is called often."""
+        opened, begins, other, spelt, known = self._open, self._begin, self._other, self._spelled, NAMES
+        push, pop = opened.append, opened.pop
 
-    def _end(self, _name: str) -> None:
-        place = self._open.pop()
-        if place is grammar.RESOURCE:
-            self._add_resource()
-        elif place is grammar.TO or place is grammar.LET_BE:
-            self._parser.CharacterDataHandler = None if self._open[-1] is grammar.LET_BE else self._between
+        def start(name: str, attributes: dict[str, str]) -> None:
+            around = opened[-1]
+            place = around.inside.get(name) or other(name, around)
+            push(place)
+            begin = begins.get(place)
+            try:
+                if begin is not None:
+                    begin(attributes if attributes.keys() <= known else spelt(attributes))
+                elif attributes:
+                    spelt(attributes)
+            except Amiss as problem:
+                self._refuse(str(problem))
+
+        def end(_name: str) -> None:
+            place = pop()
+            if place is grammar.RESOURCE:
+                self._add_resource()
+            elif place is grammar.TO or place is grammar.LET_BE:
+                self._parser.CharacterDataHandler = None if opened[-1] is grammar.LET_BE else self._between
+
+        return start, end
 
     def _other(self, name: str, around: Place) -> Place:
         """Return the place of an element whose name is written in another way, or is none of ours."""
@@ -191,7 +207,7 @@ class _Reader:
         self._parser.StartElementHandler, self._parser.EndElementHandler = self._row_handlers
         self._parser.ordered_attributes = True
 
-    def _end_rows(self, name: str) -> None:
+    def _end_rows(self, _name: str) -> None:
         attributes, line = self._block
         try:
             target = self._targets.meant(attributes, _RESOURCE, line, "resource")
@@ -200,7 +216,7 @@ class _Reader:
             raise MalformedEvent(f"line {line}, <resource>: {problem}") from None
         self._data.append(ClassData(self._class, target, self._rows.take(), partial, line))
         self._hear()
-        self._end(name)
+        self._open.pop()
 
     # What is wrong
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Final, TypeAlias
 from xml.parsers.expat import XMLParserType
 
@@ -14,8 +13,6 @@ from mergeguard.core.nse.shapes import Cells, Shape, shape_of
 
 Start: TypeAlias = Callable[[str, list[str]], None]
 End: TypeAlias = Callable[[str], None]
-_row: Final = partial(tuple.__new__, Row)
-"""As ``Row`` but without a step of Python."""
 _MOST_SHAPES: Final = 256
 """Shapes that are kept: a message may be made so that each of its rows has one of its own."""
 
@@ -24,7 +21,7 @@ class Rows:
     """All rows of a message in their order, of which each block takes those that came since the last."""
 
     def __init__(self, parser: XMLParserType, limits: Limits) -> None:
-        self._rows: list[tuple[Cells, int]] = []
+        self._rows: list[Row] = []
         self._taken = 0
         self._parser = parser
         self._limits = limits
@@ -33,8 +30,8 @@ class Rows:
 
     def take(self) -> tuple[Row, ...]:
         """Return the rows since the last time."""
-        rows, self._taken = self._rows[self._taken :], len(self._rows)
-        return tuple(map(_row, rows))
+        rows, self._taken = tuple(self._rows[self._taken :]), len(self._rows)
+        return rows
 
     def handlers(self, refuse: Callable[[str], object], around: End) -> tuple[Start, End]:
         """Return what reads rows, to be called between the tags of an element that holds nothing else.
@@ -44,7 +41,7 @@ class Rows:
             around: is called when the element ends that holds the rows.
         """
         rows, parser, most, counted = self._rows, self._parser, self._limits.rows, self._counted
-        append = rows.append
+        append, new, kind = rows.append, tuple.__new__, Row  # what Row(...) does, without its step of Python
         inside = False
         last: list[str] | None = None
         pick: Callable[[list[str]], Cells] = tuple
@@ -62,7 +59,7 @@ class Rows:
                     refuse(str(problem))
                     raise
                 pick, last = shape.pick, None if shape.gaps else names
-            append((pick(attributes[1::2]), parser.CurrentLineNumber))
+            append(new(kind, (pick(attributes[1::2]), parser.CurrentLineNumber)))
             if len(rows) > most:
                 refuse(f"the message has more than {most:,} rows")
 

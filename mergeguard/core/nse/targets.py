@@ -34,7 +34,9 @@ class Targets:
             Amiss: neither says it, or both do.
         """
         by_ref, by_guid = names
-        label, found = attributes.get(by_ref), guid(attributes, by_guid)
+        label, found = attributes.get(by_ref), None
+        if by_guid in attributes:
+            found = guid(attributes, by_guid)
         if not label:
             if found is None:
                 raise Amiss(f"it names no resource: it has neither {by_ref} nor {by_guid}")
