@@ -18,7 +18,7 @@ from mergeguard.resources.merged import Merged, answer_of, merged_of
 from mergeguard.resources.moving import Moves, keyed, moves
 from mergeguard.resources.opened import require_guard, unguarded
 from mergeguard.resources.walk import Walker
-from mergeguard.storage import merge_row
+from mergeguard.storage import blacklist, merge_row
 from mergeguard.storage.merging_store import MergingStore, Request
 from mergeguard.version import __version__
 
@@ -158,7 +158,9 @@ class OneMerge:
             RowChange(Action.REMOVE, str(profile.live and profile.live.table), image, None) for image in _live(roots)
         ]
         run_id = uuid.uuid4().hex
-        image = merge_row.insert(rows, profile, roots.both, spelled(rows, profile, roots), asked.key)
+        like = spelled(rows, profile, roots)
+        image = merge_row.insert(rows, profile, roots.both, like, asked.key)
+        listed = blacklist.write(rows, profile, old, new, like)  # while its row still says whether it is managed
         rows.change([*found.changes, *live])
         merged = replace(
             accounted(Merged(asked.old, asked.new, old, new, guard=self._guard), found, roots),
@@ -166,9 +168,10 @@ class OneMerge:
             row=image,
         )
         row = RowChange(Action.MERGE, profile.merge.table, None, image)
+        beside = () if listed is None else (listed,)
         with rows.source.translated(writing=True), rows.together():
             self._journal.record_run(rows, _run(run_id, self._who, asked))
-            step = _step(run_id, roots, merged, (row, *found.changes, *live), image)
+            step = _step(run_id, roots, merged, (row, *found.changes, *live, *beside), image)
             self._journal.record(rows, step, briefly=True)
             merged = replace(merged, lookup_rows=store.move_class(rows, old, new))
         return self._noted(rows, store, merged, asked)

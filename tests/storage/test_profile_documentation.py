@@ -12,12 +12,14 @@ from mergeguard.errors import ProfileError
 from mergeguard.storage.profile import (
     Association,
     AssociationTypes,
+    Blacklist,
     Contact,
     Hashes,
     Journal,
     Keys,
     Live,
     Lookup,
+    Managed,
     Merge,
     Merging,
     Names,
@@ -43,6 +45,8 @@ SECTIONS = {
     "names": Names,
     "hashes": Hashes,
     "association_types": AssociationTypes,
+    "managed": Managed,
+    "blacklist": Blacklist,
     "associations": Association,
     "references": Reference,
 }

@@ -16,6 +16,7 @@ from mergeguard.errors import ExitCode, ProfileError
 from mergeguard.storage.profile import (
     Association,
     AssociationTypes,
+    Blacklist,
     Classes,
     Contact,
     Hashes,
@@ -23,6 +24,7 @@ from mergeguard.storage.profile import (
     Keys,
     Live,
     Lookup,
+    Managed,
     Merge,
     Merging,
     Names,
@@ -49,12 +51,13 @@ LIVES = st.one_of(
     st.builds(Live, query=NAMES),
 )
 REFERENCES = st.builds(
-    lambda table, column, others, time, data_class: Reference(
-        table, column, (column, *others) if others else (), time, data_class
+    lambda table, column, others, time, data_class, order: Reference(
+        table, column, (column, *others) if others else (), time, data_class, order
     ),
     NAMES,
     NAMES,
     st.lists(NAMES, max_size=2),
+    st.none() | NAMES,
     st.none() | NAMES,
     st.none() | NAMES,
 )
@@ -84,11 +87,22 @@ PROFILES = st.builds(
     st.none() | st.builds(Names, NAMES, NAMES, NAMES),
     st.none()
     | st.builds(
-        Hashes, NAMES, NAMES, NAMES, NAMES, st.none() | st.builds(Classes, NAMES, NAMES, NAMES), st.none() | NAMES
+        Hashes,
+        NAMES,
+        NAMES,
+        NAMES,
+        NAMES,
+        st.none() | st.builds(Classes, NAMES, NAMES, NAMES),
+        st.none() | NAMES,
+        st.none() | NAMES,
     ),
-    st.lists(st.builds(Association, NAMES, NAMES, NAMES, st.none() | NAMES, st.none() | NAMES), max_size=2).map(tuple),
+    st.lists(
+        st.builds(Association, NAMES, NAMES, NAMES, st.none() | NAMES, st.none() | NAMES, st.none() | NAMES), max_size=2
+    ).map(tuple),
     st.none() | st.builds(AssociationTypes, NAMES, NAMES, NAMES),
     st.builds(Merging, NAMES, NAMES, NAMES, NAMES),
+    st.none() | st.builds(Managed, NAMES, NAMES, NAMES),
+    st.none() | st.builds(Blacklist, NAMES, NAMES, st.none() | NAMES, st.none() | NAMES),
 )
 
 SECTIONS = {
@@ -104,6 +118,8 @@ SECTIONS = {
     "names": Names,
     "hashes": Hashes,
     "association_types": AssociationTypes,
+    "managed": Managed,
+    "blacklist": Blacklist,
     "associations": Association,
     "references": Reference,
 }
@@ -358,3 +374,22 @@ def test_a_written_profile_reads_well() -> None:
         '[live]\nquery = """\nSELECT "Guid"\nFROM "Item\\""""\n\n'
         '[[references]]\ntable = "Inv_X"\ncolumn = "_ResourceGuid"\n'
     )
+
+
+SETS = '[[references]]\ntable = "Many"\ncolumn = "Guid"\nsets = "{}"\n'
+HASHES = '[hashes]\ntable = "Sums"\nguid = "Guid"\ndata_class = "Class"\nhash = "Hash"\n'
+
+
+def test_data_loaded_as_a_whole_need_to_know_what_was_loaded_last() -> None:
+    assert "no [hashes] order or time" in refusal(SETS.format("newest")).message
+    assert "no [hashes] order or time" in refusal(SETS.format("newest") + HASHES).message
+    read = loads_profile(SETS.format("newest") + HASHES + 'order = "Event"\n', "site.toml")
+    assert (read.references[0].sets, loads_profile(dumps_profile(read), "site.toml")) == ("newest", read)
+    assert loads_profile(SETS.format("united"), "site.toml").references[0].sets == "united"
+    assert "it may be united, newest" in str(refusal(SETS.format("oldest")).hint)
+
+
+def test_a_table_has_one_column_that_says_whose_data_a_row_is() -> None:
+    other = SETS.format("newest").replace('"Guid"', '"Other"')
+    found = refusal(SETS.format("newest") + other + HASHES + 'time = "At"\n')
+    assert "two columns" in found.message

@@ -42,6 +42,8 @@ class Action(enum.Enum):
     """Puts a row into the merge table; in no plan."""
     REMOVE = "remove"
     """Takes the row of a merged-away guid out of the table of live guids; in no plan."""
+    BLACKLIST = "black-list"
+    """Puts a merged-away agent on the black list; in no plan."""
 
 
 @dataclass(frozen=True, slots=True)
