@@ -90,13 +90,16 @@ class Site:
     settings: dict[str, str] = field(default_factory=dict)
     largest: int | None = None
     """Most bytes that its processes may have in a file; a write above them fails as on a full disk."""
+    handler: str = "store"
+    """What its servers do with events."""
 
     def environment(self) -> dict[str, str]:
         given = {"MERGEGUARD_EVENT_QUEUE_PATH": str(self.root), **self.settings}
         return {name: value for name, value in os.environ.items() if not name.startswith("MERGEGUARD_")} | given
 
     def command(self, *flags: str) -> list[str]:
-        served = [sys.executable, "-m", "mergeguard", "serve", self.target, "--port", "0", *flags]
+        given = ("--port", "0", "--handler", self.handler)
+        served = [sys.executable, "-m", "mergeguard", "serve", self.target, *given, *flags]
         return served if self.largest is None else [sys.executable, "-c", LIMITED, str(self.largest), *served]
 
     def run(self, *flags: str) -> subprocess.CompletedProcess[str]:

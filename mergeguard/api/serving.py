@@ -8,9 +8,10 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final, Literal
 
 from mergeguard.api.opened import DEFAULT
 from mergeguard.errors import MergeGuardError, MissingExtra, UsageError
@@ -18,9 +19,9 @@ from mergeguard.storage.source import Options
 
 if TYPE_CHECKING:  # each pulls in more than a program that does not call for it should pay
     from mergeguard.processor.handlers import Handler
+    from mergeguard.processor.handling import Handling
     from mergeguard.processor.metrics import ServerMetrics
     from mergeguard.processor.settings_file import SettingsFile
-    from mergeguard.storage.queue.handled import HandledTable
     from mergeguard.storage.queue.store import EventStore
 
 HOST: Final = "127.0.0.1"
@@ -37,7 +38,7 @@ def serve(  # noqa: PLR0913 - as the command has flags
     host: str | None = HOST,
     port: int = PORT,
     workers: bool = True,
-    handler: Handler | None = None,
+    handler: Handler | Literal["import", "store"] = "import",
     config: str | Path | None = None,
     core_settings: str | Path | None = None,
     options: Options = DEFAULT,
@@ -45,7 +46,8 @@ def serve(  # noqa: PLR0913 - as the command has flags
 ) -> bool:
     """Take events in and handle them until ``stop`` is set; return whether all that was under way ended in time.
 
-    The tables of the queue are made where they are missing.
+    The tables of the queue are made where they are missing. A server that imports also brings the reference schema to
+    its newest version, and says so in its log.
 
     Args:
         target: the database of the queue.
@@ -53,7 +55,9 @@ def serve(  # noqa: PLR0913 - as the command has flags
         host: where to listen; ``None``: handle events only.
         port: likewise; 0 is any that is free.
         workers: ``False``: take events in only.
-        handler: what events are given to; by default they are read through and stored in ``mergeguard_handled``.
+        handler: what events are given to. ``import``: the importers of the reference schema; then the server also tells
+            agents their guids and looks after the integrity of the database. ``store``: they are read through and
+            stored in ``mergeguard_handled``.
         config: a TOML file of settings in place of ``mergeguard.toml`` of the current folder.
         core_settings: a ``CoreSettings.config`` in place of what ``MERGEGUARD_CORE_SETTINGS`` names.
         options: how to connect.
@@ -63,36 +67,36 @@ def serve(  # noqa: PLR0913 - as the command has flags
         UsageError: a setting is wrong, the address is taken, or neither intake nor workers are asked for.
         MissingExtra: a package of the extra ``serve`` is not installed.
         Locked: another server takes events into the same folder.
+        UnknownSchema: the database holds other tables of the names of the reference schema.
         CannotCheck: the database refuses this server for good, or a folder is not there or cannot be written.
     """
     from mergeguard.processor.intake.serving import Address  # noqa: PLC0415 - only with a server
     from mergeguard.processor.serving import Server  # noqa: PLC0415 - as above
     from mergeguard.processor.status import StatusWriter  # noqa: PLC0415 - as above
-    from mergeguard.processor.stored_events import StoreHandler  # noqa: PLC0415 - as above
-    from mergeguard.storage.queue.handled import open_handled  # noqa: PLC0415 - imports SQLAlchemy
-    from mergeguard.storage.queue.opening import open_store  # noqa: PLC0415 - as above
+    from mergeguard.storage.queue.opening import open_store  # noqa: PLC0415 - imports SQLAlchemy
     from mergeguard.storage.queue.status_table import open_status  # noqa: PLC0415 - as above
 
     _require(host is not None, workers)
     settings = _settings(config, core_settings)
-    store, table = open_store(str(target), options), open_status(str(target), options)
-    handled = None if handler else open_handled(str(target), options)
-    try:
+    with ExitStack() as opened:
+        store = opened.enter_context(closing(open_store(str(target), options)))
+        table = opened.enter_context(closing(open_status(str(target), options)))
+        metrics = _metrics(store, settings)
+        handling = opened.enter_context(_handling(handler, target, options, store, settings))
+        look = _integrity(handling, target, options, settings, metrics) if host is not None else []
         server = Server(
             store,
             settings.current,
-            _metrics(store, settings),
-            lambda: _create(store, handled),
+            metrics,
+            lambda: _create(store, handling, str(target), options, settings),
             None if host is None else Address(host, port),
-            (handler or StoreHandler()) if workers else None,
-            StatusWriter(store, table, settings.current).run,
+            handling.handler if workers else None,
+            [StatusWriter(store, table, settings.current).run, *look],
             started,
+            handling.registry,
+            handling.lead_somewhere,
         )
         return server.run(stop)
-    finally:
-        for opened in (handled, table, store):
-            if opened is not None:
-                opened.close()
 
 
 def post_event(
@@ -167,7 +171,45 @@ def _metrics(store: EventStore, settings: SettingsFile) -> ServerMetrics:
     return metrics
 
 
-def _create(store: EventStore, handled: HandledTable | None) -> None:
+def _create(store: EventStore, handling: Handling, target: str, options: Options, settings: SettingsFile) -> None:
+    from mergeguard.processor.folder_identity import require_same_folder  # noqa: PLC0415 - only with a server
+
     store.create()
-    if handled is not None:
-        handled.create()
+    require_same_folder(target, options, settings.current().event_queue_path)
+    handling.prepare()
+
+
+def _handling(
+    handler: Handler | Literal["import", "store"],
+    target: str | Path,
+    options: Options,
+    store: EventStore,
+    settings: SettingsFile,
+) -> AbstractContextManager[Handling]:
+    """Open what events are given to."""
+    from mergeguard.processor import handling as kinds  # noqa: PLC0415 - only with a server
+
+    if handler == "import":
+        return kinds.importing(str(target), options, store, settings.current)
+    if handler == "store":
+        return kinds.storing(str(target), options)
+    if isinstance(handler, str):
+        raise UsageError(f"unknown handler {handler!r}", hint="give 'import', 'store', or a handler of your own")
+    return nullcontext(kinds.Handling(handler))
+
+
+def _integrity(
+    handling: Handling, target: str | Path, options: Options, settings: SettingsFile, metrics: ServerMetrics
+) -> list[Callable[[threading.Event], None]]:
+    """Return what looks after the integrity of the database: one server a folder does, the one that takes events in."""
+    from mergeguard.processor.integrity_job import IntegrityJob  # noqa: PLC0415 - only with a server
+    from mergeguard.processor.integrity_look import Question  # noqa: PLC0415 - as above
+
+    if not handling.integrity:
+        return []
+    job = IntegrityJob(
+        lambda now: Question(str(target), options.password, options.lock_timeout, now.integrity_limit_seconds),
+        settings.current,
+        lambda looked: metrics.looked(looked, time.time()),
+    )
+    return [job.run]

@@ -25,7 +25,7 @@ _LEVELS = ("debug", "info", "warning", "error")
 
 
 @with_target(profile=False, argument=_TARGET)
-def serve(
+def serve(  # noqa: PLR0913 - one parameter a flag
     chosen: Chosen,
     *,
     host: Annotated[
@@ -36,6 +36,12 @@ def serve(
     ] = 8080,
     intake_only: Annotated[bool, typer.Option("--intake-only", help="Take events in, handle none.")] = False,
     workers_only: Annotated[bool, typer.Option("--workers-only", help="Handle events, take none in.")] = False,
+    handler: Annotated[
+        str,
+        typer.Option(
+            help="What is done with events: import (default) into the reference schema, or store them.", metavar="KIND"
+        ),
+    ] = "import",
     core_settings: Annotated[
         Path | None,
         typer.Option("--core-settings", help="CoreSettings.config with the processor's settings.", metavar="FILE"),
@@ -50,6 +56,8 @@ def serve(
 
     if log_level not in _LEVELS:
         raise UsageError(f"unknown log level {log_level!r}", hint=f"give one of {', '.join(_LEVELS)}")
+    if handler not in {"import", "store"}:
+        raise UsageError(f"unknown handler {handler!r}", hint="give import or store")
     stop = threading.Event()
     with json_lines(sys.stderr, crash.clean, log_level), _stopped_by_signals(stop):
         ended = api.serve(
@@ -58,6 +66,7 @@ def serve(
             host=None if workers_only else host,
             port=port,
             workers=not intake_only,
+            handler=handler,
             config=chosen.config,
             core_settings=core_settings,
             options=chosen.options,

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from mergeguard.errors import MergeGuardError, TargetNotFound
 from mergeguard.processor.handlers import Handler
@@ -19,7 +20,11 @@ from mergeguard.processor.intake.serving import Address, RunningIntake, running_
 from mergeguard.processor.metrics import ServerMetrics
 from mergeguard.processor.running import Processor
 from mergeguard.processor.settings import Settings
+from mergeguard.processor.waking import LeadSomewhere, Waking
 from mergeguard.storage.queue.store import EventStore
+
+if TYPE_CHECKING:
+    from mergeguard.processor.intake.creation import Registry  # comes with the extra `serve`
 
 _log = logging.getLogger(__name__)
 
@@ -35,8 +40,10 @@ class Server:
         prepare: makes the tables that are missing; called until the database answers.
         address: where to listen; ``None``: no events are taken in here.
         handler: of events; ``None``: none are handled here.
-        beside: runs until it is told to stop, in a thread of its own, once the tables are there.
+        beside: each runs until it is told to stop, in a thread of its own, once the tables are there.
         started: is told where the server listens, as soon as it does.
+        registry: tells agents their guids; ``None``: nobody here knows resources.
+        lead_somewhere: says whose merges were mended, so that parked events go on; ``None``: nobody looks here.
     """
 
     store: EventStore
@@ -45,8 +52,10 @@ class Server:
     prepare: Callable[[], None]
     address: Address | None = None
     handler: Handler | None = None
-    beside: Callable[[threading.Event], None] | None = None
+    beside: Sequence[Callable[[threading.Event], None]] = ()
     started: Callable[[str | None], None] = lambda _url: None
+    registry: Registry | None = None
+    lead_somewhere: LeadSomewhere | None = None
     _failure: MergeGuardError | None = field(default=None, init=False)
 
     def run(self, stop: threading.Event) -> bool:
@@ -75,7 +84,7 @@ class Server:
         return ended
 
     def _intake(self, address: Address, stop: threading.Event) -> AbstractContextManager[RunningIntake]:
-        return running_intake(self.store, self.settings, self.metrics, address, stop)
+        return running_intake(self.store, self.settings, self.metrics, address, stop, self.registry)
 
     def _prepared(self, intake: RunningIntake | None, stop: threading.Event) -> bool:
         """Wait until the database answers, and bring tables and folder in order; ``False``: it came to an end."""
@@ -101,8 +110,8 @@ class Server:
     def _work(self, intake: RunningIntake | None, stop: threading.Event) -> bool:
         """Do what needs the database; return whether it ended in time."""
         with ExitStack() as stack:
-            if self.beside is not None:
-                stack.enter_context(_beside(self.beside, stop))
+            for work in self.beside:
+                stack.enter_context(_beside(work, stop))
             if intake is not None:
                 stack.enter_context(intake.inboxes())
             stack.callback(stop.set)  # after a bug here nothing else may run on
@@ -112,6 +121,10 @@ class Server:
             self.metrics.watch_database(lambda: processor.outage is not None)
             if intake is not None:
                 intake.registrar.wake = processor.wake
+            if self.lead_somewhere is not None:
+                waking = Waking(self.store, self.lead_somewhere, ready=processor.wake)
+                stack.enter_context(_beside(waking.run, stop))
+                stack.callback(stop.set)
             return processor.run(stop)
 
 

@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 
 from mergeguard.core.events import INLINE_CHARACTERS, Queue
 from mergeguard.errors import UsageError
+from mergeguard.processor.settings_defaults import NEVER_FILLED_IN, NO_MACHINES_OWN
 from mergeguard.processor.settings_entry import DOMAIN, SEED, Entry, described, entry_of
 
 LEGACY_FOLDERS: Final = ("EvtQFast", "EvtQLarge", "EvtQPriority", "EvtQSlow")
@@ -21,19 +22,6 @@ LEGACY_FOLDERS: Final = ("EvtQFast", "EvtQLarge", "EvtQPriority", "EvtQSlow")
 DEFAULT: Final = "default"
 _WEEK: Final = 7 * 86_400
 _WEEK_MS: Final = 1000 * _WEEK
-
-
-NO_MACHINES_OWN: Final = (
-    "00:00:00:00:00:00; FF:FF:FF:FF:FF:FF; 02:00:4C:4F:4F:50; 02:00:54:55:4E:01; "
-    "20:41:53:59:4E:FF; 33:50:6F:45:30:30; 44:45:53:54:00:00; 50:50:54:50:30:30"
-)
-"""Addresses of no card, of all cards, and of adapters that Windows makes up: loopback, tunnels and dial-up."""
-NEVER_FILLED_IN: Final = (
-    "To Be Filled By OEM; Default string; System Serial Number; System Product Name; Base Board Serial Number; "
-    "Chassis Serial Number; Not Specified; Not Applicable; Not Available; Unknown; Undefined; Invalid; Empty; None; "
-    "Null; N/A; OEM; 0; 00000000; 123456789; 1234567890; 0123456789; xxxxxxxx"
-)
-"""What stands in the firmware of machines whose maker left it so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +89,15 @@ class Settings:
     max_inflated_bytes: int = field(
         default=256 * 1024 * 1024,
         metadata=described("Largest event after decompression.", unit="bytes", at_least=1),
+    )
+    body_seconds: float = field(
+        default=60.0,
+        metadata=described(
+            "A sender that brings less than 1 KB of its post in so long is told *busy*, and its connection is closed.",
+            unit="seconds",
+            at_least=0.01,
+            at_most=_WEEK,
+        ),
     )
     # Which queue
     fast_queue_threshold: int = field(
@@ -187,6 +184,12 @@ class Settings:
             unit="milliseconds",
             at_most=_WEEK_MS,
             at_least=1,
+        ),
+    )
+    handler_seconds: float = field(
+        default=600.0,
+        metadata=described(
+            "An event whose handler takes longer has failed. 0: no limit.", unit="seconds", at_most=_WEEK
         ),
     )
     lease_seconds: float = field(

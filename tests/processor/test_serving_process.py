@@ -249,6 +249,7 @@ def test_an_address_that_is_taken_is_refused(plain: Site) -> None:
         (["--workers-only", "--intake-only"], ExitCode.USAGE, "neither intake nor workers"),
         (["--log-level", "loud"], ExitCode.USAGE, "unknown log level 'loud'"),
         (["--host", "192.0.2.1"], ExitCode.USAGE, "192.0.2.1:0 cannot be listened on"),
+        (["--handler", "drop"], ExitCode.USAGE, "unknown handler 'drop'"),
     ],
 )
 def test_what_cannot_be_served_is_refused(plain: Site, flags: list[str], code: ExitCode, told: str) -> None:

@@ -98,8 +98,8 @@ def test_what_runs_beside_it_is_stopped_with_it(tmp_path: Path) -> None:
         assert told.wait(30)
         ran.append(True)
 
-    assert server(tmp_path, beside=beside).run(stop)
-    assert ran == [True]
+    assert server(tmp_path, beside=[beside, beside]).run(stop)
+    assert ran == [True, True]
 
 
 def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from mergeguard.processor.intake.creation import CREATE_RESOURCE, Creation
 from mergeguard.processor.intake.http import Intake
 from mergeguard.processor.intake.posts import POST_EVENT
 from mergeguard.processor.intake.readiness import OK, Readiness
@@ -19,13 +20,16 @@ from mergeguard.processor.intake.readiness import OK, Readiness
 _PROMETHEUS: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def create_app(intake: Intake, readiness: Readiness, exposition: Callable[[], str]) -> ASGIApp:
+def create_app(
+    intake: Intake, readiness: Readiness, exposition: Callable[[], str], creation: Creation | None = None
+) -> ASGIApp:
     """Return the application.
 
     Args:
         intake: takes posts in.
         readiness: says whether it can.
         exposition: writes the metrics, in Prometheus' text format.
+        creation: tells agents their guids; ``None``: this server knows no resources.
     """
 
     async def alive(_request: Request) -> Response:
@@ -43,6 +47,11 @@ def create_app(intake: Intake, readiness: Readiness, exposition: Callable[[], st
     routes = [
         Route(agent, intake.post_event, methods=["POST"]),
         Route(agent.removesuffix("x"), intake.post_event, methods=["POST"]),  # as agents of an older kind call it
+        *(
+            []
+            if creation is None
+            else [Route(CREATE_RESOURCE.lower(), creation.create_resource, methods=["GET", "POST"])]
+        ),
         Route("/healthz", alive),
         Route("/readyz", ready),
         Route("/metrics", metrics),

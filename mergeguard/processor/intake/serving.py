@@ -25,6 +25,8 @@ from mergeguard.storage.queue.store import EventStore
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from mergeguard.processor.intake.creation import Registry
+
 LOCK: Final = "intake.lock"
 """In the folder of the queue; held by the one server that takes events into it."""
 
@@ -92,8 +94,11 @@ def running_intake(
     metrics: ServerMetrics,
     address: Address,
     stop: threading.Event,
+    registry: Registry | None = None,
 ) -> Iterator[RunningIntake]:
     """Take posts in while the block runs; once ``stop`` is set they are refused, and at the end all are answered.
+
+    ``registry`` tells agents their guids.
 
     Raises:
         UsageError: the address is taken, or a file stands in the place of a folder.
@@ -113,9 +118,8 @@ def running_intake(
         inbox = Inbox(store, InboxSteps(payloads, registrar, settings), settings, metrics)
         listening = bound(address.host, address.port)
         ready = threading.Event()
-        web = WebServer(
-            _app(registrar, settings, metrics, lambda: _closed(ready, stop)), listening, now.stop_seconds, stop.set
-        )
+        app = _app(registrar, settings, metrics, lambda: _closed(ready, stop), registry)
+        web = WebServer(app, listening, now.stop_seconds, stop.set)
         registrar.start()
         web.start()
         try:
@@ -138,11 +142,14 @@ def _app(
     settings: Callable[[], Settings],
     metrics: ServerMetrics,
     closed: Callable[[], str | None],
+    registry: Registry | None,
 ) -> ASGIApp:
     from mergeguard.processor.intake.app import create_app  # noqa: PLC0415 - comes with the extra `serve`
+    from mergeguard.processor.intake.creation import Creation  # noqa: PLC0415 - as above
     from mergeguard.processor.intake.http import Intake  # noqa: PLC0415 - as above
     from mergeguard.processor.intake.readiness import Readiness  # noqa: PLC0415 - as above
 
     intake = Intake(settings, registrar.payloads, registrar, metrics, closed)
     readiness = Readiness(registrar.store, registrar.payloads.folder, closed)
-    return create_app(intake, readiness, metrics.exposition)
+    creation = None if registry is None else Creation(registry, settings, closed)
+    return create_app(intake, readiness, metrics.exposition, creation)

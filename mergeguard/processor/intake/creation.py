@@ -1,0 +1,135 @@
+"""The agents' page ``CreateResource.aspx``: keys go in, and the guid of the resource that has them comes out.
+
+An agent asks when it has no guid, or when it was told that its own is not known any more. If a resource has one of its
+keys the answer is that resource's guid as it is now, whatever was merged since; otherwise a resource is made.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final, Protocol
+from xml.sax.saxutils import quoteattr
+
+import anyio.to_thread
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+
+from mergeguard.core.nse.message import Resource
+from mergeguard.errors import EventParked, MalformedEvent, MergeGuardError
+from mergeguard.processor.intake.asking import asked_in_query, asked_in_xml
+from mergeguard.processor.intake.bodies import Decoder, codings
+from mergeguard.processor.intake.refusals import BUSY_TEXT, Refused, TooLarge
+from mergeguard.processor.settings import Settings
+
+CREATE_RESOURCE: Final = "/Altiris/NS/Agent/CreateResource.aspx"
+"""The page that agents ask for their guid."""
+MOST_BYTES: Final = 256 * 1024
+"""Of a question: hundreds of keys fit in."""
+_SOON: Final = 1
+_JOINED: Final = b""
+
+_log = logging.getLogger(__name__)
+
+
+class Registry(Protocol):
+    """Who knows the resources of the database."""
+
+    def register(self, asked: Resource) -> Resource:
+        """Return the resource that has one of the keys, as it stands now; make it where there is none.
+
+        Blocks. It has no more keys than it is asked with, and its guid is always set.
+
+        Raises:
+            EventParked: the keys, or the guid, lead into a cycle or a split; nothing is made.
+            MalformedEvent: no resource can be made of this: no key that counts, or a type that is not known.
+            MergeGuardError: the database does not take it now.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class Creation:
+    """Answers the page.
+
+    Args:
+        registry: who knows the resources.
+        settings: those in force.
+        closed: why nobody is answered; ``None``: they are.
+    """
+
+    registry: Registry
+    settings: Callable[[], Settings]
+    closed: Callable[[], str | None] = lambda: None
+
+    async def create_resource(self, request: Request) -> Response:
+        """Answer one question."""
+        closed = self.closed()
+        if closed is not None:
+            return _busy(f"it is {closed}", _SOON)
+        try:
+            asked = await _asked(request)
+            found = await anyio.to_thread.run_sync(self.registry.register, asked)
+        except ClientDisconnect:
+            return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody hears it
+        except (Refused, MalformedEvent) as refusal:
+            return _refused(request, refusal)
+        except Exception as failure:  # noqa: BLE001 - the agent asks again
+            return _busy(_why(failure), self.settings().retry_after_seconds)
+        return Response(answer_of(found), media_type="text/xml; charset=utf-8")
+
+
+def _why(failure: Exception) -> str:
+    """Say why a resource cannot be had now."""
+    if isinstance(failure, EventParked):
+        return failure.message
+    if isinstance(failure, MergeGuardError):
+        _log.warning("a resource was not created", extra={"error": failure.id, "why": failure.message})
+        return "the database does not take resources now"
+    _log.error("a question for a resource met a bug", exc_info=failure)
+    return "the server met a bug"
+
+
+def answer_of(found: Resource) -> str:
+    """Write what an agent reads: its guid, and whose it is."""
+    kind = "" if found.type is None else f" typeGuid={quoteattr(str(found.type))}"
+    return f"<resource guid={quoteattr(str(found.guid))}{kind} name={quoteattr(found.name)} />\n"
+
+
+async def _asked(request: Request) -> Resource:
+    """Read the question: XML in the body, or in the query as ``xml``, or plain words in the query."""
+    body = await _body(request)
+    query = request.query_params.multi_items()
+    said = [value for name, value in query if name.lower() == "xml"]
+    if body:
+        return asked_in_xml(body)
+    if said:
+        return asked_in_xml(said[-1].encode())
+    return asked_in_query(query)
+
+
+async def _body(request: Request) -> bytes:
+    decoder = Decoder(codings(request.headers.get("content-encoding", "")), MOST_BYTES)
+    whole = bytearray()
+    async for data in request.stream():
+        whole.extend(_JOINED.join(decoder.feed(data)))
+        if len(whole) > MOST_BYTES:
+            raise TooLarge(f"the question is larger than {MOST_BYTES:,} bytes")
+    whole.extend(_JOINED.join(decoder.finish()))
+    return bytes(whole)
+
+
+def _busy(reason: str, after: int) -> Response:
+    text = f"{BUSY_TEXT}: {reason}\n"
+    return PlainTextResponse(text, HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": str(after)})
+
+
+def _refused(request: Request, refusal: MergeGuardError) -> Response:
+    status = refusal.status if isinstance(refusal, Refused) else HTTPStatus.BAD_REQUEST
+    client = request.client.host if request.client else None
+    about = {"error": refusal.id, "why": refusal.message, "client": client}
+    _log.warning("a question for a resource is refused", extra=about)
+    text = refusal.message if refusal.hint is None else f"{refusal.message}; {refusal.hint}"
+    return PlainTextResponse(f"{text}\n", status)

@@ -1,0 +1,227 @@
+"""What a server brings to a database before it imports, and who it says a computer is."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from conftest import PostgresServer
+
+from mergeguard.core.importing.keys import COMPUTER
+from mergeguard.core.nse.message import Key, Resource
+from mergeguard.errors import EventParked, MalformedEvent, UnknownSchema
+from mergeguard.processor.reference_server import COMPUTER_KEYS, ReferenceServer
+from mergeguard.processor.settings import Settings
+from mergeguard.storage import schema
+from mergeguard.storage.queue.opening import open_store
+from mergeguard.storage.queue.store import EventStore
+from mergeguard.storage.source import Options
+
+A, B, C = (uuid.UUID(int=number) for number in (0xA, 0xB, 0xC))
+
+
+@dataclass
+class Place:
+    """A database and the server on it."""
+
+    url: str
+    store: EventStore
+    server: ReferenceServer
+
+    def ask(self, *keys: str, guid: uuid.UUID | None = None, kind: uuid.UUID = COMPUTER) -> uuid.UUID:
+        """Ask for the resource with keys written as ``name=value``."""
+        pairs = tuple(Key(*key.split("=")) for key in keys)
+        found = self.server.registry.register(Resource("", guid, kind, "PC", pairs)).guid
+        assert found is not None
+        return found
+
+    def write(self, *statements: str) -> None:
+        engine = sa.create_engine(self.url)
+        with engine.begin() as connection:
+            for statement in statements:
+                connection.execute(sa.text(statement))
+        engine.dispose()
+
+    def read(self, statement: str) -> list[tuple[object, ...]]:
+        engine = sa.create_engine(self.url)
+        with engine.connect() as connection:
+            found = [tuple(row) for row in connection.execute(sa.text(statement))]
+        engine.dispose()
+        return found
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield str(schema.sqlite_url(tmp_path / "site.db"))
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    name = f"mergeguard_{secrets.token_hex(6)}"
+    server.execute(f'CREATE DATABASE "{name}"')
+    found = sa.make_url(server.url.rpartition("/")[0] + "/" + name).set(drivername="postgresql+psycopg")
+    yield found.render_as_string(hide_password=False)
+    server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Place]:
+    settings = Settings()
+    with closing(open_store(url)) as store:
+        store.create()
+        with closing(ReferenceServer(url, Options(), store, lambda: settings)) as server:
+            yield Place(url, store, server)
+
+
+@pytest.fixture
+def place(url: str) -> Iterator[Place]:
+    with opened(url) as found:
+        found.server.prepare()
+        yield found
+
+
+def merge_row(old: uuid.UUID, new: uuid.UUID) -> str:
+    return (
+        'INSERT INTO "ResourceMerge" ("OldGuid", "NewGuid", "MergedAt") '
+        f"VALUES ('{old}', '{new}', '2024-07-03 00:00:00')"
+    )
+
+
+def test_a_new_database_gets_the_schema_and_computers_and_the_log_says_so(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    with opened(url) as place:
+        place.server.prepare()
+        told = [record.__dict__["version"] for record in caplog.records if "schema" in record.message]
+        dialect = sa.make_url(url).get_backend_name()
+        assert told == [migration.version for migration in schema.migrations(dialect)]
+        assert place.read('SELECT "Guid", "Name" FROM "ResourceType"') in (
+            [(str(COMPUTER), "Computer")],
+            [(COMPUTER, "Computer")],
+        )
+        assert {name for (name,) in place.read('SELECT "KeyName" FROM "ResourceTypeMergeKey"')} == set(COMPUTER_KEYS)
+        caplog.clear()
+        place.server.prepare()
+    with opened(url) as again:
+        again.server.prepare()
+    assert caplog.records == []
+
+
+def test_types_of_its_own_are_left_as_they_are(url: str) -> None:
+    schema.migrate(url)
+    mine = {"ResourceType": [{"Guid": str(A), "Name": "Printer"}]}
+    schema.fill(url, mine)
+    with opened(url) as place:
+        place.server.prepare()
+        assert [name for (name,) in place.read('SELECT "Name" FROM "ResourceType"')] == ["Printer"]
+
+
+def test_tables_of_another_schema_are_refused_and_left_alone(url: str) -> None:
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sa.text('CREATE TABLE "ResourceType" (mine INTEGER)'))
+    engine.dispose()
+    with opened(url) as place:
+        with pytest.raises(UnknownSchema, match="cannot get the reference schema") as caught:
+            place.server.prepare()
+        assert "--handler store" in (caught.value.hint or "")
+        assert place.read('SELECT * FROM "ResourceType"') == []
+        assert [name for name in sa.inspect(sa.create_engine(url)).get_table_names() if name == "Item"] == []
+
+
+def test_servers_that_start_together_do_not_stumble(url: str) -> None:
+    failures: list[BaseException] = []
+
+    def start() -> None:
+        try:
+            with opened(url) as place:
+                place.server.prepare()
+        except BaseException as failure:  # noqa: BLE001 - whatever it is, it is told below
+            failures.append(failure)
+
+    with opened(url):
+        threads = [threading.Thread(target=start) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert failures == []
+
+
+def test_who_is_new_is_made_under_the_guid_that_it_sends(place: Place) -> None:
+    assert place.ask("uniqueid=1", guid=A) == A
+    assert place.ask("uniqueid=1") == A
+    assert place.ask("uniqueid=1", guid=B) == A
+    assert place.ask("UNIQUEID=1", "fqdn=b.example") == A
+    assert place.ask("fqdn=B.EXAMPLE") == A
+    new = place.ask("uniqueid=2")
+    assert new not in {A, B}
+    assert place.ask("uniqueid=2") == new
+
+
+def test_who_asks_for_itself_is_managed(place: Place) -> None:
+    place.ask("uniqueid=1", guid=A)
+    assert [bool(managed) for (managed,) in place.read('SELECT "IsManaged" FROM "ItemResource"')] == [True]
+
+
+def test_keys_of_two_make_them_one_and_agents_of_both_are_told_so(place: Place) -> None:
+    place.ask("uniqueid=1", guid=A)
+    place.ask("uniqueid=2", guid=B)
+    assert place.ask("uniqueid=1", "uniqueid=2", guid=B) == B
+    assert place.ask("uniqueid=1", guid=A) == B
+    ((old, new, key),) = place.read('SELECT "OldGuid", "NewGuid", "MergeKey" FROM "ResourceMerge"')
+    assert (str(old), str(new), key) == (str(A), str(B), "uniqueid=1")
+
+
+def test_a_guid_in_a_circle_is_nobody_until_it_is_mended(place: Place) -> None:
+    place.write(merge_row(A, B), merge_row(B, A))
+    with pytest.raises(EventParked) as caught:
+        place.ask("uniqueid=1", guid=A)
+    assert (set(caught.value.guids), caught.value.status) == ({A}, "cycle")
+    assert place.read('SELECT * FROM "ResourceKey"') == []
+    place.write(f"""DELETE FROM "ResourceMerge" WHERE "OldGuid" = '{B}'""")
+    assert place.ask("uniqueid=1", guid=A) == B
+
+
+def test_the_parked_are_woken_by_where_they_lead(place: Place) -> None:
+    place.write(merge_row(A, B), merge_row(B, A))
+    assert place.server.lead_somewhere([A, C]) == {C}
+    place.write(f"""DELETE FROM "ResourceMerge" WHERE "OldGuid" = '{B}'""")
+    assert place.server.lead_somewhere([A, B, C]) == {A, B, C}
+
+
+def test_a_type_that_nobody_knows_is_refused(place: Place) -> None:
+    with pytest.raises(MalformedEvent, match="not in the catalogue"):
+        place.ask("uniqueid=1", kind=C)
+
+
+def test_many_who_ask_at_once_with_one_key_are_one(place: Place) -> None:
+    """Each thread asks for all keys in an order of its own, all of them are one machine."""
+    answers: list[uuid.UUID] = []
+    failures: list[BaseException] = []
+    ready = threading.Barrier(4)
+
+    def ask(first: int) -> None:
+        try:
+            ready.wait()
+            answers.extend(place.ask(f"uniqueid={(first + step) % 4}", "name.domain=shared") for step in range(4))
+        except BaseException as failure:  # noqa: BLE001 - whatever it is, it is told below
+            failures.append(failure)
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert len(set(answers)) == 1
+    assert len(place.read('SELECT * FROM "ItemResource"')) == 1
+    assert len(place.read('SELECT * FROM "ResourceKey"')) == 5
