@@ -71,11 +71,22 @@ NOTES = DataClass(
     guid(0xC3), "Notes", "Inv_Notes", multi_row=True, event=False, columns=(DataColumn("Note", CellType.TEXT),)
 )
 """Rows that nothing tells apart."""
+SIZES = DataClass(
+    guid(0xC4),
+    "Sizes",
+    "Inv_Sizes",
+    multi_row=True,
+    event=False,
+    columns=(
+        DataColumn("Disk", CellType.TEXT, nullable=False, key=True),
+        DataColumn("Size", CellType.INTEGER, nullable=False),
+    ),
+)
 USES = AssociationType(guid(0xA1), "uses")
 OWNED = AssociationType(guid(0xA2), "owned by", maximum=1)
 SEATS = AssociationType(guid(0xA3), "seats", maximum=2)
 CATALOGUE = Catalogue(
-    classes={each.guid: each for each in (IDENTIFICATION, INSTALLED, RUN, LOGON, NOTES)},
+    classes={each.guid: each for each in (IDENTIFICATION, INSTALLED, RUN, LOGON, NOTES, SIZES)},
     associations={each.guid: each for each in (USES, OWNED, SEATS)},
     merge_keys={COMPUTER: frozenset({"fqdn", "macaddress", "uniqueid"}), SOFTWARE: frozenset({"hash"})},
     types=frozenset({COMPUTER, SERVER, SOFTWARE}),

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from mergeguard.core.importing.catalogue import Catalogue, DataClass, DataColumn
-from mergeguard.core.importing.cells import Misfit, Value, value_of
+from mergeguard.core.importing.cells import Cells, Misfit, Reader, Value, partial_reader, reader_of
 from mergeguard.core.importing.hashing import data_hash
 from mergeguard.core.nse.message import ClassData, Row, Target
 from mergeguard.errors import MalformedEvent
 
 Meant: TypeAlias = int | uuid.UUID
 """A resource of the message by its number, or a guid that no resource of the message was sent with."""
-Cells: TypeAlias = tuple[Value, ...]
-"""One value a column of the class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,8 @@ def _block(data_class: DataClass, meant: Meant, parts: Sequence[ClassData]) -> B
         )
     rows = [row for each in parts for row in each.rows]
     _require_number(data_class, rows, place, partial=partial)
-    cells = tuple(_cells(data_class, row, partial=partial) for row in rows)
+    readers = _readers(data_class, partial=partial)
+    cells = tuple([_cells(data_class, row, readers) for row in rows])
     lines = tuple(row.line for row in rows)
     if not data_class.event:
         _require_keys(data_class, cells, lines)
@@ -95,24 +94,32 @@ def _require_number(data_class: DataClass, rows: Sequence[Row], place: str, *, p
         )
 
 
-def _cells(data_class: DataClass, row: Row, *, partial: bool) -> Cells:
-    columns = data_class.columns
-    if len(row.cells) > len(columns) and any(cell is not None for cell in row.cells[len(columns) :]):
+def _cells(data_class: DataClass, row: Row, readers: Sequence[Reader]) -> Cells:
+    """Read a row; cells that are not given at its end are as those that are not given in between."""
+    texts, width = row.cells, len(readers)
+    if len(texts) > width and any(cell is not None for cell in texts[width:]):
         raise MalformedEvent(
-            f"line {row.line}, <row>: it has a cell c{len(row.cells) - 1}, and {data_class.name} ends at"
-            f" c{len(columns) - 1}"
+            f"line {row.line}, <row>: it has a cell c{len(texts) - 1}, and {data_class.name} ends at c{width - 1}"
         )
-    texts = (*row.cells[: len(columns)], *[None] * (len(columns) - len(row.cells)))
-    found = []
-    for number, (column, text) in enumerate(zip(columns, texts, strict=True)):
-        if text is None and partial and not column.key:
-            found.append(None)  # left as it stands
-            continue
-        try:
-            found.append(value_of(column, text))
-        except Misfit as misfit:
-            raise MalformedEvent(f"line {row.line}, <row>: c{number} of {data_class.name}: {misfit}") from None
-    return tuple(found)
+    if len(texts) != width:
+        texts = (*texts[:width], *[None] * (width - len(texts)))
+    cells: list[Value] = []
+    try:
+        for read, text in zip(readers, texts, strict=True):
+            cells.append(read(text))  # how many were read says which one does not fit
+    except Misfit as misfit:
+        raise MalformedEvent(f"line {row.line}, <row>: c{len(cells)} of {data_class.name}: {misfit}") from None
+    return tuple(cells)
+
+
+def _readers(data_class: DataClass, *, partial: bool) -> list[Reader]:
+    """Return what reads each column; a partial update leaves as they stand the columns that it does not give."""
+    readers = [reader_of(column) for column in data_class.columns]
+    if not partial:
+        return readers
+    return [
+        read if column.key else partial_reader(read) for read, column in zip(readers, data_class.columns, strict=True)
+    ]
 
 
 def _require_keys(data_class: DataClass, rows: Sequence[Cells], lines: Sequence[int]) -> None:

@@ -7,14 +7,20 @@ import math
 import re
 import uuid
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from mergeguard.core import guids
 from mergeguard.core.importing.catalogue import CellType, DataColumn
 
 Value: TypeAlias = str | int | float | bool | dt.datetime | uuid.UUID | None
+Cells: TypeAlias = tuple[Value, ...]
+"""A row: one value a column of its class."""
+Reader: TypeAlias = Callable[[str | None], Value]
 
 MOST_INTEGER: Final = 2**63
+MOST_TEXT: Final = 2**30
+"""Characters of a text whose column says no length; SQL Server's ``nvarchar(max)`` holds as many."""
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,19}")
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _BOOLEANS: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
@@ -33,30 +39,54 @@ def value_of(column: DataColumn, text: str | None) -> Value:
     Raises:
         Misfit: it does not fit the column.
     """
-    value = None if text is None or (not text and column.type is not CellType.TEXT) else _read(column, text)
-    if column.resource and value == guids.EMPTY:
-        value = None
-    if value is None and not column.nullable:
+    return reader_of(column)(text)
+
+
+@lru_cache(maxsize=4096)
+def reader_of(column: DataColumn) -> Reader:
+    """Return what reads the cells of a column; see ``value_of``."""
+    if column.type is CellType.TEXT:
+        return _text_reader(column)
+    read, nothing = _READERS[column.type], guids.EMPTY if column.resource else None
+
+    def reader(text: str | None) -> Value:
+        try:
+            value = read(text) if text else None
+        except (ValueError, OverflowError):
+            raise _misfit(column, text or "") from None
+        if value is not None and value != nothing:
+            return value
+        return _nothing(column)
+
+    return reader
+
+
+def partial_reader(read: Reader) -> Reader:
+    """Return what reads the cells that are given, and leaves the others alone."""
+    return lambda text: None if text is None else read(text)
+
+
+def _text_reader(column: DataColumn) -> Reader:
+    length = MOST_TEXT if column.length is None else column.length
+
+    def reader(text: str | None) -> Value:
+        if text is None:
+            return _nothing(column)
+        if len(text) * 2 > length and _length(text) > length:  # a character counts for two at most
+            raise Misfit(f"column {column.name} takes {length} characters, and these are {_length(text)}")
+        return text
+
+    return reader
+
+
+def _nothing(column: DataColumn) -> None:
+    if not column.nullable:
         raise Misfit(f"column {column.name} needs a value and has none")
-    return value
 
 
-def canonical(value: Value) -> str:
-    """Return a text that is the same for equal values, however they were spelled."""
-    if isinstance(value, bool):
-        return "1" if value else "0"
-    return value.isoformat() if isinstance(value, dt.datetime) else str(value)
-
-
-def _read(column: DataColumn, text: str) -> Value:
-    try:
-        value = _READERS[column.type](text)
-    except (ValueError, OverflowError):
-        shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
-        raise Misfit(f"column {column.name} takes {_TAKES[column.type]}, and this is {shown!r}") from None
-    if column.length is not None and isinstance(value, str) and _length(value) > column.length:
-        raise Misfit(f"column {column.name} takes {column.length} characters, and these are {_length(value)}")
-    return value
+def _misfit(column: DataColumn, text: str) -> Misfit:
+    shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+    return Misfit(f"column {column.name} takes {_TAKES[column.type]}, and this is {shown!r}")
 
 
 def _length(text: str) -> int:
@@ -102,7 +132,6 @@ def _guid(text: str) -> uuid.UUID:
 
 
 _READERS: Final[Mapping[CellType, Callable[[str], Value]]] = {
-    CellType.TEXT: str,
     CellType.INTEGER: _integer,
     CellType.NUMBER: _number,
     CellType.BOOLEAN: _boolean,
@@ -110,7 +139,6 @@ _READERS: Final[Mapping[CellType, Callable[[str], Value]]] = {
     CellType.GUID: _guid,
 }
 _TAKES: Final[Mapping[CellType, str]] = {
-    CellType.TEXT: "a text",
     CellType.INTEGER: "a whole number of 64 bits",
     CellType.NUMBER: "a number",
     CellType.BOOLEAN: "true or false",

@@ -6,7 +6,8 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from mergeguard.core.importing.blocks import Block, Cells, key_columns
+from mergeguard.core.importing.blocks import Block, key_columns
+from mergeguard.core.importing.cells import Cells
 
 
 def mapped(block: Block, current: Callable[[uuid.UUID, int], uuid.UUID]) -> Block:

@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 
 from mergeguard.core.guids import EMPTY
 from mergeguard.core.importing.catalogue import CellType, DataColumn
-from mergeguard.core.importing.cells import Misfit, canonical, value_of
+from mergeguard.core.importing.cells import Misfit, Value, value_of
+
+
+def spelled(value: Value) -> str:
+    return value.isoformat() if isinstance(value, dt.datetime) else str(value)
+
 
 VALUES = {
     CellType.TEXT: st.text(),
@@ -23,9 +28,9 @@ VALUES = {
 
 @pytest.mark.parametrize("kind", list(CellType))
 @given(data=st.data())
-def test_a_value_is_read_back_from_its_canonical_text(kind: CellType, data: st.DataObject) -> None:
+def test_a_value_is_read_back_from_its_text(kind: CellType, data: st.DataObject) -> None:
     value = data.draw(VALUES[kind])
-    assert value_of(DataColumn("c", kind), canonical(value)) == value
+    assert value_of(DataColumn("c", kind), spelled(value)) == value
 
 
 @pytest.mark.parametrize("kind", list(CellType))
@@ -39,7 +44,7 @@ def test_any_text_is_a_value_or_a_misfit_that_names_the_column(kind: CellType, t
     except Misfit as misfit:
         told = str(misfit)
     assert told.startswith("column Size takes")
-    assert value is None or value_of(column, canonical(value)) == value
+    assert value is None or value_of(column, spelled(value)) == value
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from importing_samples import (
     NOTES,
     OWNED,
     RUN,
+    SIZES,
     computer,
     guid,
     key,
@@ -68,6 +69,7 @@ def numbered(data: ClassData) -> ClassData:
         (rows(NOTES, "pc", ("a",), partial=True), r"^line 10, <resource>: Notes has no key columns"),
         (rows(INSTALLED, "pc", (None, "1"), partial=True), r"^line 11, <row>: c0 of Installed software"),
         (rows(IDENTIFICATION, "pc", ("a",), ("b",), partial=True), r"^line 12, <row>: Identification has one row"),
+        (rows(SIZES, "pc", ("a", ""), partial=True), r"^line 11, <row>: c1 of Sizes: column Size needs a value"),
         (
             ClassData(UNKNOWN, rows(NOTES, "pc").resource, ()),
             r"^line 10, <resource>: the data class of its rows 0+-.*bad",
@@ -138,6 +140,8 @@ def test_a_partial_row_gives_what_it_gives() -> None:
         {"Software": guid(8)},
         {"Software": guid(7), "Version": ""},
     ]
+    [block] = content(PC, rows(SIZES, "pc", ("a",), partial=True)).blocks
+    assert updates(block) == [{"Disk": "a"}]
 
 
 SOFTWARE = st.integers(1, 6)
