@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from mergeguard.api import (
         apply,
         build_lookup,
+        catalogue,
+        catalogue_add,
+        catalogue_references,
         current,
         currents,
         discover,
@@ -69,6 +72,7 @@ if TYPE_CHECKING:
     from mergeguard.core.events import Event
     from mergeguard.core.findings import Explanation, Finding, Outcome, RowRef, ScanReport, Severity
     from mergeguard.core.graph import MergeGraph
+    from mergeguard.core.importing.catalogue import AssociationType, CellType, DataClass, DataColumn
     from mergeguard.core.lookup import Lookup
     from mergeguard.core.nse.message import Message
     from mergeguard.core.repair.evidence import Confidence, Override
@@ -100,6 +104,8 @@ if TYPE_CHECKING:
     from mergeguard.resources.merged_resources import MergedResource, MergedResources
     from mergeguard.resources.moved_sources import MovedSource
     from mergeguard.resources.shared_keys import SharedKey, SharedKeys
+    from mergeguard.storage.importing.catalogue_file import CatalogueFile, ResourceType
+    from mergeguard.storage.importing.making import CatalogueAdded
     from mergeguard.storage.profile import Profile
     from mergeguard.storage.profile_file import builtin_profile, load_profile
     from mergeguard.storage.queue.store import DeadEvent, ParkedEvent
@@ -109,6 +115,9 @@ _HOMES = {
     "mergeguard.api": (
         "apply",
         "build_lookup",
+        "catalogue",
+        "catalogue_add",
+        "catalogue_references",
         "current",
         "currents",
         "discover",
@@ -205,6 +214,9 @@ _HOMES = {
     "mergeguard.resources.merged": ("ColumnMoves", "Merged", "Refusal"),
     "mergeguard.storage.profile": ("Profile",),
     "mergeguard.storage.profile_file": ("builtin_profile", "load_profile"),
+    "mergeguard.storage.importing.catalogue_file": ("CatalogueFile", "ResourceType"),
+    "mergeguard.storage.importing.making": ("CatalogueAdded",),
+    "mergeguard.core.importing.catalogue": ("AssociationType", "CellType", "DataClass", "DataColumn"),
     "mergeguard.storage.queue.store": ("DeadEvent", "ParkedEvent"),
     "mergeguard.storage.source": ("Options",),
 }
@@ -215,10 +227,16 @@ __all__ = [
     "Answer",
     "Applied",
     "ApplyOptions",
+    "AssociationType",
     "Built",
+    "CatalogueAdded",
+    "CatalogueFile",
+    "CellType",
     "ColumnMoves",
     "Confidence",
     "Currents",
+    "DataClass",
+    "DataColumn",
     "DeadEvent",
     "DemoResult",
     "Duplicate",
@@ -260,6 +278,7 @@ __all__ = [
     "Refusal",
     "Refused",
     "Resolved",
+    "ResourceType",
     "RowChange",
     "RowRef",
     "Run",
@@ -282,6 +301,9 @@ __all__ = [
     "apply",
     "build_lookup",
     "builtin_profile",
+    "catalogue",
+    "catalogue_add",
+    "catalogue_references",
     "choose_profile",
     "current",
     "currents",

@@ -8,6 +8,7 @@ got wrong, ``CannotCheck`` where the target could not be read.
 
 from __future__ import annotations
 
+from mergeguard.api.catalogue import catalogue, catalogue_add, catalogue_references
 from mergeguard.api.nse import make_event, read_event, write_event
 from mergeguard.api.opened import ProfileLike
 from mergeguard.api.queueing import (
@@ -72,6 +73,9 @@ __all__ = [
     "ProfileLike",
     "apply",
     "build_lookup",
+    "catalogue",
+    "catalogue_add",
+    "catalogue_references",
     "current",
     "currents",
     "discover",

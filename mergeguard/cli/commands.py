@@ -98,6 +98,11 @@ COMMANDS = (
         "See how the event queue is, what waits in it, what died and why; retry, drop or export dead events.",
         group=True,
     ),
+    Listed(
+        "catalogue",
+        "See and extend what importers take: resource types, association types, data classes with their tables.",
+        group=True,
+    ),
     Listed("lookup", "Build, verify or export the lookup: the derived table old -> current.", group=True),
     Listed(
         "history",

@@ -152,6 +152,18 @@ def fill(database: Database, tables: Mapping[str, Rows]) -> None:
                 connection.execute(sa.insert(table), [dict(row) for row in rows])
 
 
+@contextmanager
+def changing(database: Database) -> Iterator[sa.Connection]:
+    """Begin a transaction that holds the lock of the schema; commit it, or roll all of it back.
+
+    Raises:
+        Locked: another session migrates for longer than ``LOCK_SECONDS``.
+        UnknownSchema, PermissionDenied, WriteFailed: a statement failed; nothing was changed.
+    """
+    with _writing(database) as engine, _transaction(engine) as connection:
+        yield connection
+
+
 def sqlite_url(file: Path) -> sa.URL:
     """Return the URL of an SQLite file, whatever characters its path holds."""
     return sa.URL.create("sqlite", database=str(file))

@@ -6,7 +6,8 @@ import datetime as dt
 import threading
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from mergeguard.core.importing.catalogue import Catalogue, DataClass
@@ -14,13 +15,14 @@ from mergeguard.core.importing.standing import Linked, Standing
 from mergeguard.core.nse.message import Key
 from mergeguard.storage.importing.class_statements import ClassStatements
 from mergeguard.storage.importing.purging import purge
-from mergeguard.storage.importing.reading import read_catalogue
+from mergeguard.storage.importing.reading import read_catalogue, read_entries
 from mergeguard.storage.importing.spelling import Spelling
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from mergeguard.storage.database import DatabaseSource
+    from mergeguard.storage.importing.catalogue_file import CatalogueFile
     from mergeguard.storage.queue.store import Batch
 
 
@@ -48,6 +50,10 @@ class DatabaseImportStore(ABC):
     def ask(self, connection: sa.Connection, sql: str, values: Sequence[Any] = ()) -> Sequence[Sequence[Any]]:
         """Send a statement with a ``?`` for each value; return its rows."""
 
+    def tell(self, connection: sa.Connection, sql: str, values: Sequence[Any] = ()) -> None:
+        """Send a statement with a ``?`` for each value that returns no rows."""
+        self.ask(connection, sql, values)
+
     @abstractmethod
     def within(self, batch: Batch) -> DatabaseTransaction:
         """Return the reads and writes of the transaction that is open in a batch."""
@@ -62,7 +68,7 @@ class DatabaseImportStore(ABC):
         """Bring the schema up to date, and make the tables that merges lock."""
         from mergeguard.storage import merging_store, schema  # noqa: PLC0415 - a worker whose schema stands does without
 
-        schema.migrate(self.source.engine if self.source.kind == "mssql" else self.source.url)
+        schema.migrate(self._database)
         with self.source.snapshot() as snapshot:
             stands = merging_store.stand(self.source.rows(snapshot), self.source.profile)
         if not stands:
@@ -72,9 +78,39 @@ class DatabaseImportStore(ABC):
         """Return the catalogue, as it was read last."""
         with self._reading:
             if self._catalogue is None:
-                with self.source.translated():
-                    self._catalogue = read_catalogue(lambda sql: self.ask(connection, sql), self.spelling)
+                self._catalogue = self.read(connection)
             return self._catalogue
+
+    def read(self, connection: sa.Connection) -> Catalogue:
+        """Read the catalogue, and keep nothing of it.
+
+        Raises:
+            UnknownSchema: the database has none, or one of an earlier version.
+        """
+        with self.source.translated():
+            return read_catalogue(lambda sql: self.ask(connection, sql), self.spelling)
+
+    def entries(self) -> CatalogueFile:
+        """Read the catalogue as people write it down.
+
+        Raises:
+            UnknownSchema: as ``read``.
+        """
+        with self.source.snapshot() as snapshot, self.source.translated():
+            return read_entries(lambda sql: self.ask(snapshot.connection, sql), self.spelling)
+
+    @contextmanager
+    def changing(self) -> Iterator[sa.Connection]:
+        """Begin a transaction that may make tables, alone with the lock of the schema; commit it at the end."""
+        from mergeguard.storage import schema  # noqa: PLC0415 - as above
+
+        with schema.changing(self._database) as connection:
+            yield connection
+
+    @property
+    def _database(self) -> sa.Engine | sa.URL:
+        """The database as ``schema`` takes it; how SQL Server is connected to, only its source knows."""
+        return self.source.engine if self.source.kind == "mssql" else self.source.url
 
     def forget(self) -> None:
         """Read the catalogue again next time."""

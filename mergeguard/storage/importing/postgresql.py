@@ -120,7 +120,8 @@ class PostgresqlImportStore(DatabaseImportStore):
     def ask(self, connection: sa.Connection, sql: str, values: Sequence[Any] = ()) -> Sequence[Sequence[Any]]:
         """Send a statement; return its rows."""
         driver: Any = connection.connection.driver_connection
-        return driver.execute(with_percents(sql).encode(), tuple(values)).fetchall()  # type: ignore[no-any-return]
+        found = driver.execute(with_percents(sql).encode(), tuple(values))
+        return found.fetchall() if found.description else []
 
     def ask_all(self, connection: sa.Connection, statements: Sequence[Statement]) -> Sequence[Sequence[Any]]:
         """Send several statements, all on one way to the server; return the rows of the last one."""

@@ -1,0 +1,85 @@
+"""The catalogue of the reference schema: what kinds of resources, links and data importers take.
+
+A target is here a database with the reference schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mergeguard.api.opened import DEFAULT
+from mergeguard.errors import UnknownSchema
+from mergeguard.storage.secrets import masked
+from mergeguard.storage.source import Options
+
+if TYPE_CHECKING:  # each pulls in more than a program that does not call for it should pay
+    from mergeguard.core.importing.catalogue import DataClass
+    from mergeguard.storage.importing.catalogue_file import CatalogueFile
+    from mergeguard.storage.importing.database_store import DatabaseImportStore
+    from mergeguard.storage.importing.making import CatalogueAdded
+    from mergeguard.storage.profile import Reference
+
+
+@contextmanager
+def _opened(target: str | Path, options: Options) -> Iterator[DatabaseImportStore]:
+    from mergeguard.storage.importing.opening import open_import_store  # noqa: PLC0415 - imports SQLAlchemy
+
+    store = open_import_store(str(target), options)
+    try:
+        yield store
+    except UnknownSchema as error:
+        raise UnknownSchema(
+            f"{masked(str(target))} has no catalogue: {error.message}",
+            hint="is it the right database? 'mergeguard serve' makes the reference schema, or brings it up to date",
+        ) from None
+    finally:
+        store.close()
+
+
+def catalogue(target: str | Path, *, options: Options = DEFAULT) -> CatalogueFile:
+    """Return the resource types, association types and data classes of a database.
+
+    Raises:
+        UnknownSchema: the database does not have the reference schema, or one of an earlier version.
+        CannotCheck: it could not be read.
+    """
+    with _opened(target, options) as store:
+        return store.entries()
+
+
+def catalogue_add(
+    target: str | Path, file: str | Path | CatalogueFile, *, options: Options = DEFAULT
+) -> CatalogueAdded:
+    """Add what a file names, in one transaction: rows of the catalogue, and for each new data class its table.
+
+    What stands there already as the file has it stays; only how long rows of events are kept may change.
+
+    Args:
+        target: the database.
+        file: a TOML file, or what it holds.
+        options: how to connect.
+
+    Raises:
+        UsageError: the file cannot be read, or something of it stands in the catalogue otherwise.
+        UnknownSchema: as ``catalogue``.
+        PermissionDenied, Locked, WriteFailed: nothing was changed.
+    """
+    from mergeguard.storage.importing import catalogue_file  # noqa: PLC0415 - only with a catalogue
+    from mergeguard.storage.importing.making import add_to_catalogue  # noqa: PLC0415 - as above
+
+    wanted = file if isinstance(file, catalogue_file.CatalogueFile) else catalogue_file.read_catalogue_file(file)
+    with _opened(target, options) as store:
+        return add_to_catalogue(store, wanted)
+
+
+def catalogue_references(classes: Sequence[DataClass]) -> Sequence[Reference]:
+    """Return what a profile has to declare of data classes, so that merges and repairs know their rows.
+
+    The built-in profile ``reference`` needs none of it: it takes them from the catalogue by itself.
+    """
+    from mergeguard.storage.importing.references import class_references  # noqa: PLC0415 - only with a catalogue
+
+    return [reference for one in classes for reference in class_references(one)]
