@@ -66,7 +66,7 @@ def serve(  # noqa: PLR0913 - one parameter a flag
             host=None if workers_only else host,
             port=port,
             workers=not intake_only,
-            handler=handler,
+            handler="import" if handler == "import" else "store",
             config=chosen.config,
             core_settings=core_settings,
             options=chosen.options,

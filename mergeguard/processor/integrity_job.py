@@ -128,7 +128,7 @@ def _answer(code: int, out: IO[bytes], err: IO[bytes]) -> Looked:
 def _tell(looked: Looked) -> None:
     for rule in looked.rules:
         if rule.count and rule.severity != "info":
-            about = {"rule": rule.rule, "name": rule.name, "severity": rule.severity}
+            about = {"rule": rule.rule, "rule_name": rule.name, "severity": rule.severity}
             _log.warning("the merges have findings", extra={**about, "findings": rule.count, "first": rule.example})
     if looked.drift is not None and any(looked.drift.values()):
         _log.warning("the lookup has drifted from the merges", extra=dict(looked.drift))

@@ -83,7 +83,7 @@ class ReferenceServer:
         self._leads = leads(self._source, ready.profile)
         self._merging = KeyMerging(ready)
 
-    def merge(self, batch: EventBatch, old: uuid.UUID, new: uuid.UUID, key: str, /) -> object:
+    def merge(self, batch: EventBatch, old: uuid.UUID, new: uuid.UUID, key: str, /) -> None:
         """Merge by key, for importers.
 
         Raises:
@@ -92,7 +92,7 @@ class ReferenceServer:
         """
         if self._merging is None:
             raise Locked("the server is starting")
-        return self._merging.merge(batch, old, new, key)
+        self._merging.merge(batch, old, new, key)
 
     def lead_somewhere(self, guids: Collection[uuid.UUID]) -> AbstractSet[uuid.UUID]:
         """Return those of some guids that have a current one now, for whoever wakes parked events."""

@@ -69,7 +69,7 @@ class ResourceRegistry:
             judge = Judge(catalogue, key_rules(self._settings()), lambda _incoming: uuid.uuid4())
             content = checked(Message("", (asked,)), catalogue, judge.rules)
             # Who asks for itself is managed.
-            resolver = Resolver(self._store.within(batch), partial(self._merging.merge, batch), asked.guid)
+            resolver = Resolver(self._store.within(within), partial(self._merging.merge, batch), asked.guid)
             resolved = resolver.resolve(content.resources, content.guids, judge)
             within.finish([])
         return replace(asked, guid=resolved.found[0].guid)

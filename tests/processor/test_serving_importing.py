@@ -106,7 +106,7 @@ def test_it_looks_after_its_database_and_shows_what_it_found(site: Site) -> None
             f"""INSERT INTO "ResourceMerge" ("OldGuid", "NewGuid", "MergedAt") VALUES ('{A}', '{A}', '2024-07-03')""",
         )
         found = served.wait_for("the merges have findings")
-        assert (found["rule"], found["name"], found["findings"]) == ("MG002", "self-merge", 1)
+        assert (found["rule"], found["rule_name"], found["findings"]) == ("MG002", "self-merge", 1)
         served.wait_for("the integrity job is done")
         status, metrics = served.get("/metrics")
         assert status == 200

@@ -6,24 +6,28 @@ import gzip
 import uuid
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from intake_world import Caller
+from intake_world import Caller, Tally
 
 from mergeguard.core.nse.message import Key, Resource
 from mergeguard.errors import ConnectFailed, EventParked, MalformedEvent
 from mergeguard.processor.intake.app import create_app
 from mergeguard.processor.intake.asking import COMPUTER, asked_in_query, asked_in_xml
 from mergeguard.processor.intake.creation import CREATE_RESOURCE, MOST_BYTES, Creation, answer_of
+from mergeguard.processor.intake.http import Intake
 from mergeguard.processor.settings import Settings
 
 GUID = uuid.UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
 OTHER = uuid.UUID("7c9e6679-7425-40de-944b-e07fc1f90ae7")
 ASKED = f'<resource guid="{{{GUID}}}" name="PC-1"><key name="uniqueid" value="a1"/></resource>'.encode()
+OTHERS: Any = (Intake(Settings, None, None, Tally()), None, str)  # type: ignore[arg-type]
+"""What answers the other pages, which nobody calls here."""
 CHARACTERS = st.characters(
     codec="utf-8", exclude_categories=("Cc", "Cs", "Zs", "Zl", "Zp"), exclude_characters="\ufffe\uffff"
 )
@@ -49,8 +53,7 @@ class Known:
 
 def caller(known: Known, tmp_path: Path, closed: str | None = None) -> Caller:
     settings = Settings(event_queue_path=tmp_path, retry_after_seconds=7)
-    creation = Creation(known, lambda: settings, lambda: closed)
-    return Caller(create_app(None, None, str, creation))  # type: ignore[arg-type] # only this page is called
+    return Caller(create_app(*OTHERS, Creation(known, lambda: settings, lambda: closed)))
 
 
 @pytest.fixture
@@ -166,7 +169,7 @@ def test_nobody_is_answered_before_the_start_and_after_the_stop(known: Known, tm
 
 
 def test_a_server_without_resources_has_no_such_page() -> None:
-    assert Caller(create_app(None, None, str)).post(CREATE_RESOURCE, ASKED).status == 404  # type: ignore[arg-type]
+    assert Caller(create_app(*OTHERS)).post(CREATE_RESOURCE, ASKED).status == 404
 
 
 def test_an_agent_that_goes_away_is_let_go(client: Caller, known: Known) -> None:
