@@ -46,6 +46,7 @@ def make(
 def check(files: Annotated[list[Path], typer.Argument(help="Files of one event each.", metavar="FILE")]) -> None:
     """Read events as the server does, and say of each what is in it or what is wrong; exit 1 if any is."""
     from mergeguard import api
+    from mergeguard.render.text import visible
 
     worst = ExitCode.CLEAN
     for path in files:
@@ -57,7 +58,7 @@ def check(files: Annotated[list[Path], typer.Argument(help="Files of one event e
             terminal.say(crash.clean(f"error: {error.message}\nhint: {error.hint}"))
             worst = ExitCode.UNCHECKED
             continue
-        terminal.write(crash.clean(f"{path}: {said}") + "\n", terminal.STDOUT)
+        terminal.write(visible(f"{path}: {said}") + "\n", terminal.STDOUT)
     raise typer.Exit(worst)
 
 

@@ -65,21 +65,18 @@ def _culprit(body: bytes, at: int) -> str:
     if not 0 <= at < len(body):
         return ""
     byte = body[at]
-    if byte < ord(" "):
-        return f": the character U+{byte:04X} may not stand in XML"
     if body[at - 1 : at] == b"&":
         return ": '&' is written &amp;"
     if byte == ord("<"):
-        return ": '<' is written &lt;"
+        return ": in a text '<' is written &lt;"
+    if byte < ord(" ") and byte not in b"\t\n\r":
+        return f": the character U+{byte:04X} may not stand in XML"
     return f": {_high(body, at)}" if byte > ord("~") and body[:2] not in _UTF_16 else ""
 
 
 def _high(body: bytes, at: int) -> str:
     """Name a character beyond ASCII, or the byte that is part of none."""
-    try:
-        character = body[at : at + _LONGEST_CHARACTER].decode("utf-8", "ignore")[:1]
-        if body[at:].startswith(character.encode()) and character:
-            return f"the character U+{ord(character):04X} may not stand here"
-    except UnicodeError:
-        pass
+    character = body[at : at + _LONGEST_CHARACTER].decode("utf-8", "ignore")[:1]
+    if character and body.startswith(character.encode(), at):
+        return f"the character U+{ord(character):04X} may not stand here"
     return f"the byte 0x{body[at]:02X} does not fit the encoding"

@@ -51,6 +51,7 @@ class _Reader:
         self._rows = Rows(parser, limits)
         self._row_handlers = self._rows.handlers(self._refuse_row, self._end_rows)
         self._between = between or self._refuse_text
+        parser.buffer_text = between is not None  # a text that is kept back is told where the next element stands
         self._open: list[Place] = [grammar.OUTSIDE]
         self._line = 1
         self._to: list[str] | None = None
@@ -138,7 +139,8 @@ class _Reader:
         if not around.lenient:
             self._refuse(f"<{name[:80]}> may not stand in it")
         if len(self._open) > self._limits.depth:  # what is known stands in each other seven deep at most
-            self._refuse(f"elements stand in each other more than {self._limits.depth:,} deep")
+            what = f"elements stand in each other more than {self._limits.depth:,} deep"
+            raise MalformedEvent(f"line {self._parser.CurrentLineNumber}, <{name[:80]}>: {what}")
         self._parser.CharacterDataHandler = None
         return grammar.LET_BE
 
