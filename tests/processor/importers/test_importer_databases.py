@@ -149,7 +149,7 @@ def test_an_event_that_fails_leaves_nothing_and_harms_no_neighbour(world: Any) -
     world.post(good, rows(RUN, "pc", ("after",)))
     world.drain(event_retry_limit=1)
     dead = world.dead()
-    assert list(dead) == bad
+    assert sorted(dead) == bad
     assert "<row>: Identification has one row a resource" in dead[bad[0]]
     assert f"<row>: it refers to {guid(77)}, and there is no such resource" in dead[bad[1]]
     assert dead[bad[2]].startswith("line 2, column")
