@@ -161,13 +161,12 @@ class Model:
             return
         self.into[old] = new
         self.keys = {(self.current(guid), name, value) for guid, name, value in self.keys}
-        for (data_class, guid), (rank, rows) in list(self.data.items()):
-            moved = rank, frozenset(mapped(self.catalogue.classes[data_class], row, self.current) for row in rows)
-            self.data[data_class, guid] = moved
-            if guid == old:
-                del self.data[data_class, old]
-                there = self.data.get((data_class, new))
-                self.data[data_class, new] = moved if there is None or there[0] < rank else there
+        for place, (rank, rows) in self.data.items():
+            moved = (mapped(self.catalogue.classes[place[0]], row, self.current) for row in rows)
+            self.data[place] = rank, frozenset(moved)
+        for data_class, guid in [place for place in self.data if place[1] == old]:
+            mine, there = self.data.pop((data_class, guid)), self.data.get((data_class, new))
+            self.data[data_class, new] = mine if there is None or there[0] < mine[0] else there
         self._link([])
 
     def take(self, event: int, message: Message) -> None:

@@ -181,17 +181,18 @@ def whole(seen: Seen) -> str | None:
 
 
 def summarised(seen: Seen) -> str | None:
-    """A summary counts the rows that stand there, and data with rows has one."""
+    """Data have a summary, and one with a hash counts their rows: equal data would not be loaded again."""
     counts = Counter(
         (data_class, guid)
         for data_class, rows in seen.now.data.items()
         if not CATALOGUE.classes[data_class].event
         for guid, _ in rows
     )
-    for place, (_, _, rows) in seen.now.summaries.items():
-        if place[0] in CATALOGUE.classes and not CATALOGUE.classes[place[0]].event and rows != counts[place]:
+    for place, count in counts.items():
+        hash_, _, rows = seen.now.summaries.get(place, (None, None, None))
+        if place not in seen.now.summaries or (hash_ is not None and rows != count):
             name = CATALOGUE.classes[place[0]].name
-            return f"the summary of {seen.call(place[1])} in {name} says {rows} rows and there are {counts[place]}"
+            return f"{seen.call(place[1])} has {count} rows of {name}, and its summary knows of {rows}"
     return None
 
 
