@@ -54,9 +54,10 @@ def reader_of(column: DataColumn) -> Reader:
             value = read(text) if text else None
         except (ValueError, OverflowError):
             raise _misfit(column, text or "") from None
-        if value is not None and value != nothing:
-            return value
-        return _nothing(column)
+        if value is None or value == nothing:
+            _require_nullable(column)
+            return None
+        return value
 
     return reader
 
@@ -71,7 +72,8 @@ def _text_reader(column: DataColumn) -> Reader:
 
     def reader(text: str | None) -> Value:
         if text is None:
-            return _nothing(column)
+            _require_nullable(column)
+            return None
         if len(text) * 2 > length and _length(text) > length:  # a character counts for two at most
             raise Misfit(f"column {column.name} takes {length} characters, and these are {_length(text)}")
         return text
@@ -79,7 +81,7 @@ def _text_reader(column: DataColumn) -> Reader:
     return reader
 
 
-def _nothing(column: DataColumn) -> None:
+def _require_nullable(column: DataColumn) -> None:
     if not column.nullable:
         raise Misfit(f"column {column.name} needs a value and has none")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Collection, Iterable
+from collections.abc import Set as AbstractSet
 
 from mergeguard.core.importing.catalogue import DataClass
 from mergeguard.core.importing.standing import Standing
@@ -32,7 +33,7 @@ def require_listed(source: Standing, black_listed: str) -> None:
 
 
 def returning(
-    source: Standing, own: Iterable[DataClass], sent: Collection[DataClass], logons: Collection[str]
+    source: Standing, own: Iterable[DataClass], sent: Collection[DataClass], logons: AbstractSet[str]
 ) -> Returning:
     """Say what an event does to the computer that sent it, where that is retired.
 

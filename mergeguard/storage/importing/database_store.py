@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from mergeguard.storage.database import DatabaseSource
     from mergeguard.storage.importing.catalogue_file import CatalogueFile
-    from mergeguard.storage.queue.store import Batch
+    from mergeguard.storage.importing.store import ImportTransaction, OpenBatch
 
 
 Pair: TypeAlias = tuple[uuid.UUID, uuid.UUID]
@@ -55,7 +55,7 @@ class DatabaseImportStore(ABC):
         self.ask(connection, sql, values)
 
     @abstractmethod
-    def within(self, batch: Batch) -> DatabaseTransaction:
+    def within(self, batch: OpenBatch) -> ImportTransaction:
         """Return the reads and writes of the transaction that is open in a batch."""
 
     @abstractmethod
@@ -150,7 +150,7 @@ class DatabaseTransaction(ABC):
         batch: whose transaction it is.
     """
 
-    def __init__(self, store: DatabaseImportStore, batch: Batch) -> None:
+    def __init__(self, store: DatabaseImportStore, batch: OpenBatch) -> None:
         self.store = store
         self.spelling = store.spelling
         self._batch = batch

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-    from mergeguard.storage.queue.store import Batch
+    from mergeguard.storage.importing.store import OpenBatch
 
 GUIDS = ("uniqueidentifier",)
 PAIRS = ("uniqueidentifier", "uniqueidentifier")
@@ -157,7 +157,7 @@ class MssqlImportStore(DatabaseImportStore):
             found += self.ask(connection, sql, values)
         return found
 
-    def within(self, batch: Batch) -> MssqlTransaction:
+    def within(self, batch: OpenBatch) -> MssqlTransaction:
         """Return the reads and writes of the transaction that is open in a batch."""
         return MssqlTransaction(self, batch)
 

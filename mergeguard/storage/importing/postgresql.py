@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-    from mergeguard.storage.queue.store import Batch
+    from mergeguard.storage.importing.store import OpenBatch
 
 Statement = tuple[str, Sequence[Any]]
 WALK = """
@@ -134,7 +134,7 @@ class PostgresqlImportStore(DatabaseImportStore):
         """Walk from all guids in one statement."""
         return self.ask(connection, WALK, [list(guids)])
 
-    def within(self, batch: Batch) -> PostgresqlTransaction:
+    def within(self, batch: OpenBatch) -> PostgresqlTransaction:
         """Return the reads and writes of the transaction that is open in a batch."""
         return PostgresqlTransaction(self, batch)
 

@@ -16,7 +16,7 @@ from mergeguard.storage.importing.spelling import SQLITE, Spelling, read_guid
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from mergeguard.storage.queue.store import Batch
+    from mergeguard.storage.importing.store import OpenBatch
 
 _NOW = SQLITE.clock
 WALK = """
@@ -100,7 +100,7 @@ class SqliteImportStore(DatabaseImportStore):
         """Walk from all guids in one statement."""
         return self.ask(connection, WALK, [json.dumps([str(guid) for guid in guids])])
 
-    def within(self, batch: Batch) -> SqliteTransaction:
+    def within(self, batch: OpenBatch) -> SqliteTransaction:
         """Return the reads and writes of the transaction that is open in a batch."""
         return SqliteTransaction(self, batch)
 

@@ -10,7 +10,17 @@ from typing import Any, Protocol
 from mergeguard.core.importing.catalogue import Catalogue, DataClass
 from mergeguard.core.importing.standing import KeyOwner, Linked, Standing, Summary
 from mergeguard.core.nse.message import Key
-from mergeguard.storage.queue.store import Batch
+
+
+class OpenBatch(Protocol):
+    """What importers need of a batch, the store's own or as a handler sees it; see ``queue.store.Batch``."""
+
+    @property
+    def connection(self) -> Any:  # noqa: ANN401 - a sqlalchemy.Connection
+        """The connection in the open transaction, with all that was added before."""
+
+    def add(self, statement: str, row: Sequence[Any] = ()) -> None:
+        """Add a statement to the unit of work."""
 
 
 class ImportTransaction(Protocol):
@@ -111,7 +121,7 @@ class ImportStore(Protocol):
     def forget(self) -> None:
         """Read the catalogue again next time: a class was not found in it, or somebody changed it."""
 
-    def within(self, batch: Batch) -> ImportTransaction:
+    def within(self, batch: OpenBatch) -> ImportTransaction:
         """Return the reads and writes of the transaction that is open in a batch."""
 
     def standings(self, connection: Any, guids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, Standing]:  # noqa: ANN401 - as above
