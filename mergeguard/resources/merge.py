@@ -163,7 +163,8 @@ class ReadyMerges:
         try:
             for _ in range(TRIES):
                 try:
-                    return self.one.make(rows, asked)
+                    with rows.source.translated(writing=True):
+                        return self.one.make(rows, asked)
                 except RootsMoved:  # what is locked stays so: a transaction that goes on cannot give it back
                     asked = replace(asked, again=True)
         except Stale as stale:

@@ -6,19 +6,19 @@ import datetime as dt
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from merge_model import guid
 from merging_world import PROFILE, Model, World, is_forest
 
 from mergeguard.core.events import Claim, NewEvent, Queue, Ran
-from mergeguard.errors import Locked, MergeRefused, Unsupported, UsageError
+from mergeguard.errors import Locked, MergeRefused, UnknownSchema, Unsupported, UsageError
 from mergeguard.integrity.lookup import build_lookup
 from mergeguard.resources.merge import ReadyMerges, merge_within, prepare_merges
 from mergeguard.storage.database_rows import DatabaseRows
@@ -47,6 +47,8 @@ class Place:
         self.store.create()
 
     def reset(self, *, lookup: bool = True) -> Model:
+        self.store.close()  # what its connections know of the tables goes with them
+        self.store = open_store(self.world.url, PATIENT)
         model = self.world.reset(KNOWN, lookup=lookup)
         rows = [(each, f"of {number}") for number, each in enumerate(KNOWN)]
         self.world.insert("Evt", rows)
@@ -84,14 +86,22 @@ class Place:
         self.world.engine.dispose()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"], scope="module")
-def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path_factory.mktemp('within') / 'within.db'}"
-    else:
-        url = request.getfixturevalue("postgres_url")
-    with closing(Place(url)) as made:
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with closing(Place(f"sqlite:///{tmp_path_factory.mktemp('within') / 'within.db'}")) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def server(postgres_url: str) -> Iterator[Place]:
+    with closing(Place(postgres_url)) as made:
+        yield made
+
+
+@pytest.fixture(params=["file", "server"])
+def place(request: pytest.FixtureRequest) -> Place:
+    found: Place = request.getfixturevalue(request.param)
+    return found
 
 
 def fail_unless(keeps: bool) -> None:
@@ -103,7 +113,7 @@ def rows_of(ready: ReadyMerges, batch: Batch) -> DatabaseRows:
     return rows_in(ready.source, batch.connection)
 
 
-@settings(max_examples=8)
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pairs=PAIRS, kept=st.lists(st.booleans(), min_size=4, max_size=4))
 def test_what_a_savepoint_keeps_is_merged_and_what_it_undoes_is_not(
     place: Place, pairs: list[tuple[uuid.UUID, uuid.UUID]], kept: list[bool]
@@ -193,6 +203,20 @@ def test_a_lookup_that_was_built_meanwhile_is_kept(place: Place) -> None:
     assert place.world.stored() == model.lookup()
 
 
+def test_a_lookup_that_was_dropped_costs_one_try_at_most(place: Place) -> None:
+    place.reset()
+    with place.ready() as ready:
+        with place.batch() as batch:
+            ready.merge_within(rows_of(ready, batch), A, B)
+        with place.world.engine.begin() as connection:
+            connection.execute(sa.text("DROP TABLE mergeguard_lookup"))
+        with suppress(UnknownSchema), place.batch() as batch:
+            ready.merge_within(rows_of(ready, batch), B, C)
+        with place.batch() as batch:
+            ready.merge_within(rows_of(ready, batch), B, C)
+    assert place.world.model().merges == [(A, B), (B, C)]
+
+
 def test_rows_are_made_once_a_transaction_and_again_behind_a_savepoint(place: Place) -> None:
     place.reset()
     with place.ready() as ready, place.batch() as batch:
@@ -213,28 +237,27 @@ def test_files_are_not_merged_in(tmp_path: Path) -> None:
         prepare_merges(source, PROFILE)
 
 
-def test_two_batches_that_close_a_ring_close_none(postgres_url: str) -> None:
-    with closing(Place(postgres_url)) as place:
-        place.reset()
-        barrier = threading.Barrier(2, timeout=60)
-        found: dict[str, Any] = {}
+def test_two_batches_that_close_a_ring_close_none(server: Place) -> None:
+    server.reset()
+    barrier = threading.Barrier(2, timeout=60)
+    found: dict[str, Any] = {}
 
-        def merge(name: str, old: uuid.UUID, new: uuid.UUID) -> None:
-            with place.ready() as ready:
-                try:
-                    with place.batch() as batch:
-                        rows = rows_of(ready, batch)
-                        barrier.wait()
-                        found[name] = ready.merge_within(rows, old, new)
-                except (MergeRefused, Locked) as error:
-                    found[name] = error
+    def merge(name: str, old: uuid.UUID, new: uuid.UUID) -> None:
+        with server.ready() as ready:
+            try:
+                with server.batch() as batch:
+                    rows = rows_of(ready, batch)
+                    barrier.wait()
+                    found[name] = ready.merge_within(rows, old, new)
+            except (MergeRefused, Locked) as error:
+                found[name] = error
 
-        with place.ready():
-            threads = [threading.Thread(target=merge, args=each) for each in (("one", A, B), ("other", B, A))]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join(60)
-        refused = [each for each in found.values() if isinstance(each, MergeRefused)]
-        assert (len(found), len(refused)) == (2, 1)
-        assert is_forest(place.world.model().merges)
+    with server.ready():
+        threads = [threading.Thread(target=merge, args=each) for each in (("one", A, B), ("other", B, A))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    refused = [each for each in found.values() if isinstance(each, MergeRefused)]
+    assert (len(found), len(refused)) == (2, 1)
+    assert is_forest(server.world.model().merges)
