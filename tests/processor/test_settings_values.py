@@ -28,7 +28,8 @@ SEED = {
     "LargeQueueThreshold": ("large_queue_threshold", 20_971_520),
     "EventQueuePath": ("event_queue_path", "EventQueue"),
 }
-NUMBERS = [entry for entry in ENTRIES if entry.kind != "path"]
+NUMBERS = [entry for entry in ENTRIES if entry.kind in {"whole number", "number"}]
+TEXTS = [entry for entry in ENTRIES if entry.kind == "text"]
 HERE = Path("/etc/mergeguard")
 
 
@@ -84,7 +85,7 @@ def test_every_field_is_described_and_no_two_share_a_name() -> None:
     for entry in ENTRIES:
         assert len(entry.doc.split()) > 3
         assert entry.doc.endswith(".")
-        assert (entry.unit == "") == (entry.kind == "path")
+        assert (entry.unit == "") == (entry.kind in {"path", "text"})
         assert re.fullmatch(r"MERGEGUARD_[A-Z_]+", entry.variable)
 
 
@@ -168,6 +169,26 @@ def test_an_empty_folder_is_off_and_the_queue_needs_one() -> None:
 def test_a_path_of_another_system_is_refused_rather_than_made_as_a_name(value: object) -> None:
     with pytest.raises(UsageError, match="EventCopyFolder cannot be"):
         parsed(by_name("event_copy_folder"), value, HERE, "x")
+
+
+def test_a_text_that_is_a_choice_is_one_of_them_in_any_case() -> None:
+    entry = by_name("black_listed_agents")
+    assert parsed(entry, " Refuse ", HERE, "x") == "refuse"
+    for wrong in ("maybe", "", 1, ["map"]):
+        with pytest.raises(UsageError, match=r"^file:3: BlackListedAgents cannot be ") as refused:
+            parsed(entry, wrong, HERE, "file:3")
+        assert refused.value.hint == "give map or refuse"
+    with pytest.raises(UsageError, match="BlackListedAgents cannot be maybe"):
+        Settings(black_listed_agents="maybe")
+
+
+@pytest.mark.parametrize("entry", [entry for entry in TEXTS if not entry.choices], ids=lambda entry: entry.name)
+def test_a_list_is_written_with_semicolons_or_as_a_list_of_toml(entry: Entry) -> None:
+    assert parsed(entry, ["a", "b c"], HERE, "x") == "a; b c"
+    assert parsed(entry, "a; b c", HERE, "x") == "a; b c"
+    with pytest.raises(UsageError, match=f"{entry.names[1]} cannot be") as refused:
+        parsed(entry, ["a", 1], HERE, "x")
+    assert refused.value.hint == "give a text"
 
 
 def test_folders_of_the_queue() -> None:
