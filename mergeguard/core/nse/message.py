@@ -81,7 +81,7 @@ class ClassData:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One event, read."""
+    """What one notification-server event says: ``read_event`` gives it, ``write_event`` takes it."""
 
     recipient: str
     """The text of its ``to``."""
