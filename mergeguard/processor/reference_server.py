@@ -115,7 +115,7 @@ class ReferenceServer:
                 f"{self._source.info.target} cannot get the reference schema: {failure.message}", hint=_HINT
             ) from failure
         for migration in applied:
-            about = {"version": migration.version, "name": migration.name}
+            about = {"version": migration.version, "migration": migration.name}
             _log.info("the reference schema is brought up to date", extra=about)
 
     def _begin(self) -> None:

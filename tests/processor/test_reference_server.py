@@ -44,18 +44,16 @@ class Place:
         return found
 
     def write(self, *statements: str) -> None:
-        engine = sa.create_engine(self.url)
-        with engine.begin() as connection:
+        with self._engine().begin() as connection:
             for statement in statements:
                 connection.execute(sa.text(statement))
-        engine.dispose()
 
     def read(self, statement: str) -> list[tuple[object, ...]]:
-        engine = sa.create_engine(self.url)
-        with engine.connect() as connection:
-            found = [tuple(row) for row in connection.execute(sa.text(statement))]
-        engine.dispose()
-        return found
+        with self._engine().connect() as connection:
+            return [tuple(row) for row in connection.execute(sa.text(statement))]
+
+    def _engine(self) -> sa.Engine:
+        return sa.create_engine(self.url, poolclass=sa.pool.NullPool)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -115,7 +113,8 @@ def test_a_new_database_gets_the_schema_and_computers_and_the_log_says_so(
     assert caplog.records == []
 
 
-def test_types_of_its_own_are_left_as_they_are(url: str) -> None:
+def test_types_of_its_own_are_left_as_they_are(tmp_path: Path) -> None:
+    url = str(schema.sqlite_url(tmp_path / "site.db"))
     schema.migrate(url)
     mine = {"ResourceType": [{"Guid": str(A), "Name": "Printer"}]}
     schema.fill(url, mine)
@@ -125,16 +124,14 @@ def test_types_of_its_own_are_left_as_they_are(url: str) -> None:
 
 
 def test_tables_of_another_schema_are_refused_and_left_alone(url: str) -> None:
-    engine = sa.create_engine(url)
-    with engine.begin() as connection:
-        connection.execute(sa.text('CREATE TABLE "ResourceType" (mine INTEGER)'))
-    engine.dispose()
     with opened(url) as place:
+        place.write('CREATE TABLE "ResourceType" (mine INTEGER)')
         with pytest.raises(UnknownSchema, match="cannot get the reference schema") as caught:
             place.server.prepare()
         assert "--handler store" in (caught.value.hint or "")
         assert place.read('SELECT * FROM "ResourceType"') == []
-        assert [name for name in sa.inspect(sa.create_engine(url)).get_table_names() if name == "Item"] == []
+        with pytest.raises(sa.exc.DBAPIError):
+            place.read('SELECT * FROM "Item"')
 
 
 def test_servers_that_start_together_do_not_stumble(url: str) -> None:
@@ -156,51 +153,38 @@ def test_servers_that_start_together_do_not_stumble(url: str) -> None:
     assert failures == []
 
 
-def test_who_is_new_is_made_under_the_guid_that_it_sends(place: Place) -> None:
-    assert place.ask("uniqueid=1", guid=A) == A
-    assert place.ask("uniqueid=1") == A
-    assert place.ask("uniqueid=1", guid=B) == A
-    assert place.ask("UNIQUEID=1", "fqdn=b.example") == A
+def test_a_computer_is_known_by_its_keys_whoever_asks(place: Place) -> None:
+    assert place.ask("uniqueid=card 1", guid=A) == A
+    assert place.ask("uniqueid=card 1") == A
+    assert place.ask("uniqueid=card 1", guid=B) == A
+    assert place.ask("UNIQUEID=Card 1", "fqdn=b.example") == A
     assert place.ask("fqdn=B.EXAMPLE") == A
-    new = place.ask("uniqueid=2")
+    new = place.ask("uniqueid=card 2")
     assert new not in {A, B}
-    assert place.ask("uniqueid=2") == new
-
-
-def test_who_asks_for_itself_is_managed(place: Place) -> None:
-    place.ask("uniqueid=1", guid=A)
-    assert [bool(managed) for (managed,) in place.read('SELECT "IsManaged" FROM "ItemResource"')] == [True]
-
-
-def test_keys_of_two_make_them_one_and_agents_of_both_are_told_so(place: Place) -> None:
-    place.ask("uniqueid=1", guid=A)
-    place.ask("uniqueid=2", guid=B)
-    assert place.ask("uniqueid=1", "uniqueid=2", guid=B) == B
-    assert place.ask("uniqueid=1", guid=A) == B
-    ((old, new, key),) = place.read('SELECT "OldGuid", "NewGuid", "MergeKey" FROM "ResourceMerge"')
-    assert (str(old), str(new), key) == (str(A), str(B), "uniqueid=1")
+    assert place.ask("uniqueid=card 2") == new
+    # Who asks for itself is managed.
+    assert [bool(managed) for (managed,) in place.read('SELECT "IsManaged" FROM "ItemResource" ORDER BY "Guid"')] == [
+        guid == A for guid in sorted((A, new))
+    ]
+    assert place.ask("uniqueid=card 3", guid=C) == C
+    assert place.ask("uniqueid=card 1", "uniqueid=card 3", guid=C) == C  # keys of two make them one
+    assert place.ask("uniqueid=card 1", guid=A) == C
+    ((old, now, key),) = place.read('SELECT "OldGuid", "NewGuid", "MergeKey" FROM "ResourceMerge"')
+    assert (str(old), str(now), key) == (str(A), str(C), "uniqueid=card 1")
+    with pytest.raises(MalformedEvent, match="not in the catalogue"):
+        place.ask("uniqueid=card 4", kind=C)
 
 
 def test_a_guid_in_a_circle_is_nobody_until_it_is_mended(place: Place) -> None:
     place.write(merge_row(A, B), merge_row(B, A))
+    assert place.server.lead_somewhere([A, C]) == {C}
     with pytest.raises(EventParked) as caught:
-        place.ask("uniqueid=1", guid=A)
+        place.ask("uniqueid=card 1", guid=A)
     assert (set(caught.value.guids), caught.value.status) == ({A}, "cycle")
     assert place.read('SELECT * FROM "ResourceKey"') == []
     place.write(f"""DELETE FROM "ResourceMerge" WHERE "OldGuid" = '{B}'""")
-    assert place.ask("uniqueid=1", guid=A) == B
-
-
-def test_the_parked_are_woken_by_where_they_lead(place: Place) -> None:
-    place.write(merge_row(A, B), merge_row(B, A))
-    assert place.server.lead_somewhere([A, C]) == {C}
-    place.write(f"""DELETE FROM "ResourceMerge" WHERE "OldGuid" = '{B}'""")
     assert place.server.lead_somewhere([A, B, C]) == {A, B, C}
-
-
-def test_a_type_that_nobody_knows_is_refused(place: Place) -> None:
-    with pytest.raises(MalformedEvent, match="not in the catalogue"):
-        place.ask("uniqueid=1", kind=C)
+    assert place.ask("uniqueid=card 1", guid=A) == B
 
 
 def test_many_who_ask_at_once_with_one_key_are_one(place: Place) -> None:
@@ -212,7 +196,7 @@ def test_many_who_ask_at_once_with_one_key_are_one(place: Place) -> None:
     def ask(first: int) -> None:
         try:
             ready.wait()
-            answers.extend(place.ask(f"uniqueid={(first + step) % 4}", "name.domain=shared") for step in range(4))
+            answers.extend(place.ask(f"uniqueid=card {(first + step) % 4}", "name.domain=shared") for step in range(4))
         except BaseException as failure:  # noqa: BLE001 - whatever it is, it is told below
             failures.append(failure)
 
