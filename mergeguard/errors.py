@@ -197,6 +197,15 @@ class MalformedEvent(CannotCheck):
     """An event's body is not what its handler can read; to try it again would not change that."""
 
 
+class HandlerTooSlow(CannotCheck):
+    """An event's handler ran longer than it may; what it did is rolled back, and the try has failed."""
+
+    default_hint = "raise handler_seconds if its work needs the time; what it calls should have limits of its own"
+
+    def __init__(self, message: str = "its handler ran longer than it may", *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+
+
 class FolderAway(CannotCheck):
     """The folder that holds the bodies of events is not there now, a share that is not mounted for one."""
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NoReturn
 
-from mergeguard.errors import MergeGuardError, UnknownSchema, WriteFailed
+from mergeguard.errors import MergeGuardError, MergeRefused, UnknownSchema, WriteFailed
 from mergeguard.integrity.guard import require_database
 from mergeguard.storage import guard
 from mergeguard.storage.guard_parts import MARK
@@ -85,7 +85,7 @@ def _try(writing: DatabaseWriting, profile: Profile, what: str, pairs: Pairs) ->
             _take_back()
     except _TakenBackError:
         return Attempt(what, "let through")
-    except (WriteFailed, UnknownSchema) as error:
+    except (MergeRefused, WriteFailed, UnknownSchema) as error:
         return Attempt(what, "refused" if MARK in error.message else "not tried", _said(error))
 
 

@@ -1,8 +1,9 @@
 """Turns what drivers and the operating system raise into the classes of ``mergeguard.errors``, in words for a DBA.
 
-Evidence is taken in this order: the server's own number (SQL Server), the SQLSTATE, SQLite's error code, and only then
-the text, which drivers change and servers translate. What is no failure of the outer world (a ``TypeError``, a
-statement that SQLAlchemy cannot compile) passes through untouched: it is a bug and must look like one.
+What our own triggers and procedures refuse says so itself. Other evidence is taken in this order: the server's own
+number (SQL Server), the SQLSTATE, SQLite's error code, and only then the text, which drivers change and servers
+translate. What is no failure of the outer world (a ``TypeError``, a statement that SQLAlchemy cannot compile) passes
+through untouched: it is a bug and must look like one.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mergeguard import errors
+from mergeguard.storage import refusals
 from mergeguard.storage import secrets as hush
 
 ODBC_REMEDY = (
@@ -129,6 +131,11 @@ _SQLITE: Mapping[int, _Failure] = {
         _Failure(errors.PermissionDenied, "the operating system does not allow this", "check the mode of the file"),
     ),
     sqlite3.SQLITE_FULL: _FULL,
+    sqlite3.SQLITE_IOERR: _Failure(
+        errors.ConnectionLost,
+        "the disk, or the share, that holds the file failed",
+        "look at it; run the command again when the file can be read and written",
+    ),
 }
 _AWAY = (_LOGIN, _EXPIRED, _NO_DATABASE, _READ_ONLY, _REFUSED, _BUSY_SERVER, _LOST, _FULL, _CERTIFICATE)
 _SQLITE_AWAY = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
@@ -203,12 +210,14 @@ def as_error(
     if isinstance(cause, errors.MergeGuardError):
         return None
     cause = getattr(cause, "orig", None) or cause
+    known = (*secrets, *hush.passwords(target))
+    where = hush.scrub(hush.masked(target), secrets)
+    if (refusal := _refusal(cause)) is not None:
+        return refusal.error(where, hush.scrub(refusal.words, known))
     failure = _failure(cause, target, writing=writing)
     if failure is None:
         return None
-    known = (*secrets, *hush.passwords(target))
     quoted = _quoted(hush.scrub(_text(cause), known))
-    where = hush.scrub(hush.masked(target), secrets)
     error = errors.WriteFailed if writing and failure.error is errors.CannotCheck else failure.error
     hint = _WRITE_GRANT_HINT if writing and failure is _DENIED else failure.hint
     return error(f"{where}: {failure.words}{quoted}", hint=hint)
@@ -219,6 +228,8 @@ def is_outage(cause: BaseException) -> bool:
     cause = getattr(cause, "orig", None) or cause
     if isinstance(cause, sqlite3.Error):
         return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_AWAY
+    if _refusal(cause) is not None:
+        return False
     root = type(cause).__module__.partition(".")[0]
     return (root == "sqlalchemy" or root in _DRIVERS) and _failure(cause, "", writing=False) in _AWAY
 
@@ -230,7 +241,15 @@ def is_refused_data(cause: BaseException) -> bool:
         return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_DATA
     if type(cause).__module__.partition(".")[0] not in _DRIVERS:
         return False
+    if (refusal := _refusal(cause)) is not None:
+        return refusal.is_lasting
     return (_code(cause, _text(cause)) or "").startswith(_STATES_OF_DATA)
+
+
+def _refusal(cause: BaseException) -> refusals.Refusal | None:
+    """Return what our own SQL said through a driver, ``None`` where it was not ours."""
+    is_drivers = type(cause).__module__.partition(".")[0] in _DRIVERS
+    return refusals.read(_line(_text(cause))) if is_drivers else None
 
 
 def _failure(cause: BaseException, target: str, *, writing: bool) -> _Failure | None:
@@ -333,7 +352,12 @@ def _text(cause: BaseException) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return the driver's first line as a quotation, without the names of the layers it came through."""
-    text = text.rpartition("Message: ")[2]  # arrow-odbc says first which function failed
-    line = next((line.strip() for line in _NOISE.sub("", text).splitlines() if line.strip()), "")
+    """Return the driver's first line as a quotation."""
+    line = _line(text)
     return f" ({line[:300]})" if line else ""
+
+
+def _line(text: str) -> str:
+    """Return the driver's first line, without the names of the layers it came through."""
+    text = text.rpartition("Message: ")[2]  # arrow-odbc says first which function failed
+    return next((line.strip() for line in _NOISE.sub("", text).splitlines() if line.strip()), "")

@@ -214,9 +214,10 @@ def _throw(reason: Reason, *, named: bool = False) -> str:
     if not named:
         return f"        THROW {ERRORS[reason]}, {text}, 1;"
     pair = "N' (', CONVERT(nvarchar(70), k_old), N' -> ', CONVERT(nvarchar(70), k_new), N')'"
+    # THROW reads a percent sign as the beginning of a placeholder, and a malformed key may hold one.
     return (
         "    BEGIN\n"  # noqa: S608 - constants
-        f"        SELECT TOP (1) @words = CONCAT({text}, {pair}) FROM @left;\n"
+        f"        SELECT TOP (1) @words = REPLACE(CONCAT({text}, {pair}), N'%', N'%%') FROM @left;\n"
         f"        THROW {ERRORS[reason]}, @words, 1;\n"
         "    END;"
     )

@@ -18,7 +18,8 @@ def insert_at_once(rows: DatabaseRows, profile: Profile, pairs: Sequence[tuple[u
     """Insert the merges of ``pairs`` with one statement; the caller rolls back.
 
     Raises:
-        WriteFailed: the database, or a guard in it, refused; the message quotes it.
+        MergeRefused: a guard refused; the message quotes it.
+        WriteFailed: the database refused for another reason.
     """
     merge = profile.merge
     table = rows.table(merge.table)

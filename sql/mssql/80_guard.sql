@@ -56,7 +56,7 @@ BEGIN
     INSERT INTO @left (k_old, k_new) SELECT e.k_old, e.k_new FROM @edges AS e WHERE e.k_old = e.k_new;
     IF EXISTS (SELECT 1 FROM @left)
     BEGIN
-        SELECT TOP (1) @words = CONCAT(N'mergeguard: self-merge: a guid would be merged into itself', N' (', CONVERT(nvarchar(70), k_old), N' -> ', CONVERT(nvarchar(70), k_new), N')') FROM @left;
+        SELECT TOP (1) @words = REPLACE(CONCAT(N'mergeguard: self-merge: a guid would be merged into itself', N' (', CONVERT(nvarchar(70), k_old), N' -> ', CONVERT(nvarchar(70), k_new), N')'), N'%', N'%%') FROM @left;
         THROW 51901, @words, 1;
     END;
     INSERT INTO @left (k_old, k_new)
@@ -64,7 +64,7 @@ BEGIN
     WHERE EXISTS (SELECT 1 FROM [dbo].[ResourceMerge] AS m WHERE m.[OldGuid] = e.k_old AND m.[NewGuid] <> e.k_new);
     IF EXISTS (SELECT 1 FROM @left)
     BEGIN
-        SELECT TOP (1) @words = CONCAT(N'mergeguard: conflict: a guid that was merged into one would be merged into another, too', N' (', CONVERT(nvarchar(70), k_old), N' -> ', CONVERT(nvarchar(70), k_new), N')') FROM @left;
+        SELECT TOP (1) @words = REPLACE(CONCAT(N'mergeguard: conflict: a guid that was merged into one would be merged into another, too', N' (', CONVERT(nvarchar(70), k_old), N' -> ', CONVERT(nvarchar(70), k_new), N')'), N'%', N'%%') FROM @left;
         THROW 51902, @words, 1;
     END;
     -- A new merge stands on a cycle only if its old is reached from the new of one. Those that are not reached are left
@@ -88,7 +88,7 @@ BEGIN
         SELECT @after = COUNT(*) FROM @left;
         IF @after = @before
     BEGIN
-        SELECT TOP (1) @words = CONCAT(N'mergeguard: cycle: merges would lead back to where they began', N' (', CONVERT(nvarchar(70), k_old), N' -> ', CONVERT(nvarchar(70), k_new), N')') FROM @left;
+        SELECT TOP (1) @words = REPLACE(CONCAT(N'mergeguard: cycle: merges would lead back to where they began', N' (', CONVERT(nvarchar(70), k_old), N' -> ', CONVERT(nvarchar(70), k_new), N')'), N'%', N'%%') FROM @left;
         THROW 51903, @words, 1;
     END;
         SET @before = @after;
