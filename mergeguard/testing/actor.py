@@ -138,7 +138,7 @@ class Actor:
         if fault in {Fault.DEADLOCK, Fault.SERIALIZATION}:
             asked.session.fail_with(fault)
         if fault is Fault.COMMIT_UNKNOWN and asked.kind is Kind.COMMIT:
-            do()
+            self._patient(asked, do)
         if fault is not None:
             self.terminate(asked.session.session_id())
             if fault is Fault.CRASH:

@@ -21,7 +21,7 @@ class Fault(enum.Enum):
     CRASH = "crash"
     """The session is ended by the server and its program goes no further."""
     DISCONNECT = "disconnect"
-    """The session is ended by the server; its program lives and is told by its driver."""
+    """The session is ended by the server; its program lives and is told by its driver. SQLite: its file goes away."""
     COMMIT_UNKNOWN = "commit-unknown"
     """The commit is made and the session ended before the answer arrives; elsewhere the same as ``DISCONNECT``."""
     DEADLOCK = "deadlock"

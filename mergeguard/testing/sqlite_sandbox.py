@@ -90,6 +90,9 @@ class SqliteSandbox:
 
     def sessions(self, count: int, level: str = LEVEL) -> list[SqliteConnection]:  # noqa: ARG002 - SQLite has one level
         """Return connections for actors, each outside a transaction; they are the sandbox's own and used again."""
+        for session in [one for one in self._sessions if one.is_lost]:
+            session.close()
+            self._sessions.remove(session)
         while len(self._sessions) < count:
             self._sessions.append(connect(self.path))
         for session in self._sessions:

@@ -86,9 +86,9 @@ def test_of_two_readers_that_want_to_write_one_gives_way(file: Path) -> None:
     assert len(rows) == 1
 
 
-def test_sqlite_has_nobody_who_ends_a_session_but_a_transaction_can_fail(file: Path) -> None:
-    with pytest.raises(Unsupported):
-        SqliteWatcher().terminate(1)
+def test_a_session_that_the_kit_did_not_open_is_not_ended_but_a_transaction_can_fail(file: Path) -> None:
+    with pytest.raises(Unsupported, match="session 0 is none that the test kit opened"):
+        SqliteWatcher().terminate(0)
     history, rows = both(file, careless, [], faults=[Planned(0, 2, Fault.SERIALIZATION)])
 
     assert isinstance(history.outcomes[0].error, sqlite3.OperationalError)

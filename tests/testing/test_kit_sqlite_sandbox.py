@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mergeguard.errors import ConnectionLost
+from mergeguard.storage.failures import as_error
 from mergeguard.testing import (
     MergeIsWrong,
     OwnMerge,
@@ -22,13 +25,15 @@ from mergeguard.testing import (
     check_merges,
     rings,
 )
-from mergeguard.testing.choices import Interrupting
+from mergeguard.testing.choices import Interrupting, Recorded
+from mergeguard.testing.history import Fault
 from mergeguard.testing.play import Play
 from mergeguard.testing.replay import from_token
 from mergeguard.testing.rings import ring_of
+from mergeguard.testing.scheduler import Planned, Scheduler
 from mergeguard.testing.search import replayed
 from mergeguard.testing.sqlite_sandbox import JournalMode
-from mergeguard.testing.tables import Tables
+from mergeguard.testing.tables import Tables, guid
 
 LEVELS = ["SERIALIZABLE"]
 
@@ -201,6 +206,83 @@ def test_the_file_and_its_folder_are_gone_at_the_end(tmp_path: Path) -> None:
         assert made.url == f"sqlite:///{made.path}"
         assert made.sessions(2)[0] is made.sessions(1)[0]
     assert list(tmp_path.iterdir()) == []
+
+
+def one_merge(session: Any) -> None:
+    session.execute("BEGIN IMMEDIATE")
+    session.execute("INSERT INTO merge (old, new) VALUES (?, ?)", [str(guid(0)), str(guid(1))])
+    session.commit()
+
+
+@pytest.mark.parametrize(
+    ("fault", "step", "rows"),
+    [
+        (Fault.CRASH, 2, 0),
+        (Fault.CRASH, 3, 0),
+        (Fault.DISCONNECT, 2, 0),
+        (Fault.DISCONNECT, 3, 0),
+        (Fault.COMMIT_UNKNOWN, 2, 0),
+        (Fault.COMMIT_UNKNOWN, 3, 1),
+    ],
+)
+def test_a_session_loses_its_file_where_it_was_planned(
+    files: SqliteSandbox, fault: Fault, step: int, rows: int
+) -> None:
+    files.reset(Tables({}, frozenset()))
+    (session,) = files.sessions(1)
+    program = ("p", partial(one_merge, session))
+    history = Scheduler([program], files.watcher, Recorded(()), faults=[Planned(0, step, fault)]).run()
+
+    (outcome,) = history.outcomes
+    assert outcome.crashed == (fault is Fault.CRASH)
+    assert fault is Fault.CRASH or getattr(outcome.error, "sqlite_errorcode", None) == sqlite3.SQLITE_IOERR
+    assert isinstance(as_error(outcome.error, "kit.db"), ConnectionLost) if outcome.error else outcome.crashed
+    assert [one.fault for one in history.steps if one.fault] == [fault]
+    assert len(files.tables().merges) == rows
+
+    added = "INSERT INTO merge (old, new) VALUES (?, ?)"
+    for lost in (lambda: session.execute("SELECT 1"), session.commit, lambda: session.executemany(added, [["a", "b"]])):
+        with pytest.raises(sqlite3.OperationalError, match="disk I/O error"):
+            lost()
+    (fresh,) = files.sessions(1)
+    assert fresh is not session
+    one_merge(fresh)
+    assert len(files.tables().merges) == rows + 1, "what was lost holds no lock"
+
+
+def test_a_commit_that_must_wait_for_a_reader_is_made_before_its_session_is_lost(files: SqliteSandbox) -> None:
+    files.reset(Tables({}, frozenset()))
+    writer, reader = files.sessions(2)
+
+    def reading() -> None:
+        reader.execute("BEGIN")
+        reader.execute("SELECT 1 FROM merge").fetchall()
+        reader.commit()
+
+    programs = [("w", partial(one_merge, writer)), ("r", reading)]
+    # The reader has its snapshot before the writer commits, and ends it afterwards.
+    choices = Recorded([1, 0, 1, 0, 0])
+    history = Scheduler(programs, files.watcher, choices, faults=[Planned(0, 3, Fault.COMMIT_UNKNOWN)]).run()
+
+    assert getattr(history.outcomes[0].error, "sqlite_errorcode", None) == sqlite3.SQLITE_IOERR
+    assert history.outcomes[1].ok
+    (commit,) = [step for step in history.steps if step.fault]
+    assert (commit.waited_until is not None) == (journal_of(files) == "delete")
+    assert len(files.tables().merges) == 1
+
+
+def test_our_own_merge_passes_every_check_when_sessions_are_lost(
+    files: SqliteSandbox, pytestconfig: pytest.Config
+) -> None:
+    own = OwnMerge(files)
+    lost = (Fault.CRASH, Fault.DISCONNECT, Fault.COMMIT_UNKNOWN)
+    try:
+        schedules = 500 if pytestconfig.getoption("--long") else 40
+        tally = check_merges(own, drawn=cases(LEVELS), faults=lost, schedules=schedules)
+    finally:
+        own.close()
+
+    assert tally.outcomes["failed"] > 0, "no fault struck"
 
 
 def test_a_ring_is_played_by_hand(files: SqliteSandbox) -> None:
