@@ -45,12 +45,13 @@ def apply_step(shop: Workshop, writing: DatabaseWriting, number: int, step: Step
     with writing.transaction() as rows:
         began = time.monotonic()
         merges = shop.merges(rows)
-        _require_unchanged(shop, merges, step)
         touches = touches_merges(step.changes, shop.profile)
         behind = _behind(shop, step) if touches else []
-        if touches:
-            # What goes, and what is left then: one way to the server and back.
-            rows.ahead([*rows.removing(step.changes), *Part.asking(merges, shop.around, behind)])
+        # What stands there, what goes, and what is left then: one way to a server and back. Whether it is as the plan
+        # saw it is looked at before anything else is done; where it is not, all of it is rolled back.
+        after = [*rows.removing(step.changes), *Part.asking(merges, shop.around, behind)] if touches else []
+        rows.ahead([*merges.asking(step.members), *shop.alive.asking(rows, step), *after])
+        _require_unchanged(shop, merges, step)
         rows.change(step.changes)
         part = _settled(shop, merges, step, behind) if touches else None
         if part is None:
@@ -129,7 +130,6 @@ def _require_unchanged(shop: Workshop, merges: MergesNow, step: Step) -> None:
     Raises:
         Stale: they differ.
     """
-    merges.rows.ahead([*merges.asking(step.members), *shop.alive.asking(merges.rows, step)])
     changed = differences(merges, step.guard, merges.of(step.members), since="the plan")
     changed += shop.alive.differences(merges.rows, step)
     if changed:

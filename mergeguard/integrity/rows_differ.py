@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
+from typing import TypeAlias
 
 from mergeguard.core.repair.plan import Image
 from mergeguard.integrity.merges_now import MergesNow
 
+RowKey: TypeAlias = tuple[tuple[str, str | None], ...]
+"""The cells of a row by the names of their columns, in the order of the names."""
 MAX_TOLD = 20
 """Rows that differ are named up to this many; all are counted."""
 
 
-def key_of(image: Image) -> str:
+def key_of(image: Image) -> RowKey:
     """Return what two equal images have in common."""
-    return json.dumps(dict(image), sort_keys=True)
+    return tuple(sorted(image.items(), key=itemgetter(0)))
 
 
 def same(one: Iterable[Image], other: Iterable[Image]) -> bool:

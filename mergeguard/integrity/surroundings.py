@@ -29,6 +29,8 @@ class Surroundings:
         self._live = None if live is None else GuidIndex(live)
         self._leads: dict[uuid.UUID, int] = {}
         self._alive: dict[uuid.UUID, bool] = {}
+        self._walked: tuple[tuple[uuid.UUID, ...], frozenset[uuid.UUID]] = ((), frozenset())
+        """What was last asked for ahead, and the answer: a step asks twice."""
 
     def know(self, asked: Iterable[uuid.UUID]) -> None:
         """Look many guids up at once, which costs little more than to look up one."""
@@ -66,10 +68,19 @@ class Surroundings:
             seen.update(dict.fromkeys(new))
             todo += new
         strangers = [guid for guid in members if self._leads[guid] < 0]
-        return [*strangers, *map(self.facts.old, seen)]
+        olds = [self.facts.old(lead) for lead in seen]
+        if self._live is None:  # where liveness is declared, it is looked up with the lead
+            self._leads.update(zip(olds, seen, strict=True))
+        return [*strangers, *olds]
 
-    def ahead(self, olds: Collection[uuid.UUID]) -> set[uuid.UUID]:
+    def ahead(self, olds: Collection[uuid.UUID]) -> frozenset[uuid.UUID]:
         """Return all guids on all walks from some olds, the ends of the walks included."""
+        asked = tuple(olds)
+        if asked != self._walked[0]:
+            self._walked = asked, self._walk(asked)
+        return self._walked[1]
+
+    def _walk(self, olds: Collection[uuid.UUID]) -> frozenset[uuid.UUID]:
         seen = dict.fromkeys(self._known(olds))
         todo = list(seen)
         found: set[uuid.UUID] = set()
@@ -80,7 +91,7 @@ class Surroundings:
                 if after >= 0 and after not in seen:
                     seen[after] = None
                     todo.append(after)
-        return found - {guids.TOMBSTONE}
+        return frozenset(found - {guids.TOMBSTONE})
 
     def on_circle(self, olds: Collection[uuid.UUID]) -> list[uuid.UUID]:
         """Return which of some olds lie on a cycle."""

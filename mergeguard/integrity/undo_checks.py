@@ -10,7 +10,7 @@ from mergeguard.core.repair.journal import JournalStep
 from mergeguard.core.repair.plan import Image
 from mergeguard.errors import Stale
 from mergeguard.integrity.merges_now import MergesNow
-from mergeguard.integrity.rows_differ import by_old, cut, differences, key_of
+from mergeguard.integrity.rows_differ import RowKey, by_old, cut, differences, key_of
 from mergeguard.storage.profile import Profile
 
 _HINT = "what changed since must stay or be taken back by hand first; 'mergeguard journal' shows the rows as they were"
@@ -67,7 +67,7 @@ def require_as_left(merges: MergesNow, step: JournalStep) -> None:
 
 def _left(merges: MergesNow, steps: Sequence[JournalStep]) -> list[tuple[str, Image]]:
     """Return the rows that some steps wrote and that are not as the last of them left them."""
-    expected: dict[tuple[str, str], tuple[Image, int]] = {}
+    expected: dict[tuple[str, RowKey], tuple[Image, int]] = {}
     for step in reversed(steps):
         for change in step.changes:
             if change.table == merges.table:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from mergeguard.core.repair.journal import JournalStep
 from mergeguard.core.repair.plan import Action, Image, RowChange
-from mergeguard.integrity.rows_differ import key_of
+from mergeguard.integrity.rows_differ import RowKey, key_of
 from mergeguard.storage.journal import Journal
 from mergeguard.storage.profile import Profile
 
@@ -63,7 +63,7 @@ class References:
         self._columns: dict[str, list[str]] = {}
         for reference in profile.references:
             self._columns.setdefault(reference.table, []).append(reference.column)
-        self._standing: dict[tuple[str, str], list[_Moved]] = defaultdict(list)
+        self._standing: dict[tuple[str, RowKey], list[_Moved]] = defaultdict(list)
         self._gone: list[_Moved] = []
 
     def follow(self, rows: DatabaseRows, steps: Iterable[JournalStep]) -> None:

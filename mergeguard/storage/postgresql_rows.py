@@ -6,6 +6,7 @@ Every type has such a text; the settings of the transaction make it one from whi
 from __future__ import annotations
 
 import uuid
+from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -127,7 +128,7 @@ class PostgresqlRows(DatabaseRows):
 
     def __init__(self, snapshot: DatabaseSnapshot, *, writing: bool = False, known: KnownTables | None = None) -> None:
         super().__init__(snapshot, writing=writing, known=known)
-        self._answers: dict[tuple[str, str], list[tuple[Any, ...]]] = {}
+        self._answers: dict[tuple[str, str], deque[list[tuple[Any, ...]]]] = {}
         self._piped = False
 
     def refresh(self) -> None:
@@ -267,14 +268,16 @@ class PostgresqlRows(DatabaseRows):
             sent = [(sql, values, raw.cursor()) for sql, values in asked]
             for sql, values, cursor in sent:
                 cursor.execute(sql.encode(), tuple(values))
-        self._answers = {(sql, repr(tuple(values))): cursor.fetchall() for sql, values, cursor in sent}
+        # One question may be asked twice, before a change that travels with it and after.
+        for sql, values, cursor in sent:
+            self._answers.setdefault((sql, repr(tuple(values))), deque()).append(cursor.fetchall())
 
     def tuples(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Fetch all that a statement gives; what was sent ahead is here already."""
         if self._answers:
-            found = self._answers.pop((sql, repr(tuple(values))), None)
-            if found is not None:
-                return found
+            found = self._answers.get((sql, repr(tuple(values))))
+            if found:
+                return found.popleft()
         return super().tuples(sql, values)
 
     def begin_merge(self) -> None:

@@ -30,6 +30,8 @@ class Breaker:
 
     def __init__(self, at: int | None) -> None:
         self.at, self.count = at, 0
+        self.commits: list[int] = []
+        """Where a commit was made: just after it another number of steps is done."""
 
     def tick(self, *_: object, **__: object) -> None:
         self.count += 1
@@ -54,6 +56,7 @@ def breaking(monkeypatch: pytest.MonkeyPatch, at: int | None) -> Iterator[Breake
             breaker.tick()
             work(*given, **named)
             breaker.tick()
+            breaker.commits.append(breaker.count)
 
         return broken
 
@@ -68,8 +71,11 @@ def breaking(monkeypatch: pytest.MonkeyPatch, at: int | None) -> Iterator[Breake
             sa.event.remove(sa.Engine, "before_cursor_execute", breaker.tick)
 
 
-def places(count: int, config: pytest.Config) -> Sequence[int]:
-    return range(1, count + 1, 1 if config.getoption("--long") else max(1, count // SOME))
+def places(whole: Breaker, config: pytest.Config) -> Sequence[int]:
+    """Return where to break off: everywhere, or at some places and behind each commit."""
+    if config.getoption("--long"):
+        return range(1, whole.count + 1)
+    return sorted({*range(1, whole.count + 1, max(1, whole.count // SOME)), *whole.commits})
 
 
 def require_whole_steps(world: World, plan: Plan) -> int:
@@ -96,7 +102,7 @@ def test_apply_goes_on_from_wherever_it_broke_off(
         world.apply(plan)
     wanted = world.everything()
     seen = set()
-    for at in places(whole.count, pytestconfig):
+    for at in places(whole, pytestconfig):
         world.put(CASE, lookup=True)
         plan = world.plan()
         with breaking(monkeypatch, at), pytest.raises(Fault):
@@ -117,7 +123,7 @@ def test_undo_goes_on_from_wherever_it_broke_off(
     world.apply(plan)
     with breaking(monkeypatch, None) as whole:
         world.undo(plan.plan_id)
-    for at in places(whole.count, pytestconfig):
+    for at in places(whole, pytestconfig):
         plan = world.plan()
         world.apply(plan)
         with breaking(monkeypatch, at), pytest.raises(Fault):
