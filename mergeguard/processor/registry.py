@@ -68,7 +68,7 @@ class ResourceRegistry:
             catalogue = self._store.catalogue(batch.connection)
             judge = Judge(catalogue, key_rules(self._settings()), lambda _incoming: uuid.uuid4())
             content = checked(Message("", (asked,)), catalogue, judge.rules)
-            # Who asks for itself is managed.
+            # Only agents ask, so what is made is managed.
             resolver = Resolver(self._store.within(within), partial(self._merging.merge, batch), asked.guid)
             resolved = resolver.resolve(content.resources, content.guids, judge)
             within.finish([])

@@ -162,10 +162,8 @@ def test_a_computer_is_known_by_its_keys_whoever_asks(place: Place) -> None:
     new = place.ask("uniqueid=card 2")
     assert new not in {A, B}
     assert place.ask("uniqueid=card 2") == new
-    # Who asks for itself is managed.
-    assert [bool(managed) for (managed,) in place.read('SELECT "IsManaged" FROM "ItemResource" ORDER BY "Guid"')] == [
-        guid == A for guid in sorted((A, new))
-    ]
+    # Only agents ask, so who is made is managed.
+    assert [bool(managed) for (managed,) in place.read('SELECT "IsManaged" FROM "ItemResource"')] == [True, True]
     assert place.ask("uniqueid=card 3", guid=C) == C
     assert place.ask("uniqueid=card 1", "uniqueid=card 3", guid=C) == C  # keys of two make them one
     assert place.ask("uniqueid=card 1", guid=A) == C
