@@ -92,7 +92,7 @@ def test_the_evidence_says_what_was_seen(tmp_path: Path) -> None:
     child = candidate(proposal, "ResourceAssociation.ChildResourceGuid")
     assert (child.sampled, child.found, child.merged, child.proposed) == (8, 8, 4, True)
     assert "8 of 8 sampled values are known resources or merged ones" in child.reasons
-    assert proposal.notes[0] == "looked at 13 tables, 43 columns, at most 1,000 rows of each"
+    assert proposal.notes[0] == "looked at 16 tables, 52 columns, at most 1,000 rows of each"
 
 
 def test_nothing_is_written_and_no_file_is_left_behind(tmp_path: Path) -> None:

@@ -49,12 +49,12 @@ def standings_of(asked: Collection[uuid.UUID], rows: Iterable[Sequence[Any]]) ->
     found = {}
     for guid in asked:
         end = end_of(guid, steps, live)
-        at = known.get(end.current) if end.current is not None else None
+        at = known[end.current] if end.current is not None and end.current in live else None
         found[guid] = Standing(
             guid,
             end.current,
             end.status,
-            live=end.current in live,
+            live=at is not None,
             type=at.type if at else None,
             retired=at is not None and at.retired,
             managed=at is not None and at.managed,
