@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 
 from mergeguard.core.events import Event, Failure, Lease, Parking, Ran
 from mergeguard.processor.failures import Verdict, is_of_the_database, verdict_of_handler
@@ -40,6 +41,8 @@ class Work:
     """Says what a try that raised has ended with."""
     is_over: Callable[[], bool]
     """Whether the batch has had its time, or the worker is to stop."""
+    limit: AbstractContextManager[None] = field(default_factory=nullcontext)
+    """A block for each event that raises ``HandlerTooSlow`` where it takes too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +173,7 @@ class BatchRun:
 
     def _handle(self, event: Event) -> None:
         body = self._work.body(event)
-        with self._events.handling(event):
+        with self._events.handling(event), self._work.limit:
             self._work.handler.handle(event, body, self._events)
 
 

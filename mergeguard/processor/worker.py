@@ -17,6 +17,7 @@ from mergeguard.processor.event_bodies import EventBodies
 from mergeguard.processor.failures import Verdict, failure_of, parking_of, told, verdict_of_commit, verdict_of_store
 from mergeguard.processor.handlers import Handler
 from mergeguard.processor.settings import Settings
+from mergeguard.processor.time_limit import LIMIT
 from mergeguard.storage.queue.store import EventStore
 
 _log = logging.getLogger(__name__)
@@ -111,9 +112,11 @@ class Worker:
             failure=partial(self._failure, settings),
             is_over=lambda: self._clock() >= over or self._is_stopping(),
         )
-        with self._store.batch(claim) as batch:
+        with self._store.batch(claim) as batch, LIMIT.watched(settings.handler_seconds) as limit:
             leases = claim.leases if care is not Care.SINGLE else _first(claim).leases
-            run = BatchRun(leases, batch, work, segment=self._segment, sends=care is not Care.QUICK)
+            run = BatchRun(
+                leases, batch, replace(work, limit=limit), segment=self._segment, sends=care is not Care.QUICK
+            )
             ran = run.run()
             self._segment = run.segment
             batch.finish(_as_claimed(claim, ran))

@@ -44,7 +44,7 @@ def numbered() -> dict[str, int]:
             after = re.match(r"N'mergeguard: ([a-z-]+): ", text[throw.end() :])
             reason = after or re.findall(r"N'mergeguard: ([a-z-]+): ", text[: throw.start()])[-1:]
             found.setdefault(reason[1] if isinstance(reason, re.Match) else reason[0], int(throw[1]))
-    return {**guard_mssql.ERRORS, **found}
+    return dict(guard_mssql.ERRORS.items()) | found
 
 
 NUMBERS = numbered()
