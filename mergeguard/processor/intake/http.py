@@ -21,9 +21,10 @@ from starlette.responses import PlainTextResponse, Response
 from mergeguard.core.events import NewEvent, Registered
 from mergeguard.errors import MergeGuardError
 from mergeguard.processor.intake.bodies import Decoder, codings
+from mergeguard.processor.intake.patience import coming
 from mergeguard.processor.intake.payloads import Payloads
 from mergeguard.processor.intake.posts import envelope
-from mergeguard.processor.intake.refusals import Busy, Refused, TooLarge
+from mergeguard.processor.intake.refusals import Busy, Refused, TooLarge, TooSlow
 from mergeguard.processor.intake.registrar import Registrar
 from mergeguard.processor.intake.registration import Outcome
 from mergeguard.processor.intake.spool import Spool, Spooled
@@ -62,10 +63,11 @@ class Intake:
         except ClientDisconnect:
             return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody hears it
         except Refused as refusal:
-            await _drain(request)
+            await _drain(request, self.settings().body_seconds)
             return self._refused(request, refusal)
         if isinstance(outcome, Busy):
-            await _drain(request)
+            if not isinstance(outcome, TooSlow):
+                await _drain(request, self.settings().body_seconds)
             return self._busy(outcome)
         self.counts.posted("accepted")
         return PlainTextResponse(f"event {outcome.id}\n")
@@ -78,6 +80,8 @@ class Intake:
             return await self._taken(request)
         except (ClientDisconnect, Refused):
             raise
+        except TooSlow as slow:
+            return slow
         except MergeGuardError as failure:  # the disk's
             _log.error("a post cannot be kept", extra={"error": failure.id, "why": failure.message})
             return Busy("events cannot be kept now")
@@ -92,7 +96,7 @@ class Intake:
         _check_announced(request, settings.max_body_bytes)
         decoder = Decoder(declared, settings.max_inflated_bytes)
         spool = Spool(self.payloads, decoder, settings.inline_characters)
-        event = about.around(await _spooled(request, spool, settings.max_body_bytes), settings)
+        event = about.around(await _spooled(request, spool, settings), settings)
         outcome = await self._registered(event)
         if isinstance(outcome, Registered):
             about_it = {"event": outcome.id, "source": str(event.source), "priority": event.priority}
@@ -114,7 +118,8 @@ class Intake:
     def _busy(self, busy: Busy) -> Response:
         self.counts.posted("full" if busy.full else "busy")
         after = self.settings().retry_after_seconds if busy.after is None else busy.after
-        return PlainTextResponse(f"{busy.message}\n", busy.status, headers={"Retry-After": str(after)})
+        headers = {"Retry-After": str(after)} | ({"Connection": "close"} if isinstance(busy, TooSlow) else {})
+        return PlainTextResponse(f"{busy.message}\n", busy.status, headers=headers)
 
     def _refused(self, request: Request, refusal: Refused) -> Response:
         self.counts.posted("refused")
@@ -124,13 +129,13 @@ class Intake:
         return PlainTextResponse(f"{text}\n", refusal.status)
 
 
-async def _spooled(request: Request, spool: Spool, most: int) -> Spooled:
+async def _spooled(request: Request, spool: Spool, settings: Settings) -> Spooled:
     """Read the whole body; leave nothing of it behind if that fails."""
     size = 0
     try:
-        async for data in request.stream():
+        async for data in coming(request.stream(), settings.body_seconds):
             size += len(data)
-            _check_size(size, most)
+            _check_size(size, settings.max_body_bytes)
             if spool.light(data):
                 spool.feed(data)
             elif data:
@@ -154,13 +159,13 @@ def _check_size(size: int, most: int) -> None:
         raise TooLarge(f"the body is larger than {most:,} bytes")
 
 
-async def _drain(request: Request) -> None:
-    """Read on for a while, unless the sender waits to be asked for its body."""
+async def _drain(request: Request, seconds: float) -> None:
+    """Read on for a while, and as long as the rest comes, unless the sender waits to be asked for its body."""
     if "expect" in request.headers:
         return
     left = _LINGER
-    with suppress(ClientDisconnect, RuntimeError):  # the RuntimeError: the body was read to its end
-        async for data in request.stream():
+    with suppress(ClientDisconnect, RuntimeError, TooSlow):  # the RuntimeError: the body was read to its end
+        async for data in coming(request.stream(), seconds):
             left -= len(data)
             if left < 0:
                 return

@@ -47,3 +47,7 @@ class Busy(MergeGuardError):
         super().__init__(f"{BUSY_TEXT}: {reason}")
         self.full = full
         self.after = after
+
+
+class TooSlow(Busy):
+    """A body did not go on coming; its connection is closed, and its sender is to post the event again."""
