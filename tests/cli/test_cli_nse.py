@@ -98,6 +98,14 @@ def test_make_tells_what_it_cannot_use(call: Callable, folder: Path, arguments: 
     assert call("nse", "make", *arguments).refused(2, words)
 
 
+def test_a_description_of_any_size_is_not_read(call: Callable, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mergeguard.api.nse._MOST_DESCRIPTION", 1 << 20)
+    (folder / "event.toml").write_text("#" * (1 << 20))
+    assert call("nse", "make", "event.toml").code == 0
+    (folder / "event.toml").write_text("#" * ((1 << 20) + 1))
+    assert call("nse", "make", "event.toml").refused(2, "event.toml is larger than 1 MB")
+
+
 def test_a_character_that_xml_has_not_is_refused(call: Callable, folder: Path) -> None:
     (folder / "event.toml").write_text('to = "a\\u0000"')
     assert call("nse", "make", "event.toml").refused(3, "holds U+0000, which XML has no way to write")

@@ -206,6 +206,16 @@ def test_rows_of_many_shapes_are_as_a_dictionary_says(rows: list[dict[int, str]]
         ('c1="b"/>', 'c1="b"/> x', "line 17, <resource>: the text 'x' may not stand in it"),
         ("<to>", "<to><x/>", "line 3, <to>: <x> may not stand in it"),
         (f'guid="{PC}"', 'guid="PC-1"', "line 7, <resource>: guid 'PC-1' is no guid"),
+        (
+            f'guid="{PC}"',
+            f'guid="{str(PC)[:-1]}g"',
+            "line 7, <resource>: guid '740184d3-f507-47a9-b170-8bf2f81e099g' is no guid",
+        ),
+        (
+            f'guid="{PC}"',
+            f'guid="{str(PC)[:-2]} c"',
+            "line 7, <resource>: guid '740184d3-f507-47a9-b170-8bf2f81e09 c' is no guid",
+        ),
         (f'guid="{PC}"', f'guid="{PC}" typeGuid="{{{PC}"', f"line 7, <resource>: typeGuid '{{{PC}' is no guid"),
         (f'guid="{PC}"', f'guid="{PC}{" " * 99}"', f"line 7, <resource>: guid '{PC}"),
         (f'guid="{PC}"', f'guid="{PC}" GUID=""', "line 7, <resource>: the attribute guid stands there twice"),

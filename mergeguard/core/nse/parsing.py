@@ -62,16 +62,14 @@ def parse(parser: expat.XMLParserType, body: bytes) -> None:
 
 def _culprit(body: bytes, at: int) -> str:
     """Name the character that may not stand there, as far as its bytes tell it."""
-    if not 0 <= at < len(body):
-        return ""
-    byte = body[at]
+    byte = body[at : at + 1]
     if body[at - 1 : at] == b"&":
         return ": '&' is written &amp;"
-    if byte == ord("<"):
+    if byte == b"<":
         return ": in a text '<' is written &lt;"
-    if byte < ord(" ") and byte not in b"\t\n\r":
-        return f": the character U+{byte:04X} may not stand in XML"
-    return f": {_high(body, at)}" if byte > ord("~") and body[:2] not in _UTF_16 else ""
+    if byte < b" " and byte not in b"\t\n\r":
+        return f": the character U+{byte[0]:04X} may not stand in XML"
+    return f": {_high(body, at)}" if byte > b"~" and body[:2] not in _UTF_16 else ""
 
 
 def _high(body: bytes, at: int) -> str:

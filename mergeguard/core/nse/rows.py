@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Final, NoReturn, TypeAlias
 from xml.parsers.expat import XMLParserType
 
 from mergeguard.core.nse.limits import Limits
@@ -33,7 +33,7 @@ class Rows:
         rows, self._taken = tuple(self._rows[self._taken :]), len(self._rows)
         return rows
 
-    def handlers(self, refuse: Callable[[str], object], around: End) -> tuple[Start, End]:
+    def handlers(self, refuse: Callable[[str], NoReturn], around: End) -> tuple[Start, End]:
         """Return what reads rows, to be called between the tags of an element that holds nothing else.
 
         Args:
@@ -57,7 +57,6 @@ class Rows:
                     shape = counted(tuple(names))
                 except Amiss as problem:
                     refuse(str(problem))
-                    raise
                 pick, last = shape.pick, None if shape.gaps else names
             append(new(kind, (pick(attributes[1::2]), parser.CurrentLineNumber)))
             if len(rows) > most:
