@@ -14,7 +14,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from queue_places import AGES, LEASE, SOURCES, Place, Seen
 
-from mergeguard.core.events import NO_SOURCE, Claim, Denied, Event, Failure, NewEvent, Queue, Ran, Registered
+from mergeguard.core.events import (
+    NO_SOURCE,
+    Claim,
+    Denied,
+    Event,
+    Failure,
+    NewEvent,
+    Parking,
+    Queue,
+    Ran,
+    Registered,
+)
 from mergeguard.core.order import Order, OrderBroken, State
 from mergeguard.errors import LeaseLost
 
@@ -141,6 +152,14 @@ class QueueMachine(RuleBasedStateMachine):
         self.order.revive(dead, number)
         self.bodies[number] = self.bodies[dead]
 
+    @precondition(lambda self: self.order.parked())
+    @rule(data=st.data())
+    def wake(self, data: st.DataObject) -> None:
+        asked = data.draw(st.lists(st.sampled_from([*self.order.events]), unique=True, max_size=4), "asked")
+        asked += data.draw(st.lists(st.sampled_from(self.order.parked()), unique=True), "parked")
+        woken = self.place.store.wake(asked)
+        held(woken == self.order.wake(asked), "park", f"{woken} of {asked} were woken")
+
     # --- What holds ---
 
     @invariant()
@@ -149,6 +168,8 @@ class QueueMachine(RuleBasedStateMachine):
         self._somewhere_once(seen)
         self._prefixes(seen)
         held(list(self.place.store.stranded()) == [], "progress", "a stranded chain")
+        found = [one.event.id for one in self.place.store.parked()]
+        held(found == self.order.parked(), "park", f"{found} are parked, not {self.order.parked()}")
         self._counters()
 
     def _somewhere_once(self, seen: Seen) -> None:
@@ -177,7 +198,9 @@ class QueueMachine(RuleBasedStateMachine):
             held(counted == tuple(getattr(account, name) for name in account.__slots__), "no_loss", (found, account))
 
     def teardown(self) -> None:
-        """Once faults stop, everything is done or dead in bounded steps."""
+        """Once faults stop and merges are mended, everything is done or dead in bounded steps."""
+        self.order.wake(self.order.parked())
+        self.place.store.wake([one.event.id for one in self.place.store.parked()])
         self.time_passes()
         self.sweep()
         self.claims.clear()
@@ -216,12 +239,16 @@ class QueueMachine(RuleBasedStateMachine):
         ran = []
         for lease in claim.leases:
             done = data.draw(st.integers(0, len(lease.events)), "done")
-            failure = None
-            if done < len(lease.events) and data.draw(st.booleans(), "fails"):
+            ends = data.draw(st.sampled_from(["", "", "fails", "parks"]), "ends") if done < len(lease.events) else ""
+            if ends == "fails":
                 after = data.draw(st.sampled_from([AT_ONCE, LEASE, None]), "again after")
-                failure = Failure(lease.events[done].id, "E", "m", after)
-            if done or failure is not None:
-                ran.append(Ran(lease, done, failure))
+                ran.append(Ran(lease, done, Failure(lease.events[done].id, "E", "m", after)))
+            elif ends == "parks":
+                ran.append(
+                    Ran(lease, done, parked=Parking(lease.events[done].id, (lease.events[done].source,), "s", "m"))
+                )
+            elif done:
+                ran.append(Ran(lease, done))
         return ran
 
     def _batch(self, claim: Claim, ran: list[Ran], *, raises: bool = False) -> None:

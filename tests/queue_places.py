@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import sqlalchemy as sa
 
-from mergeguard.core.events import Claim, NewEvent, Queue, Ran, Registered
+from mergeguard.core.events import Claim, NewEvent, Parking, Queue, Ran, Registered
 from mergeguard.core.order import State
 from mergeguard.storage.mssql import MssqlSource
 from mergeguard.storage.profile import Profile
@@ -22,7 +22,7 @@ LEASE = dt.timedelta(hours=1)
 AGES = 2 * 3600
 """Seconds after which every lease has expired and every retry is due."""
 SOURCES = [uuid.UUID(int=number << 64 | 1) for number in range(1, 5)]
-OUR_TABLES = ("mergeguard_event", "mergeguard_dead_event", "mergeguard_chain")
+OUR_TABLES = ("mergeguard_event", "mergeguard_dead_event", "mergeguard_parked", "mergeguard_chain")
 
 
 @dataclass
@@ -55,6 +55,8 @@ class Place:
     """Whether ``finish`` gives the chains back: nobody can see it before the commit."""
     shift: ClassVar[str]
     """Sets a column some seconds back."""
+    end_of_time: ClassVar[str] = "'9999-12-31T00:00:00'"
+    """When parked events are tried again; it does not come nearer."""
     alone: ClassVar[str | None] = None
     """Waits until nobody writes to chains, where a statement over all of them would deadlock with those who do."""
     strand: ClassVar[str] = (
@@ -92,8 +94,8 @@ class Place:
             if self.alone is not None:
                 connection.exec_driver_sql(self.alone)
             for column in ("lease_until", "retry_at"):
-                statement = f"UPDATE mergeguard_chain SET {column} = {self.shift.format(column)}"
-                connection.execute(sa.text(statement), {"seconds": seconds})
+                statement = f"UPDATE mergeguard_chain SET {column} = {self.shift.format(column)} WHERE {column} < "
+                connection.execute(sa.text(statement + self.end_of_time), {"seconds": seconds})
 
     def look(self) -> Seen:
         """Read everything in one snapshot."""
@@ -117,12 +119,14 @@ class PostgresqlPlace(Place):
     kind = "postgresql"
     alone = "LOCK TABLE mergeguard_chain IN EXCLUSIVE MODE"
     shift = "{} - :seconds * interval '1 second'"
+    end_of_time = "timestamptz '9999-12-31 00:00:00+00'"
 
 
 class SqlitePlace(Place):
     kind = "sqlite"
     frees_at_finish = True
     shift = "{} - :seconds * 1000000"
+    end_of_time = "253402214400000000"
     strand = "UPDATE mergeguard_chain SET owner = NULL, lease_until = NULL, retry_at = NULL, head = NULL"
     isolation = "SERIALIZABLE"
 
@@ -199,3 +203,16 @@ def process(place: Place, worker: str = "w", queue: Queue = Queue.FAST, **limits
     finish(place, claim)
     place.store.release(claim)
     return ids(claim)
+
+
+def park(place: Place, claim: Claim, done: int = 0, lease: int = 0, **why: Any) -> Parking:
+    """Say of a claim's lease that so many events are done and the next one is parked."""
+    one = claim.leases[lease]
+    given: dict[str, Any] = {"guids": (SOURCES[3],), "status": "cycle", "message": "it leads in a circle", **why}
+    parking = Parking(one.events[done].id, **given)
+    finish(place, claim, [Ran(one, done, parked=parking)])
+    return parking
+
+
+def parked(place: Place) -> list[int]:
+    return [one.event.id for one in place.store.parked()]

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 
 import sqlalchemy as sa
 from queue_machine import held
-from queue_places import LEASE, SOURCES, Place, claimed, event, finish, ids, process, registered
+from queue_places import LEASE, SOURCES, Place, claimed, event, finish, ids, park, parked, process, registered
 
 from mergeguard.core.events import NO_SOURCE, Claim, Failure, Queue, Ran, Registered
 from mergeguard.core.order import OrderBroken
@@ -26,6 +26,12 @@ CANCEL_WAITING = WAITING.replace("count(*)", "pg_cancel_backend(pid)")
 
 def fail(claim: Claim, after: dt.timedelta | None, lease: int = 0) -> list[Ran]:
     return [Ran(claim.leases[lease], 0, Failure(claim.leases[lease].events[0].id, "E", "m", after))]
+
+
+def offered(place: Place) -> list[list[int]]:
+    """The ids of what a worker gets now; nothing where it gets nothing."""
+    claim = place.store.claim(Queue.FAST, "w", LEASE)
+    return [] if claim is None else ids(claim)
 
 
 # --- On every store ---
@@ -136,6 +142,84 @@ def a_dead_event_lets_its_successors_go_on(place: Place) -> None:
     held(found is not None and ids(found) == [numbers[1:]], "poison", "the line stands still behind a dead event")
 
 
+def a_parked_event_holds_its_line(place: Place) -> None:
+    numbers = registered(place, event(A), event(A), event(A), event(B), event(A, priority=1))
+    claim = claimed(place, chains=1)
+    park(place, claim, done=1)
+    place.store.release(claim)
+    registered(place, event(A))
+    place.pass_time()
+    place.store.sweep()
+    held(sorted(offered(place)) == [[numbers[3]], [numbers[4]]], "park", "others wait for it, or it does not wait")
+    held(parked(place) == numbers[1:2], "park", f"{parked(place)} are parked")
+
+
+def a_parked_event_goes_on_in_its_place(place: Place) -> None:
+    numbers = registered(place, event(A), event(A))
+    claim = claimed(place)
+    park(place, claim)
+    place.store.release(claim)
+    numbers += registered(place, event(A))
+    held(place.store.wake(numbers) == 1, "park", "it was not woken")
+    held(not parked(place), "park", "it is awake and called parked")
+    found = offered(place)
+    held(bool(found), "progress", "it was woken, and nobody gets it")
+    held(found == [numbers], "order", f"its line is {found} now")
+    held(place.store.wake(numbers) == 0, "park", "it was woken twice")
+
+
+def parking_burns_no_try(place: Place) -> None:
+    registered(place, event(A))
+    for _ in range(3):
+        claim = claimed(place)
+        held(claim.leases[0].events[0].tries == 0, "retry", "it costs a try to be parked")
+        park(place, claim)
+        place.store.release(claim)
+        place.store.wake(parked(place))
+
+
+def who_wakes_before_the_release_loses_nothing(place: Place) -> None:
+    numbers = registered(place, event(A))
+    claim = claimed(place)
+    park(place, claim)
+    place.store.wake(numbers)
+    place.store.release(claim)
+    held(offered(place) == [numbers], "progress", "it was woken, and nobody gets it")
+
+
+def a_worker_that_dies_after_parking_leaves_it_parked(place: Place) -> None:
+    numbers = registered(place, event(A))
+    park(place, claimed(place))
+    place.pass_time()
+    place.store.sweep()
+    held(place.store.claim(Queue.FAST, "w", LEASE) is None, "park", "it does not wait any more")
+    held(place.store.wake(numbers) == 1, "park", "nobody knows that it is parked")
+    held(offered(place) == [numbers], "progress", "it was woken, and nobody gets it")
+
+
+def an_event_without_a_source_is_parked_alone(place: Place) -> None:
+    numbers = registered(place, event(NO_SOURCE), event(NO_SOURCE))
+    claim = claimed(place)
+    park(place, claim)
+    place.store.release(claim)
+    held(process(place) == [numbers[1:]], "parallel", "the other one waits for it")
+    place.store.wake(numbers)
+    held(process(place) == [numbers[:1]], "progress", "it was woken, and nobody gets it")
+    held(not place.rows("SELECT id FROM mergeguard_chain"), "no_loss", "its chain stays")
+
+
+def what_lost_its_lease_parks_nothing(place: Place) -> None:
+    registered(place, event(A))
+    lost = claimed(place, "lost")
+    place.pass_time()
+    place.store.sweep()
+    claimed(place, "heir")
+    with suppress(LeaseLost):
+        park(place, lost)
+        raise OrderBroken("no_overlap", "a worker without a lease has committed")
+    held(not parked(place), "no_overlap", "a worker without a lease has parked its event")
+
+
 def counters_are_exact(place: Place) -> None:
     registered(place, event(A, b"12"), event(B, file="f", size=7))
     process(place, chains=1)
@@ -157,6 +241,13 @@ EVERYWHERE: list[Callable[[Place], None]] = [
     a_run_ends_where_the_queue_does,
     a_dead_event_keeps_its_body,
     a_dead_event_lets_its_successors_go_on,
+    a_parked_event_holds_its_line,
+    a_parked_event_goes_on_in_its_place,
+    parking_burns_no_try,
+    who_wakes_before_the_release_loses_nothing,
+    a_worker_that_dies_after_parking_leaves_it_parked,
+    an_event_without_a_source_is_parked_alone,
+    what_lost_its_lease_parks_nothing,
     counters_are_exact,
 ]
 
@@ -232,9 +323,42 @@ def a_claim_passes_what_another_one_holds(place: Place) -> None:
         held(ids(claiming.result()) == [numbers[1:]], "parallel", "it did not pass to the next chain")
 
 
+def waking_beside_a_release_strands_nothing(place: Place) -> None:
+    numbers = registered(place, event(A))
+    claim = claimed(place)
+    park(place, claim)
+    with ThreadPoolExecutor(2) as threads:
+        with locked(place, "mergeguard_chain"):
+            waking = threads.submit(place.store.wake, numbers)
+            waits(place, 1)
+            releasing = threads.submit(place.store.release, claim)
+            waits(place, 2)
+        woken = waking.result()
+        releasing.result()
+    held(woken == 1, "park", "it was not woken")
+    held(offered(place) == [numbers], "progress", "it was woken, and nobody gets it")
+
+
+def two_that_wake_at_once_wake_once(place: Place) -> None:
+    numbers = registered(place, event(A), event(B))
+    for _ in range(2):
+        claim = claimed(place, chains=1)
+        park(place, claim)
+        place.store.release(claim)
+    with ThreadPoolExecutor(2) as threads:
+        with locked(place, "mergeguard_chain"):
+            waking = [threads.submit(place.store.wake, some) for some in (numbers, numbers[::-1])]
+            waits(place, 2)
+        woken = [one.result() for one in waking]
+    held(sorted(woken) == [0, 2], "park", f"{woken} were woken")
+    held(sorted(offered(place)) == [numbers[:1], numbers[1:]], "progress", "woken, and nobody gets them")
+
+
 SESSIONS: list[Callable[[Place], None]] = [
     a_registration_beside_a_release_strands_nothing,
     ids_ascend_in_the_order_of_commits,
     a_denial_is_exact_beside_another_registration,
     a_claim_passes_what_another_one_holds,
+    waking_beside_a_release_strands_nothing,
+    two_that_wake_at_once_wake_once,
 ]

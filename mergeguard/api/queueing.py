@@ -134,7 +134,10 @@ def queue_parked(target: str | Path, *, limit: int = MOST_LISTED, options: Optio
         CannotCheck: the database could not be read, or has no queue.
     """
     with _opened(target, options) as store:
-        return store.parked(limit=limit)
+        found = store.parked(limit=limit)
+        if not found:
+            store.sizes()  # a database without a queue is told from a queue without parked events
+        return found
 
 
 def queue_wake(

@@ -13,14 +13,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from mergeguard.core.events import Queue
 from mergeguard.processor.failures import told
 from mergeguard.storage.queue.store import EventStore, ParkedEvent
 
 if TYPE_CHECKING:
-    from mergeguard.storage.database_snapshot import DatabaseSnapshot
     from mergeguard.storage.profile import Profile
     from mergeguard.storage.source import Source
 
@@ -164,7 +163,7 @@ def leads(source: Source, profile: Profile) -> LeadSomewhere:
         try:
             with database.translated():
                 opened = database.snapshot_class(database, connection, database.begin_snapshot(connection))
-            rows = database.rows(cast("DatabaseSnapshot", opened))
+            rows = database.rows(opened)
             store = MergingStore(rows, profile)
             found = Walker(rows, profile, lambda each: store.class_of(rows, each)).read(sorted(guids))
             return frozenset(guid for guid in guids if found.end(guid).current is not None)

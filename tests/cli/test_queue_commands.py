@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import sqlite3
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from importlib import resources
 from pathlib import Path
 
@@ -130,6 +134,94 @@ def test_lists_of_pending_and_dead_events(call: Callable, queue: TendedQueue, de
     assert "\x1b" not in call("queue", "list", "queue.db").out
     assert call("queue", "list", "queue.db", "--source", "agent7").refused(2, "'agent7' is not a guid")
     assert call("queue", "list", "queue.db", "--format", "xml").refused(2, "unknown format 'xml'")
+
+
+@pytest.fixture
+def tangled(queue: TendedQueue) -> uuid.UUID:
+    """A guid in a ring of two, in the reference schema beside the queue."""
+    ring = [uuid.UUID(int=number) for number in (7, 8)]
+    with closing(sqlite3.connect(queue.path)) as connection:
+        connection.execute("CREATE TABLE ResourceMerge (Id INTEGER, OldGuid TEXT, NewGuid TEXT, MergedAt, MergeKey)")
+        connection.execute("CREATE TABLE ItemResource (Guid TEXT)")
+        pairs = [(str(old), str(new)) for old, new in zip(ring, ring[::-1], strict=True)]
+        connection.executemany("INSERT INTO ResourceMerge (OldGuid, NewGuid) VALUES (?, ?)", pairs)
+        connection.commit()
+    return ring[0]
+
+
+def test_parked_events_are_listed_shown_and_found_by_the_doctor(
+    call: Callable, queue: TendedQueue, tangled: uuid.UUID
+) -> None:
+    assert call("queue", "parked", "queue.db").out == "no event is parked\n"
+    event = queue.register(ALICE)
+    queue.register(BOB)
+    queue.park(tangled, message="\x1b in a circle")
+
+    listed = call("queue", "parked", "queue.db")
+    assert (listed.code, listed.err) == (0, "")
+    line = rf"^{event} +{ALICE} +1 +fast .* in a cycle \(MG001, MG002\) +{tangled} +1$"
+    assert re.search(line, listed.out, re.MULTILINE)
+    [entry] = json.loads(call("queue", "parked", "queue.db", "--format", "json").out)["events"]
+    assert (entry["event"], entry["state"], entry["guids"]) == (event, "parked", [str(tangled)])
+    assert (entry["status"], entry["since"]) == ("cycle", "2024-02-29T12:00:00Z")
+    shown = call("queue", "show", "queue.db", event).out
+    assert shown.startswith(f"event     {event}, parked\n")
+    assert f"guid      {tangled}\n" in shown
+    assert "\x1b" not in shown
+    parked = json.loads(call("queue", "show", "queue.db", event, "--format", "json").out)["parked"]
+    assert parked["guids"] == [str(tangled)]
+    status = json.loads(call("queue", "status", "queue.db", "--format", "json").out)
+    assert status["queues"][Queue.FAST]["parked"] == 1
+    assert sorted(one["state"] for one in status["chains"]) == ["parked", "waiting"]
+    doctor = call("queue", "doctor", "queue.db")
+    assert doctor.code == 1
+    assert f"at event {event} since 2024-02-29 12:00:00 for {tangled}" in doctor.out
+    assert "-> 'mergeguard repair TARGET' mends it" in doctor.out
+
+
+def test_waking_takes_those_that_are_mended_or_those_that_are_named(
+    call: Callable, queue: TendedQueue, tangled: uuid.UUID
+) -> None:
+    events = [queue.register(source) for source in (ALICE, BOB)]
+    queue.park(tangled)
+    queue.park()
+
+    woken = call("queue", "wake", "queue.db")
+    assert (woken.code, woken.err) == (0, "")
+    assert (
+        woken.out == f"1 event woken: {events[1]}\n1 event stays parked: 'mergeguard queue doctor TARGET' says what "
+        "frees it\n"
+    )
+    assert call("queue", "wake", "queue.db", events[1]).refused(2, f"event {events[1]} is not parked")
+    assert call("queue", "wake", "queue.db", "x").refused(2, "is no event's id")
+    with closing(sqlite3.connect(queue.path)) as connection:
+        connection.execute("DELETE FROM ResourceMerge WHERE OldGuid = ?", [str(tangled)])
+        connection.commit()
+    mended = json.loads(call("queue", "wake", "queue.db", "--format", "json").out)
+    assert mended == {"schema_version": 1, "woken": [events[0]], "left": 0}
+    assert call("queue", "wake", "queue.db").out == "0 events woken\n"
+    assert [event.id for event in queue.store.waiting()] == events
+
+
+def test_an_event_is_woken_by_its_id_wherever_its_guids_lead(
+    call: Callable, queue: TendedQueue, tangled: uuid.UUID
+) -> None:
+    event = queue.register()
+    queue.park(tangled)
+    assert call("queue", "wake", "queue.db", event).out == f"1 event woken: {event}\n"
+    assert queue.store.parked() == []
+
+
+def test_a_database_without_merges_is_told_from_one_without_a_queue(call: Callable, queue: TendedQueue) -> None:
+    assert call("queue", "wake", "queue.db").out == "0 events woken\n", "nothing is parked: nobody asks for merges"
+    queue.register()
+    queue.park(ALICE)
+    refused = call("queue", "wake", "queue.db")
+    assert refused.code == 3
+    assert "ResourceMerge" in refused.err
+    assert "has no event queue" not in refused.err
+    Path("empty.db").write_bytes(b"")
+    assert call("queue", "parked", "empty.db").refused(3, "has no event queue")
 
 
 def test_an_event_is_shown_without_commands_for_the_terminal(call: Callable, queue: TendedQueue, dead: int) -> None:

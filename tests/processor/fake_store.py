@@ -18,7 +18,7 @@ from mergeguard.core.events import NO_SOURCE, Claim, Denied, Event, Failure, Lea
 from mergeguard.core.events import Registered as Place
 from mergeguard.core.order import Key, Order, OrderBroken, State
 from mergeguard.errors import LeaseLost
-from mergeguard.storage.queue.store import ChainState, DeadCount, DeadEvent, QueueSize
+from mergeguard.storage.queue.store import ChainState, DeadCount, DeadEvent, ParkedEvent, QueueSize
 
 BEGAN = dt.datetime(2024, 2, 29, tzinfo=dt.UTC)
 
@@ -122,6 +122,7 @@ class FakeStore:
         self.fenced = True
         self._failures: dict[int, Dead] = {}
         self._received: dict[int, dt.datetime] = {}
+        self._parked: dict[int, dt.datetime] = {}
         self._chains: dict[int, Key] = {}
         self._epochs: dict[Key, int] = {}
         self._last = 0
@@ -206,6 +207,8 @@ class FakeStore:
             for one in batch.ran:
                 if one.failure is not None and one.failure.retry_after is None:
                     self._failures[one.failure.event] = Dead(one.failure, self.now())
+                if one.parked is not None:
+                    self._parked[one.parked.event] = self.now()
             self.committed(claim, batch.ran)
 
     def fence(self, claim: Claim, ran: Sequence[Ran]) -> None:
@@ -226,6 +229,19 @@ class FakeStore:
             self.order.sweep(self.now())
             return held - sum(line.held is not None for line in self.order.lines.values())
 
+    def parked(self, *, limit: int = 1000, after: int = 0) -> Sequence[ParkedEvent]:
+        with self._call("parked"):
+            reasons = [line.parked for line in self.order.lines.values() if line.parked is not None]
+            wanted = sorted((one for one in reasons if one.event > after), key=lambda one: one.event)[:limit]
+            return [
+                ParkedEvent(replace(self.event_of(one.event), body=None), one, self._parked[one.event])
+                for one in wanted
+            ]
+
+    def wake(self, events: Sequence[int]) -> int:
+        with self._call("wake"):
+            return self.order.wake(events)
+
     # --- What people ask ---
 
     def stranded(self) -> Sequence[ChainState]:
@@ -236,7 +252,7 @@ class FakeStore:
             return [
                 QueueSize(
                     queue, one.events, one.inline_bytes, one.file_bytes, one.registered, one.done, one.dead,
-                    one.dead_bytes, one.retries,
+                    one.dead_bytes, one.retries, parked=one.parked,
                 )
                 for queue, one in self.order.accounts.items()
             ]  # fmt: skip
@@ -259,6 +275,7 @@ class FakeStore:
                             lease_until=held.until if held else None,
                             retry_at=line.retry_at,
                             tries=head.tries,
+                            parked=line.parked is not None,
                         )
                     )
             return found[:limit]
@@ -272,6 +289,10 @@ class FakeStore:
     def dead(self, *, limit: int = 1000) -> Sequence[DeadEvent]:
         with self._call("dead"):
             return [self._dead(number) for number in self.order.dead()[:limit]]
+
+    def dead_after(self, event: int, *, limit: int = 1000) -> Sequence[DeadEvent]:
+        with self._call("dead_after"):
+            return [self._dead(number) for number in sorted(self.order.dead()) if number > event][:limit]
 
     def _dead(self, number: int) -> DeadEvent:
         dead = self._failures[number]

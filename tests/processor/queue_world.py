@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -17,7 +17,7 @@ from processor.fake_store import FakeStore
 
 from mergeguard.core.events import NO_SOURCE, Claim, Event, NewEvent, Queue, Ran, Reason
 from mergeguard.core.order import OrderBroken, State
-from mergeguard.errors import ConnectionLost, Locked, MalformedEvent
+from mergeguard.errors import ConnectionLost, EventParked, Locked, MalformedEvent
 from mergeguard.processor.backup import FailureBackup
 from mergeguard.processor.circuit import Circuit
 from mergeguard.processor.dispatcher import Dispatcher, Seat
@@ -25,6 +25,7 @@ from mergeguard.processor.event_bodies import EventBodies
 from mergeguard.processor.handlers import EventBatch
 from mergeguard.processor.renewals import Renewals
 from mergeguard.processor.settings import Settings
+from mergeguard.processor.waking import Waking
 from mergeguard.processor.worker import Worker
 
 SOURCES = (NO_SOURCE, uuid.UUID(int=1), uuid.UUID(int=2), uuid.UUID(int=3))
@@ -89,6 +90,7 @@ KINDS = (
     "file",
     "lost body",
     "malformed",
+    "tangled",  # is parked until its guid is mended
 )
 
 
@@ -101,6 +103,7 @@ class Process:
     circuit: Circuit
     renewals: Renewals
     backup: FailureBackup
+    waking: Waking
 
 
 class World:
@@ -124,6 +127,8 @@ class World:
         self.scripts: dict[int, Script] = {}
         self.charged: Counter[int] = Counter()
         """Failed tries that were committed, by event."""
+        self.tangled: set[uuid.UUID] = set()
+        """Guids that lead nowhere for now."""
         self.calls: Counter[int] = Counter()
         self.outside: list[tuple[int, str]] = []
         self.running: list[int] = []
@@ -146,6 +151,8 @@ class World:
             (place,) = self.store.register([new])
         assert not hasattr(place, "reason")
         self.scripts[place.id] = script
+        if script.kind == "tangled":
+            self.tangled.add(guid_of(place.id))
         if script.kind == "lost body" and file is not None:
             (self.settings.queue_folder / file).unlink()
         return place.id
@@ -161,6 +168,7 @@ class World:
         fails = self.charged[event.id] < script.fails
         if script.kind == "malformed":
             raise MalformedEvent("it is")
+        self._tangle(event, batch)
         if script.kind == "swallows" and fails:
             self._swallow(batch)
         elif script.kind == "bad statement" and fails:
@@ -179,6 +187,12 @@ class World:
             batch.connection.execute("effect", (event.id,))
         else:
             batch.add("effect", (event.id,))
+
+    def _tangle(self, event: Event, batch: EventBatch) -> None:
+        if guid_of(event.id) in self.tangled:
+            self.seen["parked"] += 1
+            batch.add("effect", (event.id,))
+            raise EventParked("it leads in a circle", guids=(guid_of(event.id),), status="cycle")
 
     def _break(self, check: str, what: str) -> None:
         """Note what is wrong where a raise would be taken for the handler's own."""
@@ -236,7 +250,11 @@ class World:
             for queue in dispatchers
             for seat in range(2)
         ]
-        return Process(dispatchers, seats, circuit, renewals, FailureBackup(store, settings, bodies))
+        backup, waking = FailureBackup(store, settings, bodies), Waking(store, self.lead_somewhere)
+        return Process(dispatchers, seats, circuit, renewals, backup, waking)
+
+    def lead_somewhere(self, guids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+        return {*guids} - self.tangled
 
     def _worker(self, bodies: EventBodies) -> Worker:
         return Worker(
@@ -269,8 +287,12 @@ class World:
             raise self.store.broken[0]
 
     def _step(self, process: Process) -> None:
-        what = self.choices.choose(8)
-        if what == 7:
+        what = self.choices.choose(10)
+        if what == 9:
+            self.look(process)
+        elif what == 8:
+            self.mend(1)
+        elif what == 7:
             self.backup(process)
         elif what == 6:
             self.store.pass_time((0.05, 0.1, 0.4, 2.0)[self.choices.choose(4)])
@@ -296,6 +318,17 @@ class World:
             process.backup.move()
         except (ConnectionLost, Locked):
             self.seen["backup failed"] += 1
+
+    def mend(self, guids: int) -> None:
+        """Somebody mends the merges of some guids, and tells nobody."""
+        for _ in range(min(guids, len(self.tangled))):
+            self.tangled.remove(sorted(self.tangled)[self.choices.choose(len(self.tangled))])
+
+    def look(self, process: Process) -> None:
+        try:
+            self.seen["woken"] += len(process.waking.look())
+        except (ConnectionLost, Locked):
+            self.seen["look failed"] += 1
 
     # --- Trouble ---
 
@@ -377,6 +410,7 @@ class World:
     def settle(self, steps: int = 3000) -> None:
         """Let the world come to peace and everything come to its end."""
         with self.at_peace():
+            self.mend(len(self.tangled))
             for at in range(steps):
                 if not self.store.order.waiting():
                     break
@@ -393,6 +427,7 @@ class World:
     def _settle(self, process: Process, at: int) -> None:
         self.store.pass_time(0.2)
         self.store.sweep()
+        self.look(process)
         if process.circuit.passed():
             self.work(process, *process.seats[at // 2 % len(process.seats)])
         self._complain()
@@ -428,6 +463,10 @@ class World:
                     raise Broken("no_loss", f"{number} has left the database and is {len(found)} times in the folder")
 
 
+def guid_of(event: int) -> uuid.UUID:
+    return uuid.UUID(int=event << 32)
+
+
 @dataclass
 class Peace:
     """No trouble inside."""
@@ -459,7 +498,7 @@ def register(world: World) -> int:
     choose = world.choices.choose
     kind = KINDS[choose(len(KINDS))]
     fails = (0, 0, 0, 1, 2, 3, 4, POISON)[choose(8)]
-    plain = kind in ("lost body", "malformed", "executes", "external")
+    plain = kind in ("lost body", "malformed", "executes", "external", "tangled")
     script = Script(kind, 0 if plain else fails, (0, 0, 5, 30, 200)[choose(5)])
     queue = (Queue.FAST, Queue.FAST, Queue.NORMAL)[choose(3)]
     return world.register(SOURCES[choose(len(SOURCES))], choose(2), queue, script)

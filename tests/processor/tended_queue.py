@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mergeguard.core.events import NO_SOURCE, Claim, Failure, NewEvent, Queue, Ran, Registered
+from mergeguard.core.events import NO_SOURCE, Claim, Failure, NewEvent, Parking, Queue, Ran, Registered
 from mergeguard.processor.event_bodies import EventBodies
 from mergeguard.processor.settings import Settings
 from mergeguard.storage.queue.sqlite import SqliteEventStore
@@ -79,6 +79,16 @@ class TendedQueue:
         with self.store.batch(claim) as batch:
             batch.finish([Ran(lease, done, failure)])
         self.store.release(claim)
+
+    def park(self, *guids: uuid.UUID, status: str = "cycle", message: str = "it leads in a circle") -> int:
+        """Park the head of the line that waits longest; return its id."""
+        claim = self.store.claim(Queue.FAST, "host:1", dt.timedelta(seconds=30), chains=1)
+        assert claim is not None
+        [lease] = claim.leases
+        parking = Parking(lease.events[0].id, guids, status, message)
+        with self.store.batch(claim) as batch:
+            batch.finish([Ran(lease, 0, parked=parking)])
+        return parking.event
 
     def kill(self, event: int, *, kind: str = "ValueError", message: str = "no") -> int:
         """Let the head of a line die."""

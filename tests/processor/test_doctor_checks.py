@@ -82,6 +82,36 @@ def test_a_stranded_chain_is_proved(queue: TendedQueue) -> None:
     assert "bug" in str(found["stranded chains"].help)
 
 
+def test_parked_events_are_told_with_their_line_their_finding_and_what_frees_them(queue: TendedQueue) -> None:
+    guids = [uuid.UUID(int=number) for number in range(1, 4)]
+    assert look(queue)["parked events"].fine
+    event = queue.register(ALICE)
+    queue.register(ALICE)
+    queue.park(*guids[:2])
+    for at, status in enumerate(("split", "deleted", "strange")):
+        queue.register(uuid.UUID(int=0xC0 + at))
+        queue.park(guids[2], status=status)
+    found = look(queue)
+    assert bad(found) == {
+        "parked: cycle": (
+            f"1 with guids in a cycle (MG001, MG002): {ALICE} priority 1 (fast) at event {event} "
+            f"since 2024-02-29 12:00:00 for {guids[0]} and 1 more"
+        ),
+        **{f"parked: {status}": found[f"parked: {status}"].found for status in ("split", "deleted", "strange")},
+    }
+    assert "in a split (MG003)" in found["parked: split"].found
+    commands = {status: str(found[f"parked: {status}"].help) for status in ("cycle", "split", "deleted", "strange")}
+    assert "mergeguard repair TARGET'" in commands["cycle"]
+    assert "--override FILE" in commands["split"]
+    assert f"explain TARGET {guids[2]}" in commands["split"]
+    assert f"unmerge TARGET {guids[2]}" in commands["deleted"]
+    assert f"explain TARGET {guids[2]}" in commands["strange"]
+    assert found["stranded chains"].fine, "somebody knows what they wait for"
+    assert found["retries"].found == "0 waited for, none overdue"
+    queue.store.wake([one.event.id for one in queue.store.parked()])
+    assert bad(look(queue)) == {}
+
+
 def test_dead_events_are_something_to_act_on(queue: TendedQueue) -> None:
     queue.kill(queue.register(ALICE, b"12345"))
     assert bad(look(queue)) == {"dead events": f"1 with 5 bytes; {ALICE} priority 1: 1"}

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from processor.tended_queue import ALICE, BOB, TendedQueue, tended
 from prometheus_client.parser import text_string_to_metric_families
 
-from mergeguard.core.events import Failure, Lease, Queue, Ran
+from mergeguard.core.events import Failure, Lease, Parking, Queue, Ran
 from mergeguard.errors import ConnectionLost, LeaseLost
 from mergeguard.processor import metrics
 from mergeguard.processor.failures import Verdict
@@ -93,6 +93,20 @@ def test_the_states_of_chains(queue: TendedQueue) -> None:
     assert states() == ["leased", "waiting"]
     queue.seconds = 31
     assert states() == ["expired", "waiting"]
+    queue.store.sweep()
+    queue.park()
+    assert states() == ["parked", "waiting"]
+
+
+def test_parked_events_are_counted_by_queue(queue: TendedQueue) -> None:
+    queue.register(ALICE)
+    queue.register(ALICE)
+    queue.park()
+    found = read(exposition(take_statistics(queue.store)))
+    assert found["mergeguard_queue_parked_events", ("fast",)] == 1
+    assert found["mergeguard_queue_parked_events", ("slow",)] == 0
+    assert found["mergeguard_queue_chains", ("parked",)] == 1
+    assert take_statistics(queue.store).total.size.parked == 1
 
 
 def test_a_server_counts_what_it_did(queue: TendedQueue) -> None:
@@ -104,6 +118,7 @@ def test_a_server_counts_what_it_did(queue: TendedQueue) -> None:
     server.taken_from_inbox("left", 2)
     server.saw(Queue.SLOW, Handled(None, [ran(3), ran(2, retry=True), ran(0, retry=False)]))
     server.saw(Queue.SLOW, Handled(None, [ran(1, retry=False)]))
+    server.saw(Queue.SLOW, Handled(None, [Ran(Lease(1, 1, ()), 0, parked=Parking(1, (), "cycle", "m"))]))
     server.saw(Queue.SLOW, Handled(Verdict.LOST, error=LeaseLost("gone")))
     server.saw(Queue.SLOW, Handled(Verdict.OUTAGE, error=ConnectionLost("away")))
     away_now = [True]
@@ -119,6 +134,7 @@ def test_a_server_counts_what_it_did(queue: TendedQueue) -> None:
         ("done", "slow"): 6,
         ("failed", "slow"): 1,
         ("dead", "slow"): 2,
+        ("parked", "slow"): 1,
     }
     assert found["mergeguard_leases_lost_total", ()] == 1
     assert (found["mergeguard_database_away", ()], found["mergeguard_settings_bad", ()]) == (1, 0)

@@ -27,6 +27,7 @@ from mergeguard.processor.report import take_statistics
 from mergeguard.processor.settings import Settings
 from mergeguard.processor.status import StatusWriter, counters_of, status_rows, this_server
 from mergeguard.storage.queue.status_table import (
+    _ADD_PARKED,
     _LEGACY,
     _STATUS,
     LEGACY_VIEW,
@@ -115,7 +116,7 @@ def test_on_sql_server_every_statement_is_transact_sql() -> None:
         sa.select(_STATUS).where(c.taken == sa.select(sa.func.max(c.taken)).scalar_subquery()),
     ]
     texts = [str(statement.compile(dialect=dialect)) for statement in statements]  # type: ignore[attr-defined]
-    for text in (*(re.sub(r":\w+|\?", "@p", text) for text in texts), _LEGACY):
+    for text in (*(re.sub(r":\w+|\?", "@p", text) for text in texts), _LEGACY, _ADD_PARKED):
         parsed = transact_sql(text)
         assert parsed.returncode == 0, f"{text}\n{parsed.stdout}{parsed.stderr}"
     assert transact_sql("CREATE VIEW x AS SELCT 1").returncode != 0, "the parser would notice"
@@ -127,6 +128,20 @@ def transact_sql(text: str) -> subprocess.CompletedProcess[str]:
     assert maxdop is not None, "pip install maxdop"
     command = [maxdop, "--parser-version", "2012"]
     return subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_a_table_of_an_earlier_version_is_read_and_then_gets_its_column(table: StatusTable, url: str) -> None:
+    table.create()
+    table.write(rows(parked=3), keep=DAY)
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"ALTER TABLE {TABLE} DROP COLUMN parked")
+    engine.dispose()
+    assert table.latest() == rows(parked=None)
+    table.create()
+    assert table.latest() == rows(parked=None)
+    table.write(rows(BEGAN + dt.timedelta(1), parked=3), keep=DAY)
+    assert [row.parked for row in table.latest()] == [3] * len(Queue)
 
 
 def test_old_rows_go_and_young_ones_stay(table: StatusTable, url: str) -> None:

@@ -70,6 +70,28 @@ def test_a_retried_event_waits_at_the_end_of_its_line_with_its_body(queue: Tende
     assert queue.store.dead() == []
 
 
+def test_a_parked_event_is_shown_with_what_parks_it(queue: TendedQueue) -> None:
+    first, other = queue.register(body=b"one"), queue.register(BOB)
+    queue.park(ALICE, BOB, status="split", message="two ways")
+    shown = by_hand.show(queue.store, queue.bodies, first)
+    assert shown.body == b"one"
+    assert shown.parked is not None
+    assert (shown.parked.parking.guids, shown.parked.parking.status) == ((ALICE, BOB), "split")
+    assert by_hand.show(queue.store, queue.bodies, other).parked is None
+    assert by_hand.parked_one(queue.store, 10**6) is None
+
+
+def test_only_what_is_parked_is_woken_and_all_of_it_or_nothing(queue: TendedQueue) -> None:
+    events = [queue.register(uuid.UUID(int=number)) for number in (1, 2, 3)]
+    for _ in range(2):
+        queue.park(BOB)
+    with pytest.raises(UsageError, match=f"event {events[2]} is not parked"):
+        by_hand.wake(queue.store, events)
+    assert [one.event.id for one in queue.store.parked()] == events[:2]
+    assert [one.event.id for one in by_hand.wake(queue.store, events[:2])] == events[:2]
+    assert queue.store.parked() == []
+
+
 def test_dropping_takes_row_and_file(queue: TendedQueue) -> None:
     dead = queue.kill(queue.register_file(body=b"large"))
     assert len(list(queue.settings.queue_folder.iterdir())) == 1

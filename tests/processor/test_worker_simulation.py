@@ -58,6 +58,7 @@ def test_everything_that_ought_to_happen_sometimes_does() -> None:
     for seed in range(SEEN_IN):
         seen += played(Dice(seed), backup=bool(seed % 2)).seen
     wanted = {"two at once", "pause", "crash in a handler", "a lease ran out under its worker", "backup failed"}
+    wanted |= {"parked", "woken", "look failed"}
     calls = ("claim", "batch", "savepoint", "connection", "finish", "commit", "release", "sweep")
     wanted |= {f"{kind} at {call}" for kind in ("outage", "clash", "crash") for call in calls}
     wanted |= {f"outage at after {call}" for call in ("claim", "commit", "release")}

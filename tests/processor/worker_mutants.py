@@ -11,17 +11,19 @@ from typing import Any
 import pytest
 from processor.fake_store import FakeBatch, FakeStore
 
-from mergeguard.core.events import Claim, Event, Failure, Ran
+from mergeguard.core.events import Claim, Event, Failure, Lease, Parking, Ran
 from mergeguard.processor import batch_run, failures, worker
 from mergeguard.processor.backup import FailureBackup
 from mergeguard.processor.batch_run import BatchRun, Step
 from mergeguard.processor.event_bodies import EventBodies
 from mergeguard.processor.failures import Verdict
 from mergeguard.processor.handlers import EventBatch
+from mergeguard.processor.waking import Waking
 from mergeguard.processor.worker import Care, Handled, Worker
 from mergeguard.storage.queue.store import DeadEvent
 
 Plant = Callable[[pytest.MonkeyPatch], None]
+STEP = dt.timedelta(milliseconds=100)
 
 
 def _ack_before_commit(patch: pytest.MonkeyPatch) -> None:
@@ -223,6 +225,24 @@ def _unknown_commit_is_a_commit(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Worker, "handle", hopeful)
 
 
+def _parking_burns_a_try(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Worker, "_parking", lambda _self, event, error: failures.failure_of(event, error, limit=9, step=STEP))
+
+
+def _parked_is_done(patch: pytest.MonkeyPatch) -> None:
+    """What is parked leaves its line."""
+    honest = batch_run.ran_of
+
+    def ran_of(lease: Lease, done: int, ended: Failure | Parking | None) -> Ran:
+        return Ran(lease, done + 1) if isinstance(ended, Parking) else honest(lease, done, ended)
+
+    patch.setattr(batch_run, "ran_of", ran_of)
+
+
+def _nobody_wakes(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Waking, "_mended", lambda _self, _parked: [])
+
+
 MUTANTS: Mapping[str, tuple[Plant, set[str]]] = {
     "payload removed before the commit": (_ack_before_commit, {"no_loss"}),
     "payload removed after an unknown commit": (_unknown_commit_is_a_commit, {"no_loss"}),
@@ -233,7 +253,7 @@ MUTANTS: Mapping[str, tuple[Plant, set[str]]] = {
     "neighbours of a failed event lose their effects": (_neighbours_lose, {"effect_once"}),
     "no savepoint": (_no_savepoint, {"effect_once"}),
     "an outage burns a try": (_outage_burns_a_try, {"outage"}),
-    "a refused commit burns a try": (_refused_commit_burns_a_try, {"outage", "order"}),
+    "a refused commit burns a try": (_refused_commit_burns_a_try, {"outage", "order", "effect_once"}),
     "the first suspect is charged": (_first_suspect_is_charged, {"outage"}),
     "retry delays do not grow": (_delays_do_not_grow, {"retry"}),
     "one retry less": (_one_retry_less, {"retry"}),
@@ -244,5 +264,8 @@ MUTANTS: Mapping[str, tuple[Plant, set[str]]] = {
     "effects outside the transaction": (_effects_outside_the_transaction, {"effect_once"}),
     "a bad statement is nobody's": (_bad_statement_is_nobodys, {"eventually"}),
     "a lost body is an empty one": (_lost_body_is_empty, {"no_loss"}),
+    "parking burns a try": (_parking_burns_a_try, {"outage"}),
+    "what is parked is done": (_parked_is_done, {"effect_once"}),
+    "nobody wakes what is parked": (_nobody_wakes, {"eventually"}),
     "effects outside are forgotten": (_effects_outside_are_forgotten, {"effect_once"}),
 }

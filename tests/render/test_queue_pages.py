@@ -15,14 +15,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mergeguard.core.events import NO_SOURCE, Event, Failure, Queue, Reason
-from mergeguard.processor.by_hand import ExportedEvents, ShownEvent
+from mergeguard.core.events import NO_SOURCE, Event, Failure, Parking, Queue, Reason
+from mergeguard.processor.by_hand import ExportedEvents, ShownEvent, WokenEvents
 from mergeguard.processor.doctor import QueueCheck
 from mergeguard.processor.metrics import exposition
 from mergeguard.processor.report import ChainLine, Holder, QueueLine, QueueStatistics
 from mergeguard.render import queue as pages
-from mergeguard.render.queue_json import checks_json, event_json, events_json, status_json
-from mergeguard.storage.queue.store import ChainState, DeadCount, DeadEvent, QueueSize
+from mergeguard.render.queue_json import checks_json, event_json, events_json, parked_json, status_json, woken_json
+from mergeguard.render.queue_parked import parked_text, woken_text
+from mergeguard.storage.queue.store import ChainState, DeadCount, DeadEvent, ParkedEvent, QueueSize
 
 SCHEMA = json.loads((Path(pages.__file__).parents[1] / "schemas" / "queue-status-1.json").read_text("utf-8"))
 NOW = dt.datetime(2024, 2, 29, 12, tzinfo=dt.UTC)
@@ -37,7 +38,7 @@ nasty = st.text(max_size=30) | st.sampled_from(["\x1b[2J", "a\nb", "\u202e", "\u
 def queue_lines(draw: st.DrawFn) -> tuple[QueueLine, ...]:
     lines = []
     for queue in Queue:
-        size = QueueSize(queue, *(draw(counts) for _ in range(8)), oldest=draw(st.none() | times))
+        size = QueueSize(queue, *(draw(counts) for _ in range(8)), oldest=draw(st.none() | times), parked=draw(counts))
         lines.append(QueueLine(size, draw(maybe_seconds), draw(maybe_seconds), draw(maybe_seconds)))
     return tuple(lines)
 
@@ -58,6 +59,7 @@ def chain_lines(draw: st.DrawFn) -> ChainLine:
         draw(counts),
         draw(st.integers(0, 9)),
         draw(counts),
+        draw(st.booleans()),
     )
     left = None if owner is None else draw(st.floats(-100, 100))
     until = draw(st.none() | st.floats(-100, 100))
@@ -92,6 +94,14 @@ dead_events = st.builds(
     DeadEvent,
     events,
     st.builds(Failure, st.just(1), nasty, nasty, st.none(), st.sampled_from(Reason)),
+    times,
+)
+
+
+parked_events = st.builds(
+    ParkedEvent,
+    events,
+    st.builds(Parking, st.just(1), st.lists(st.uuids(), max_size=3).map(tuple), nasty, nasty),
     times,
 )
 
@@ -173,6 +183,35 @@ def test_one_event_is_harmless_on_a_terminal_and_exact_for_programs(
     assert document["later_done"] == shown.later_done
     told = document["body_base64"]
     assert (None if told is None else base64.b64decode(told)) == body
+
+
+@given(st.lists(parked_events, max_size=4))
+def test_parked_events_are_listed_once_with_their_guids(parked: list[ParkedEvent]) -> None:
+    text = parked_text(parked)
+    assert harmless(text)
+    numbers = [int(number) for number in re.findall(r"^ *(\d+)  ", text, re.MULTILINE)]
+    assert numbers == [one.event.id for one in parked]
+    entries = json.loads(parked_json(parked))["events"]
+    assert [entry["guids"] for entry in entries] == [[str(guid) for guid in one.parking.guids] for one in parked]
+    assert {entry["state"] for entry in entries} <= {"parked"}
+    for one in parked:
+        page = ShownEvent(one.event, b"", parked=one)
+        assert harmless(pages.event_text(page))
+        assert all(str(guid) in pages.event_text(page) for guid in one.parking.guids)
+        assert json.loads(event_json(page))["parked"]["guids"] == [str(guid) for guid in one.parking.guids]
+
+
+@given(st.lists(parked_events, max_size=40), st.integers(0, 3))
+def test_what_was_woken_is_named_but_for_very_many(woken: list[ParkedEvent], left: int) -> None:
+    done = WokenEvents(tuple(woken), left)
+    text = woken_text(done)
+    assert harmless(text)
+    assert text.startswith(f"{len(woken)} event")
+    assert ("parked" in text) == bool(left)
+    assert (" and " in text.partition("\n")[0]) == (len(woken) > 20)
+    assert json.loads(woken_json(done)) == {
+        "schema_version": 1, "woken": [one.event.id for one in woken], "left": left,
+    }  # fmt: skip
 
 
 def shown(body: bytes) -> str:

@@ -105,9 +105,9 @@ def _statements(finished: Finish) -> Iterator[tuple[str, Sequence[Any], int | No
     yield from _each(
         DELETE, RANGES, [(*_chain(one), one.gone[0].id, one.gone[-1].id, len(one.gone)) for one in finished.moved]
     )
-    for chain, why in finished.parked:
+    for chain, parking in finished.parked:
         yield UNPARK, (chain,), None
-        yield PARK, (chain, why.event, why.status[:_STATUS], spelt(why), why.message), 1
+        yield PARK, (chain, parking.event, parking.status[:_STATUS], spelt(parking), parking.message), 1
     yield from _each(TRIED, EVENTS, [(*_chain(one), one.tried.id, 1) for one in steps if one.tried is not None])
     kept = [
         (*_chain(one), one.lease.epoch, one.done_id, one.done, _milliseconds(one), 1) for one in steps if not one.ends

@@ -55,11 +55,10 @@ def parked(run: Run, limit: int, after: int) -> Sequence[ParkedEvent]:
     if not stands(run):
         return []
     found = []
-    for number, source, priority, queue, size, received, tries, file, *why, since in run(
-        PARKED, (limit, after)
-    ).fetchall():
+    for *columns, status, guids, message, since in run(PARKED, (limit, after)).fetchall():
+        number, source, priority, queue, size, received, tries, file = columns
         key = NO_SOURCE if source is None else uuid.UUID(source)
         came = received.replace(tzinfo=dt.UTC)
         event = Event(number, key, priority, Queue(queue), size, came, tries, None, file)
-        found.append(parked_event(event, *why, since.replace(tzinfo=dt.UTC)))
+        found.append(parked_event(event, status, guids, message, since.replace(tzinfo=dt.UTC)))
     return found

@@ -85,6 +85,7 @@ _DEAD = (
     "FROM mergeguard_dead_event"
 )
 DEAD = f"SELECT TOP (?) id, {_DEAD} ORDER BY died, id"
+DEAD_AFTER = f"SELECT TOP (?) id, {_DEAD} WHERE id > ? ORDER BY id"
 ONE_DEAD = f"SELECT id, {_DEAD} WHERE id = ?"
 LATER_DONE = (
     "SELECT c.done - d.done_before FROM mergeguard_dead_event AS d JOIN mergeguard_chain AS c ON c.id = d.chain "
@@ -111,8 +112,8 @@ def sizes(run: Run) -> Sequence[QueueSize]:
     """Return the counters."""
     found = []
     for queue, *counts, parked, oldest in run(SIZES).fetchall():
-        values: list[Any] = [*map(int, counts), _aware(oldest)]
-        found.append(QueueSize(Queue(queue), *values, parked=int(parked)))
+        values: list[Any] = [*map(int, counts), _aware(oldest), int(parked)]
+        found.append(QueueSize(Queue(queue), *values))
     return found
 
 
@@ -135,6 +136,11 @@ def waiting(run: Run, limit: int, source: str | None) -> Sequence[Event]:
 def dead(run: Run, limit: int) -> Sequence[DeadEvent]:
     """Return dead events."""
     return [_dead(row) for row in run(DEAD, (limit,)).fetchall()]
+
+
+def dead_after(run: Run, number: int, limit: int) -> Sequence[DeadEvent]:
+    """Return dead events behind one of them, by their ids."""
+    return [_dead(row) for row in run(DEAD_AFTER, (limit, number)).fetchall()]
 
 
 def event(run: Run, number: int) -> Event | DeadEvent | None:
@@ -184,8 +190,8 @@ def _dead(row: Sequence[Any]) -> DeadEvent:
 def _chain(row: Sequence[Any]) -> ChainState:
     source, priority, queue, events, oldest, owner, lease_until, retry_at, *sums = row
     again, parked = retry_of(_aware(retry_at))
-    times, counts = (_aware(oldest), owner, _aware(lease_until), again), [int(one) for one in sums]
-    return ChainState(str(_key(source)), priority, Queue(queue), events, *times, *counts, parked=parked)
+    values: list[Any] = [_aware(oldest), owner, _aware(lease_until), again, *map(int, sums), parked]
+    return ChainState(str(_key(source)), priority, Queue(queue), events, *values)
 
 
 def _key(source: str | None) -> uuid.UUID:

@@ -109,8 +109,8 @@ def _statements(finish: Finish) -> Iterator[tuple[str, Sequence[Any], int]]:
     if moved:
         first, last = [step.gone[0].id for step in moved], [step.gone[-1].id for step in moved]
         yield _DELETE, (_chains(moved), first, last), sum(len(step.gone) for step in moved)
-    for chain, why in finish.parked:
-        yield PARK, (chain, why.event, why.status, spelt(why), why.message), 1
+    for chain, parking in finish.parked:
+        yield PARK, (chain, parking.event, parking.status, spelt(parking), parking.message), 1
     tried = [step for step in finish.steps if step.tried is not None]
     if tried:
         yield _TRIED, (_chains(tried), [step.tried.id for step in tried if step.tried is not None]), len(tried)

@@ -61,7 +61,8 @@ def parked(run: Run, limit: int, after: int) -> Sequence[ParkedEvent]:
     if not stands(run):
         return []
     found = []
-    for number, source, priority, queue, size, received, tries, file, *why in run(_PARKED, (after, limit)):
+    for *columns, status, guids, message, since in run(_PARKED, (after, limit)):
+        number, source, priority, queue, size, received, tries, file = columns
         event = Event(number, source or NO_SOURCE, priority, Queue(queue), size, received, tries, None, file)
-        found.append(parked_event(event, *why))
+        found.append(parked_event(event, status, guids, message, since))
     return found

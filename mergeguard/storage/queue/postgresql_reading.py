@@ -100,6 +100,7 @@ DEAD = """
     FROM mergeguard_dead_event
 """
 _DEAD = DEAD + "ORDER BY died, id LIMIT %s"
+_DEAD_AFTER = DEAD + "WHERE id > %s ORDER BY id LIMIT %s"
 _ONE_DEAD = DEAD + "WHERE id = %s"
 _LATER_DONE = """
     SELECT c.done - d.done_before FROM mergeguard_dead_event AS d JOIN mergeguard_chain AS c ON c.id = d.chain
@@ -146,6 +147,11 @@ def waiting(run: Run, limit: int, source: str | None) -> Sequence[Event]:
 def dead(run: Run, limit: int) -> Sequence[DeadEvent]:
     """Return dead events."""
     return [dead_event(row) for row in run(_DEAD, (limit,))]
+
+
+def dead_after(run: Run, number: int, limit: int) -> Sequence[DeadEvent]:
+    """Return dead events behind one of them, by their ids."""
+    return [dead_event(row) for row in run(_DEAD_AFTER, (number, limit))]
 
 
 def event(run: Run, number: int) -> Event | DeadEvent | None:
@@ -197,8 +203,8 @@ def _event(row: Sequence[Any]) -> Event:
 def _chain(row: Sequence[Any]) -> ChainState:
     source, priority, queue, events, oldest, owner, until, retry_at, *others = row
     again, parked = retry_of(retry_at)
-    times = (oldest, owner, until, again)
-    return ChainState(_source(source), priority, Queue(queue), events, *times, *others, parked=parked)
+    values: list[Any] = [events, oldest, owner, until, again, *others, parked]
+    return ChainState(_source(source), priority, Queue(queue), *values)
 
 
 def _source(source: uuid.UUID | None) -> str:

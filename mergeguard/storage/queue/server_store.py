@@ -156,6 +156,12 @@ class ServerEventStore:
             found: Sequence[DeadEvent] = self.reading.dead(run, limit)
         return found
 
+    def dead_after(self, event: int, *, limit: int = 1000) -> Sequence[DeadEvent]:
+        """Return dead events with an id above ``event``, by their ids, with their bodies."""
+        with self._sessions.transaction() as run:
+            found: Sequence[DeadEvent] = self.reading.dead_after(run, event, limit)
+        return found
+
     def event(self, event: int) -> Event | DeadEvent | None:
         """Return one event with its body."""
         with self._sessions.transaction() as run:

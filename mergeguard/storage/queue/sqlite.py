@@ -119,6 +119,10 @@ class SqliteEventStore:
         """Return dead events, the oldest first, with their bodies."""
         return self._read(lambda driver: sqlite_reading.dead(driver, limit))
 
+    def dead_after(self, event: int, *, limit: int = 1000) -> Sequence[DeadEvent]:
+        """Return dead events with an id above ``event``, by their ids, with their bodies."""
+        return self._read(lambda driver: sqlite_reading.dead_after(driver, event, limit))
+
     def event(self, event: int) -> Event | DeadEvent | None:
         """Return one event with its body."""
         return self._read(lambda driver: sqlite_reading.event(driver, event))

@@ -61,10 +61,9 @@ def parked(driver: sqlite3.Connection, limit: int, after: int) -> Sequence[Parke
     if not stands(driver):
         return []
     found = []
-    for number, source, priority, queue, size, received, tries, file, *why, since in driver.execute(
-        _PARKED, (FOR_EVER, after, limit)
-    ):
+    for *columns, status, guids, message, since in driver.execute(_PARKED, (FOR_EVER, after, limit)):
+        number, source, priority, queue, size, received, tries, file = columns
         key = NO_SOURCE if source is None else uuid.UUID(bytes=source)
         event = Event(number, key, priority, Queue(queue), size, moment(received), tries, None, file)
-        found.append(parked_event(event, *why, moment(since)))
+        found.append(parked_event(event, status, guids, message, moment(since)))
     return found

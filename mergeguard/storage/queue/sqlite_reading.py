@@ -71,6 +71,7 @@ _DEAD = """
     FROM mergeguard_dead_event
 """
 _DEAD_OLDEST = _DEAD + "ORDER BY died, id LIMIT ?"
+_DEAD_AFTER = _DEAD + "WHERE id > ? ORDER BY id LIMIT ?"
 _DEAD_EVENT = _DEAD + "WHERE id = ?"
 _LATER_DONE = """
     SELECT c.done - d.done_before FROM mergeguard_dead_event AS d JOIN mergeguard_chain AS c ON c.id = d.chain
@@ -95,7 +96,11 @@ def stored_clock(driver: sqlite3.Connection) -> int:
 def sizes(driver: sqlite3.Connection) -> Sequence[QueueSize]:
     """Return the counters of the queues."""
     rows = driver.execute(_SIZES, (sqlite_parking.FOR_EVER,)).fetchall()
-    return [QueueSize(Queue(queue), *counts, _time(oldest), parked) for queue, *counts, oldest, parked in rows]
+    found = []
+    for queue, *counts, oldest, parked in rows:
+        values: list[Any] = [*counts, _time(oldest), parked]
+        found.append(QueueSize(Queue(queue), *values))
+    return found
 
 
 def chains(driver: sqlite3.Connection, limit: int) -> Sequence[ChainState]:
@@ -127,6 +132,11 @@ def waiting(driver: sqlite3.Connection, limit: int, source: str | None) -> Seque
 def dead(driver: sqlite3.Connection, limit: int) -> Sequence[DeadEvent]:
     """Return dead events with their bodies."""
     return [_dead(row) for row in driver.execute(_DEAD_OLDEST, (limit,))]
+
+
+def dead_after(driver: sqlite3.Connection, number: int, limit: int) -> Sequence[DeadEvent]:
+    """Return dead events behind one of them with their bodies, by their ids."""
+    return [_dead(row) for row in driver.execute(_DEAD_AFTER, (number, limit))]
 
 
 def event(driver: sqlite3.Connection, number: int) -> Event | DeadEvent | None:

@@ -176,6 +176,9 @@ class EventStore(Protocol):
     def dead(self, *, limit: int = 1000) -> Sequence[DeadEvent]:
         """Return dead events, the oldest first, with their bodies."""
 
+    def dead_after(self, event: int, *, limit: int = 1000) -> Sequence[DeadEvent]:
+        """Return dead events with an id above ``event``, by their ids, with their bodies: to go through all of them."""
+
     def event(self, event: int) -> Event | DeadEvent | None:
         """Return one event with its body."""
 

@@ -14,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from queue_places import SOURCES
 
-from mergeguard.core.events import NO_SOURCE, Claim, Event, Failure, Lease, Queue, Ran
+from mergeguard.core.events import NO_SOURCE, Claim, Event, Failure, Lease, Parking, Queue, Ran
 from mergeguard.errors import LeaseLost
 from mergeguard.storage.queue import (
     mssql_batch,
     mssql_claiming,
+    mssql_parking,
     mssql_reading,
     mssql_registering,
     mssql_sessions,
@@ -27,7 +28,15 @@ from mergeguard.storage.queue import (
 from mergeguard.storage.queue.finishing import Finish
 from mergeguard.storage.queue.mssql_lists import GIVEN, PARAMETERS, pieces
 
-MODULES = (mssql_batch, mssql_claiming, mssql_reading, mssql_registering, mssql_sessions, mssql_tables)
+MODULES = (
+    mssql_batch,
+    mssql_claiming,
+    mssql_parking,
+    mssql_reading,
+    mssql_registering,
+    mssql_sessions,
+    mssql_tables,
+)
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 WORDS = ("SELECT ", "UPDATE ", "INSERT ", "DELETE ", "SET ", "WITH ", "CREATE ", "ALTER ")
 
@@ -60,7 +69,7 @@ def parse(sql: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_statement_parses_as_transact_sql() -> None:
-    assert len(STATEMENTS) > 45
+    assert len(STATEMENTS) > 55
     if parse("\nGO\n".join(STATEMENTS)).returncode != 0:
         broken = {sql: said for sql in STATEMENTS if (said := parse(sql).stderr)}
         pytest.fail("\n\n".join(f"{said}{sql}" for sql, said in broken.items()))
@@ -116,6 +125,21 @@ def test_a_batch_is_written_in_statements_of_which_each_must_find_its_rows() -> 
     assert fenced[1] == (1, 4, 6, 1, -1, 2, 9, 0, 0, 2, "w")
     assert ended[1] == (-8, 1, "w")
     assert counted[1][:8] == (-3, -9, 0, 2, 1, 3, 1, 1)
+
+
+def test_a_parked_event_is_noted_anew_and_its_chain_waits_for_ever() -> None:
+    events = tuple(Event(number, SOURCES[0], 0, Queue.FAST, 3, NOW, 0, b"abc") for number in (5, 6))
+    lease = Lease(1, 4, events)
+    why = Parking(6, (SOURCES[1], SOURCES[2]), "s" * 60, "m")
+    driver = Driver()
+    mssql_batch.finish(driver, Finish.of(Claim("w", Queue.FAST, (lease,), NOW), [Ran(lease, 1, parked=why)]))
+    deleted, unparked, parked, fenced, counted = driver.sent
+    assert deleted[1] == (1, 5, 5)
+    assert unparked == (mssql_batch.UNPARK, (1,))
+    assert parked[1] == (1, 6, "s" * 40, f"{SOURCES[1]} {SOURCES[2]}", "m")
+    assert fenced[1] == (1, 4, 5, 1, -2, "w")
+    assert "k.pause = -2 THEN CONVERT(datetime2(6), '9999-12-31T00:00:00', 126)" in fenced[0]
+    assert counted[1][:8] == (-1, -3, 0, 1, 0, 0, 0, 1)
 
 
 @pytest.mark.parametrize("fails", range(6))

@@ -14,6 +14,8 @@ from queue_places import LEASE, SOURCES, Place, SqlitePlace, claimed, event, fin
 from queue_scenarios import (
     a_dead_event_keeps_its_body,
     a_dead_event_lets_its_successors_go_on,
+    a_parked_event_goes_on_in_its_place,
+    a_parked_event_holds_its_line,
     a_retry_keeps_its_place,
     a_retry_waits_for_its_time,
     a_run_ends_where_the_queue_does,
@@ -22,16 +24,18 @@ from queue_scenarios import (
     an_expired_lease_is_taken_over,
     counters_are_exact,
     events_without_a_source_run_at_once,
+    parking_burns_no_try,
     priorities_of_a_source_run_at_once,
     tries_are_counted_when_they_fail_alone,
     who_lost_its_lease_commits_nothing,
 )
 
-from mergeguard.core.events import NO_SOURCE, Denied, Queue, Ran
+from mergeguard.core.events import NO_SOURCE, Denied, Parking, Queue, Ran
 from mergeguard.core.order import OrderBroken
 from mergeguard.errors import LeaseLost
 from mergeguard.storage.queue import sqlite_claiming as claiming
 from mergeguard.storage.queue import sqlite_finishing as finishing
+from mergeguard.storage.queue import sqlite_parking as parking
 from mergeguard.storage.queue import sqlite_registering as registering
 from mergeguard.storage.queue import sqlite_runs as runs
 from mergeguard.storage.queue import sqlite_transaction as transactions
@@ -193,6 +197,16 @@ def denied_is_counted(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(registering, "register", register)
 
 
+def parking_is_a_try(patch: pytest.MonkeyPatch) -> None:
+    real = finishing.park
+
+    def park(to: Transaction, chain: int, why: Parking) -> None:
+        real(to, chain, why)
+        to.driver.execute(finishing._TRIED, (chain, why.event))
+
+    patch.setattr(finishing, "park", park)
+
+
 def ids_begin_anew(patch: pytest.MonkeyPatch) -> None:
     def number(self: Transaction) -> int:
         return 1 + int(self.driver.execute("SELECT coalesce(max(id), 0) FROM mergeguard_event").fetchone()[0])
@@ -261,6 +275,19 @@ MUTANTS: dict[str, tuple[Plant, Story, str]] = {
     "a dead event holds its line": (
         text(finishing, "_GIVE_BACK", HEAD, f"CASE WHEN ?2 > 0 THEN {HEAD} END"),
         a_dead_event_lets_its_successors_go_on, "poison",
+    ),
+    "a parked event does not wait": (
+        attribute(finishing, "FOR_EVER", None), a_parked_event_holds_its_line, "park",
+    ),
+    "nobody knows what is parked": (
+        attribute(finishing, "park", lambda *_: None), a_parked_event_holds_its_line, "park",
+    ),
+    "what is woken waits on": (
+        text(parking, "_FREE", "retry_at = NULL", "retry_at = retry_at"), a_parked_event_goes_on_in_its_place,
+        "progress",
+    ),
+    "to be parked costs a try": (
+        parking_is_a_try, parking_burns_no_try, "retry",
     ),
     "a line that stood empty is forgotten": (
         text(registering, "_NEW_HEAD", "head = ?", "head = head + 0 * ?"),

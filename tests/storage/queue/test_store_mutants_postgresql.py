@@ -14,6 +14,8 @@ from queue_scenarios import (
     a_dead_event_keeps_its_body,
     a_dead_event_lets_its_successors_go_on,
     a_denial_is_exact_beside_another_registration,
+    a_parked_event_goes_on_in_its_place,
+    a_parked_event_holds_its_line,
     a_registration_beside_a_release_strands_nothing,
     a_retry_keeps_its_place,
     a_retry_waits_for_its_time,
@@ -26,13 +28,16 @@ from queue_scenarios import (
     ids_ascend_in_the_order_of_commits,
     priorities_of_a_source_run_at_once,
     tries_are_counted_when_they_fail_alone,
+    two_that_wake_at_once_wake_once,
     who_lost_its_lease_commits_nothing,
+    who_wakes_before_the_release_loses_nothing,
 )
 
 from mergeguard.core.events import NO_SOURCE
 from mergeguard.core.order import OrderBroken
 from mergeguard.storage.queue import postgresql_batch as batch
 from mergeguard.storage.queue import postgresql_claiming as claiming
+from mergeguard.storage.queue import postgresql_parking as parking
 from mergeguard.storage.queue import postgresql_registering as registering
 from mergeguard.storage.queue.postgresql_registering import Registration
 
@@ -182,6 +187,24 @@ MUTANTS: dict[str, tuple[Plant, Story, str]] = {
     "a dead event holds its line": (
         text(claiming, "_FREE", "WHEN h.queue IS NOT NULL AND", "WHEN false AND"),
         a_dead_event_lets_its_successors_go_on, "poison",
+    ),
+    "a parked event does not wait": (
+        text(batch, "_FENCED", "mine.pause = -2", "false"), a_parked_event_holds_its_line, "park",
+    ),
+    "nobody knows what is parked": (
+        text(batch, "PARK", "VALUES (%s, %s, %s, %s, %s, clock_timestamp())", "VALUES (0 * %s, %s, %s, %s, %s, now())"),
+        a_parked_event_holds_its_line, "park",
+    ),
+    "what is woken has no place": (
+        text(parking, "_FREE", "CASE WHEN owner IS NULL THEN clock_timestamp() END", "NULL"),
+        a_parked_event_goes_on_in_its_place, "progress",
+    ),
+    "a chain is woken after its release alone": (
+        text(parking, "_LOCK", "AND c.retry_at", "AND c.owner IS NULL AND c.retry_at"),
+        who_wakes_before_the_release_loses_nothing, "progress",
+    ),
+    "two wake the same": (
+        text(parking, "_LOCK", "FOR NO KEY UPDATE OF c", ""), two_that_wake_at_once_wake_once, "park",
     ),
     "what is done is not counted": (
         text(batch, "_COUNT", "done = done + %s", "done = done + 0 * %s"), counters_are_exact, "no_loss",
