@@ -118,6 +118,8 @@ def _rules(rows: DatabaseRows, profile: Profile, table: DeclaredTable) -> dict[s
         "names": sorted(place.names),
         "cleared": list(place.cleared),
         "time": table.time,
+        "order": table.order,
+        "sets": table.sets,
         "links": links,
         "data_class": classes[-1] if classes else None,
     }

@@ -188,7 +188,8 @@ def _unambiguous(pairs: Sequence[Duplicate]) -> tuple[list[Duplicate], list[Left
     by_old: dict[uuid.UUID, list[Duplicate]] = defaultdict(list)
     for pair in pairs:
         by_old[pair.old].append(pair)
-    kept, left = [], []
+    kept: list[Duplicate] = []
+    left: list[LeftAlone] = []
     for old, several in by_old.items():
         news = {pair.new for pair in several}
         if len(news) == 1:

@@ -230,6 +230,8 @@ class MssqlNames:
             "root_guid": self._guid("r.[guid]", self._form),
             "one_guid": self._guid("n.[one_guid]", self._form),
             "other_guid": self._guid("n.[other_guid]", self._form),
+            "stored_one": self._as_stored("i.[one_guid]"),
+            "stored_other": self._as_stored("i.[other_guid]"),
         }
 
     def _guard(self) -> dict[str, str]:
@@ -284,10 +286,24 @@ class MssqlNames:
             fits = "LEN(d.[d]) = 32 AND d.[d] NOT LIKE '%[^0-9a-f]%' COLLATE Latin1_General_BIN2"
             made = f"CASE WHEN {fits} THEN CONVERT(uniqueidentifier, {parts}) END"
             return f"(SELECT {made} FROM (SELECT {digits} AS [d]) AS d)"  # noqa: S608 - quoted names
-        packed = cell
-        if self._profile.merge.byte_order == "text":
-            packed = " + ".join([*(f"SUBSTRING({cell}, {at}, 1)" for at in _SWAPPED), f"SUBSTRING({cell}, 9, 8)"])
-        return f"CASE WHEN DATALENGTH({cell}) = 16 THEN CONVERT(uniqueidentifier, CONVERT(binary(16), {packed})) END"
+        return (
+            f"CASE WHEN DATALENGTH({cell}) = 16 "
+            f"THEN CONVERT(uniqueidentifier, CONVERT(binary(16), {self._in_order(cell)})) END"
+        )
+
+    def _as_stored(self, cell: str) -> str:
+        """Return a ``uniqueidentifier`` as our own tables store it."""
+        if self._form == "uniqueidentifier":
+            return cell
+        if self._form == "text":
+            return f"LOWER(CONVERT(char(36), {cell}))"
+        return f"CONVERT(binary(16), {self._in_order(f'CONVERT(binary(16), {cell})')})"
+
+    def _in_order(self, packed: str) -> str:
+        """Return 16 bytes of the profile's order in that of the server, or the other way round."""
+        if self._profile.merge.byte_order == "sqlserver":
+            return packed
+        return " + ".join([*(f"SUBSTRING({packed}, {at}, 1)" for at in _SWAPPED), f"SUBSTRING({packed}, 9, 8)"])
 
     def _as_text(self, cell: str, table: str, column: str) -> str:
         stored = self._stored(table, column)

@@ -30,6 +30,7 @@ TYPES: Final[Mapping[str, str]] = {
 }
 """The types of guids that can be read -> how our own tables hold theirs beside them."""
 LONGEST: Final = 63
+_NUMBERS = frozenset({"smallint", "integer", "bigint"})
 _TIMES = {"timestamp with time zone": "CAST({} AS timestamp with time zone)"}
 _TIMES["timestamp without time zone"] = "{} AT TIME ZONE 'UTC'"
 
@@ -78,15 +79,18 @@ class PostgresqlNames:
 
     def _decidable(self, each: Repointed) -> bool:
         """Say whether the scripts can read all that decides which rows of a table survive."""
-        time = each.rules["time"]
+        time, order = each.rules["time"], each.rules["order"]
         kinds = [self._base(each.table, column, known=False) for column in each.rules["guids"]]
         timed = time is None or self._base(each.table, time, known=False) in _TIMES
+        timed = timed and (order is None or self._base(each.table, order, known=False) in _NUMBERS)
         hashes = self._profile.hashes
         if hashes is not None:
             guid = self._rows.column(hashes.table, hashes.guid)
             timed = timed and self._base(hashes.table, guid, known=False) == "uuid"
             stamp = None if hashes.time is None else self._rows.column(hashes.table, hashes.time)
             timed = timed and (stamp is None or self._base(hashes.table, stamp, known=False) in _TIMES)
+            number = None if hashes.order is None else self._rows.column(hashes.table, hashes.order)
+            timed = timed and (number is None or self._base(hashes.table, number, known=False) in _NUMBERS)
             timed = timed and self._is_table(hashes.table)
         return timed and all(kind in TYPES and kind != "bytea" for kind in kinds)
 
@@ -98,7 +102,7 @@ class PostgresqlNames:
         hashes = self._profile.hashes
         if hashes is None:
             return _NO_HASHES
-        named = (hashes.guid, hashes.data_class, hashes.hash, hashes.time)
+        named = (hashes.guid, hashes.data_class, hashes.hash, hashes.time, hashes.order)
         columns = [None if name is None else self._rows.column(hashes.table, name) for name in named]
         listed = ", ".join(f"CAST({_text(column)} AS name)" for column in columns)
         table = self._table(hashes.table)
@@ -311,7 +315,7 @@ _NO_PLACES = (
     "SELECT CAST(NULL AS regclass), CAST(NULL AS text), CAST(NULL AS name[]), CAST(NULL AS boolean), "
     "CAST(NULL AS jsonb), CAST(NULL AS text) WHERE false"
 )
-_NO_HASHES = f"SELECT CAST(NULL AS regclass), CAST(NULL AS text), {', '.join(['CAST(NULL AS name)'] * 4)} WHERE false"
+_NO_HASHES = f"SELECT CAST(NULL AS regclass), CAST(NULL AS text), {', '.join(['CAST(NULL AS name)'] * 5)} WHERE false"
 _NO_CLASSES = "SELECT CAST(NULL AS text), CAST(NULL AS text) WHERE false"
 _NO_MAXIMA = "SELECT CAST(NULL AS uuid), CAST(NULL AS integer) WHERE false"
 

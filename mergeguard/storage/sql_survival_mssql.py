@@ -17,9 +17,12 @@ TIMES: Final = {
     "datetimeoffset": "CONVERT(datetime2(7), SWITCHOFFSET({}, '+00:00'))",
 }
 """How a time is compared, by the base type of its column."""
+NUMBERS: Final = frozenset({"bigint", "int", "smallint", "tinyint"})
+"""Types of the numbers of events."""
 _TABLES: Final = (
     ("table_no", "int"), ("table_name", "nvarchar(600)"), ("full_name", "nvarchar(600)"), ("time_sql", "nvarchar(600)"),
-    ("parent_name", "nvarchar(128)"), ("type_name", "nvarchar(128)"), ("data_class", "uniqueidentifier"),
+    ("order_sql", "nvarchar(600)"), ("sets_name", "nvarchar(128)"), ("parent_name", "nvarchar(128)"),
+    ("type_name", "nvarchar(128)"), ("data_class", "uniqueidentifier"),
 )  # fmt: skip
 _COLUMNS: Final = (
     ("table_no", "int"), ("column_name", "nvarchar(128)"), ("moves", "bit"), ("is_guid", "bit"), ("cleared", "bit"),
@@ -30,6 +33,7 @@ _ENDS: Final = (("table_no", "int"), ("parent_name", "nvarchar(128)"), ("child_n
 _HASHES: Final = (
     ("table_name", "nvarchar(600)"), ("full_name", "nvarchar(600)"), ("guid_name", "nvarchar(128)"),
     ("class_name", "nvarchar(128)"), ("hash_name", "nvarchar(128)"), ("time_name", "nvarchar(128)"),
+    ("order_name", "nvarchar(128)"),
 )  # fmt: skip
 _NO_CLASSES: Final = (
     "SELECT CONVERT(nvarchar(400), NULL) AS [name], CONVERT(uniqueidentifier, NULL) AS [class] WHERE 1 = 0"
@@ -61,12 +65,15 @@ def decidable(catalogue: Catalogue, each: Repointed, hashes: Hashes | None) -> b
         return False
     if rules["time"] is not None and catalogue.base(each.table, rules["time"]) not in TIMES:
         return False
+    if rules["order"] is not None and catalogue.base(each.table, rules["order"]) not in NUMBERS:
+        return False
     if rules["data_class"] is not None and _guid_text(rules["data_class"]) is None:
         return False
     if hashes is None:
         return True
     guids = all(catalogue.base(hashes.table, name) == "uniqueidentifier" for name in (hashes.guid, hashes.data_class))
     timed = hashes.time is None or catalogue.base(hashes.table, hashes.time) in TIMES
+    timed = timed and (hashes.order is None or catalogue.base(hashes.table, hashes.order) in NUMBERS)
     classes = hashes.classes
     return guids and timed and (classes is None or catalogue.base(classes.table, classes.guid) == "uniqueidentifier")
 
@@ -76,10 +83,11 @@ def survival(catalogue: Catalogue, tables: Sequence[Repointed]) -> dict[str, str
     found: dict[str, list[list[str]]] = {"moved_tables": [], "moved_columns": [], "moved_unique": [], "moved_ends": []}
     for number, each in enumerate(tables, 1):
         rules, no = each.rules, str(number)
-        time = rules["time"]
+        time, order = rules["time"], rules["order"]
+        turn = None if order is None else f"CONVERT(bigint, t.{quoted(order)})"
         said = None if time is None else TIMES[catalogue.base(each.table, time)].format(f"t.{quoted(time)}")
         links = rules["links"] or {"parent": None, "type": None}
-        names = (each.table, catalogue.table(each.table), said, links["parent"], links["type"])
+        names = (each.table, catalogue.table(each.table), said, turn, rules["sets"], links["parent"], links["type"])
         found["moved_tables"].append([no, *map(_text, names), _text(_guid_text(rules["data_class"]))])
         parts = [rules[part] for part in ("columns", "guids", "cleared", "names")]
         for column in dict.fromkeys(name for part in parts for name in part):
@@ -96,7 +104,7 @@ def beside(catalogue: Catalogue, hashes: Hashes | None, types: AssociationTypes 
     """Return the texts of the views about hashes, their classes, and how many links there may be."""
     rows = []
     if hashes is not None:
-        named = (hashes.guid, hashes.data_class, hashes.hash, hashes.time)
+        named = (hashes.guid, hashes.data_class, hashes.hash, hashes.time, hashes.order)
         columns = (None if name is None else catalogue.column(hashes.table, name) for name in named)
         rows = [list(map(_text, (hashes.table, catalogue.table(hashes.table), *columns)))]
     classes = None if hashes is None else hashes.classes

@@ -214,15 +214,15 @@ GO
 IF OBJECT_ID(N'[mergeguard].[moved_tables]', N'V') IS NULL EXEC (N'CREATE VIEW [mergeguard].[moved_tables] AS SELECT 1 AS [one]');
 GO
 ALTER VIEW [mergeguard].[moved_tables] AS
-/*{moved_tables*/SELECT CONVERT(int, v.[table_no]) AS [table_no], CONVERT(nvarchar(600), v.[table_name]) AS [table_name], CONVERT(nvarchar(600), v.[full_name]) AS [full_name], CONVERT(nvarchar(600), v.[time_sql]) AS [time_sql], CONVERT(nvarchar(128), v.[parent_name]) AS [parent_name], CONVERT(nvarchar(128), v.[type_name]) AS [type_name], CONVERT(uniqueidentifier, NULL) AS [data_class]
+/*{moved_tables*/SELECT CONVERT(int, v.[table_no]) AS [table_no], CONVERT(nvarchar(600), v.[table_name]) AS [table_name], CONVERT(nvarchar(600), v.[full_name]) AS [full_name], CONVERT(nvarchar(600), v.[time_sql]) AS [time_sql], CONVERT(nvarchar(600), v.[order_sql]) AS [order_sql], CONVERT(nvarchar(128), v.[sets_name]) AS [sets_name], CONVERT(nvarchar(128), v.[parent_name]) AS [parent_name], CONVERT(nvarchar(128), v.[type_name]) AS [type_name], CONVERT(uniqueidentifier, NULL) AS [data_class]
 FROM (VALUES
-    (1, N'ResourceUpdateSummary', N'[dbo].[ResourceUpdateSummary]', N'CONVERT(datetime2(7), t.[ModifiedDate])', NULL, NULL, NULL),
-    (2, N'ResourceKey', N'[dbo].[ResourceKey]', NULL, NULL, NULL, NULL),
-    (3, N'Inv_Identification', N'[dbo].[Inv_Identification]', NULL, NULL, NULL, NULL),
-    (4, N'Inv_InstalledSoftware', N'[dbo].[Inv_InstalledSoftware]', NULL, NULL, NULL, NULL),
-    (5, N'Evt_Software_Execution', N'[dbo].[Evt_Software_Execution]', NULL, NULL, NULL, NULL),
-    (6, N'ResourceAssociation', N'[dbo].[ResourceAssociation]', N'CONVERT(datetime2(7), t.[CreatedDate])', N'ParentResourceGuid', N'ResourceAssociationTypeGuid', NULL)
-) AS v ([table_no], [table_name], [full_name], [time_sql], [parent_name], [type_name], [data_class])/*}*/;
+    (1, N'ResourceUpdateSummary', N'[dbo].[ResourceUpdateSummary]', N'CONVERT(datetime2(7), t.[ModifiedDate])', N'CONVERT(bigint, t.[LastEventId])', NULL, NULL, NULL, NULL),
+    (2, N'ResourceKey', N'[dbo].[ResourceKey]', NULL, NULL, NULL, NULL, NULL, NULL),
+    (3, N'Inv_Identification', N'[dbo].[Inv_Identification]', NULL, NULL, N'_ResourceGuid', NULL, NULL, NULL),
+    (4, N'Inv_InstalledSoftware', N'[dbo].[Inv_InstalledSoftware]', NULL, NULL, N'_ResourceGuid', NULL, NULL, NULL),
+    (5, N'Evt_Software_Execution', N'[dbo].[Evt_Software_Execution]', NULL, NULL, NULL, NULL, NULL, NULL),
+    (6, N'ResourceAssociation', N'[dbo].[ResourceAssociation]', N'CONVERT(datetime2(7), t.[CreatedDate])', N'CONVERT(bigint, t.[EventId])', NULL, N'ParentResourceGuid', N'ResourceAssociationTypeGuid', NULL)
+) AS v ([table_no], [table_name], [full_name], [time_sql], [order_sql], [sets_name], [parent_name], [type_name], [data_class])/*}*/;
 GO
 
 -- Columns: re-pointed, compared as guids, set to NULL where the row is re-pointed, or only naming the row.
@@ -282,10 +282,10 @@ GO
 IF OBJECT_ID(N'[mergeguard].[hash_table]', N'V') IS NULL EXEC (N'CREATE VIEW [mergeguard].[hash_table] AS SELECT 1 AS [one]');
 GO
 ALTER VIEW [mergeguard].[hash_table] AS
-/*{hash_table*/SELECT CONVERT(nvarchar(600), v.[table_name]) AS [table_name], CONVERT(nvarchar(600), v.[full_name]) AS [full_name], CONVERT(nvarchar(128), v.[guid_name]) AS [guid_name], CONVERT(nvarchar(128), v.[class_name]) AS [class_name], CONVERT(nvarchar(128), v.[hash_name]) AS [hash_name], CONVERT(nvarchar(128), v.[time_name]) AS [time_name]
+/*{hash_table*/SELECT CONVERT(nvarchar(600), v.[table_name]) AS [table_name], CONVERT(nvarchar(600), v.[full_name]) AS [full_name], CONVERT(nvarchar(128), v.[guid_name]) AS [guid_name], CONVERT(nvarchar(128), v.[class_name]) AS [class_name], CONVERT(nvarchar(128), v.[hash_name]) AS [hash_name], CONVERT(nvarchar(128), v.[time_name]) AS [time_name], CONVERT(nvarchar(128), v.[order_name]) AS [order_name]
 FROM (VALUES
-    (N'ResourceUpdateSummary', N'[dbo].[ResourceUpdateSummary]', N'ResourceGuid', N'InventoryClassGuid', N'DataHash', N'ModifiedDate')
-) AS v ([table_name], [full_name], [guid_name], [class_name], [hash_name], [time_name])/*}*/;
+    (N'ResourceUpdateSummary', N'[dbo].[ResourceUpdateSummary]', N'ResourceGuid', N'InventoryClassGuid', N'DataHash', N'ModifiedDate', N'LastEventId')
+) AS v ([table_name], [full_name], [guid_name], [class_name], [hash_name], [time_name], [order_name])/*}*/;
 GO
 IF OBJECT_ID(N'[mergeguard].[hash_classes]', N'V') IS NULL EXEC (N'CREATE VIEW [mergeguard].[hash_classes] AS SELECT 1 AS [one]');
 GO
@@ -332,6 +332,21 @@ IF OBJECT_ID(N'[mergeguard].[never_pairs]', N'V') IS NULL EXEC (N'CREATE VIEW [m
 GO
 ALTER VIEW [mergeguard].[never_pairs] AS
 SELECT /*{one_guid*/n.[one_guid]/*}*/ AS [one_guid], /*{other_guid*/n.[other_guid]/*}*/ AS [other_guid], n.[who], n.[why] FROM /*{never_table*/[dbo].[mergeguard_never]/*}*/ AS n;
+GO
+
+IF OBJECT_ID(N'[mergeguard].[never_pairs_written]', N'TR') IS NULL EXEC (N'CREATE TRIGGER [mergeguard].[never_pairs_written] ON [mergeguard].[never_pairs] INSTEAD OF INSERT, UPDATE, DELETE AS RETURN');
+GO
+-- Pairs are written through the view, in whatever form the table stores guids.
+ALTER TRIGGER [mergeguard].[never_pairs_written] ON [mergeguard].[never_pairs] INSTEAD OF INSERT, UPDATE, DELETE
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DELETE n FROM /*{never_table*/[dbo].[mergeguard_never]/*}*/ AS n
+    WHERE EXISTS (SELECT 1 FROM deleted AS d WHERE d.[one_guid] = /*{one_guid*/n.[one_guid]/*}*/ AND d.[other_guid] = /*{other_guid*/n.[other_guid]/*}*/);
+    INSERT INTO /*{never_table*/[dbo].[mergeguard_never]/*}*/ ([one_guid], [other_guid], [who], [why])
+    SELECT /*{stored_one*/i.[one_guid]/*}*/, /*{stored_other*/i.[other_guid]/*}*/, i.[who], i.[why] FROM inserted AS i;
+END;
 GO
 
 IF OBJECT_ID(N'[mergeguard].[requests]', N'V') IS NULL EXEC (N'CREATE VIEW [mergeguard].[requests] AS SELECT 1 AS [one]');

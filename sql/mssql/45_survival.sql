@@ -65,12 +65,14 @@ AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
-    DECLARE @full nvarchar(600), @time nvarchar(600), @parent sysname, @kind sysname, @class uniqueidentifier, @table int, @sql nvarchar(max);
+    DECLARE @full nvarchar(600), @time nvarchar(max), @order nvarchar(max), @sets sysname, @parent sysname, @kind sysname, @class uniqueidentifier, @table int, @sql nvarchar(max);
     DECLARE @name sysname, @quoted nvarchar(300), @moves bit, @guid bit, @compared bit, @found int, @unique int, @place int, @cell nvarchar(max);
     DECLARE @after nvarchar(1000), @child sysname, @single sysname, @hashes nvarchar(600), @hash_guid sysname, @hash_class sysname, @hash_time sysname;
+    DECLARE @hash_order sysname, @load nvarchar(max), @newest nvarchar(max), @outdated uniqueidentifier, @old_found int, @new_found int;
+    DECLARE @old_turn bigint, @new_turn bigint, @old_at datetime2(7), @new_at datetime2(7);
     DECLARE @where nvarchar(max) = N'', @stale nvarchar(max) = N'', @listed nvarchar(max) = N'N''''', @guids nvarchar(max) = N'CONVERT(nvarchar(max), N'''')';
     DECLARE @itself nvarchar(max) = N'', @keys nvarchar(max) = N'CONVERT(nvarchar(max), N'''')', @key nvarchar(max);
-    SELECT @full = t.[full_name], @time = t.[time_sql], @parent = t.[parent_name], @kind = t.[type_name],
+    SELECT @full = t.[full_name], @time = t.[time_sql], @order = t.[order_sql], @sets = t.[sets_name], @parent = t.[parent_name], @kind = t.[type_name],
         @class = COALESCE(t.[data_class], (
             SELECT TOP (1) k.[class] FROM [mergeguard].[hash_classes] AS k
             WHERE k.[class] IS NOT NULL AND (k.[name] = t.[table_name] OR k.[name] = PARSENAME(t.[full_name], 1))
@@ -84,7 +86,7 @@ BEGIN
         SELECT TOP (1) @name = m.[column_name], @moves = m.[moves], @guid = m.[is_guid],
             @compared = CASE WHEN EXISTS (
                 SELECT 1 FROM [mergeguard].[moved_unique] AS u WHERE u.[table_no] = @table_no AND u.[column_name] = m.[column_name]
-            ) THEN 1 ELSE 0 END
+            ) OR m.[column_name] = @sets THEN 1 ELSE 0 END
         FROM [mergeguard].[moved_columns] AS m
         WHERE m.[table_no] = @table_no AND m.[is_guid] = 1 AND m.[column_name] COLLATE Latin1_General_BIN2 > @name COLLATE Latin1_General_BIN2
         ORDER BY m.[column_name] COLLATE Latin1_General_BIN2;
@@ -144,26 +146,53 @@ BEGIN
             + N' END = CASE t.' + QUOTENAME(@child) + N' WHEN @old_root THEN @new_root ELSE t.' + QUOTENAME(@child) + N' END)';
     END;
 
-    -- A table that knows no time, with one row a resource, is dated by what was loaded last.
-    IF @time IS NULL
+    -- What was loaded last, by number and by time, is the newest.
+    SELECT @hashes = h.[full_name], @hash_guid = h.[guid_name], @hash_class = h.[class_name], @hash_time = h.[time_name],
+        @hash_order = h.[order_name]
+    FROM [mergeguard].[hash_table] AS h;
+    IF @class IS NOT NULL AND (@hash_time IS NOT NULL OR @hash_order IS NOT NULL)
+        SET @newest = COALESCE(N'h.' + QUOTENAME(@hash_order) + N' DESC', N'') + CASE WHEN @hash_order IS NULL OR @hash_time IS NULL THEN N''
+            ELSE N', ' END + COALESCE(N'h.' + QUOTENAME(@hash_time) + N' DESC', N'');
+
+    -- A table that knows no time, with one row a resource, is dated by it.
+    IF @time IS NULL AND @order IS NULL AND @newest IS NOT NULL
     BEGIN
         SELECT TOP (1) @single = MIN(u.[column_name]) FROM [mergeguard].[moved_unique] AS u WHERE u.[table_no] = @table_no
         GROUP BY u.[unique_no] HAVING COUNT(*) = 1 ORDER BY u.[unique_no];
-        SELECT @hashes = h.[full_name], @hash_guid = h.[guid_name], @hash_class = h.[class_name], @hash_time = h.[time_name]
-        FROM [mergeguard].[hash_table] AS h;
-        IF @single IS NOT NULL AND @hash_time IS NOT NULL AND @class IS NOT NULL
-            SET @time = N'(SELECT MAX(CONVERT(datetime2(7), h.' + QUOTENAME(@hash_time) + N')) FROM ' + @hashes + N' AS h WHERE h.'
-                + QUOTENAME(@hash_guid) + N' = t.' + QUOTENAME(@single) + N' AND h.' + QUOTENAME(@hash_class) + N' = @class)';
+        SET @load = N' FROM ' + @hashes + N' AS h WHERE h.' + QUOTENAME(@hash_guid) + N' = t.' + QUOTENAME(@single) + N' AND h.'
+            + QUOTENAME(@hash_class) + N' = @class ORDER BY ' + @newest + N')';
+        SET @time = N'(SELECT TOP (1) CONVERT(datetime2(7), h.' + QUOTENAME(@hash_time) + N')' + @load;
+        SET @order = N'(SELECT TOP (1) CONVERT(bigint, h.' + QUOTENAME(@hash_order) + N')' + @load;
     END;
 
-    SET @sql = N'INSERT INTO #held ([table_no], [image], [after_image], [content], [named], [whole], [keys], [guids], [at], [stale], [stale_columns],
-    [itself], [parent_new], [parent_stale], [kind])
+    -- Where all rows of a resource are loaded together, those of the root that was loaded earlier go; what nobody wrote a summary
+    -- of is older than all of which there is one.
+    IF @sets IS NOT NULL AND @newest IS NOT NULL
+    BEGIN
+        SET @sql = N'SELECT TOP (1) @turn = ' + COALESCE(N'CONVERT(bigint, h.' + QUOTENAME(@hash_order) + N')', N'NULL') + N', @at = '
+            + COALESCE(N'CONVERT(datetime2(7), h.' + QUOTENAME(@hash_time) + N')', N'NULL') + N', @found = 1 FROM ' + @hashes
+            + N' AS h WHERE h.' + QUOTENAME(@hash_guid) + N' = @root AND h.' + QUOTENAME(@hash_class) + N' = @class ORDER BY ' + @newest + N';';
+        EXEC sys.sp_executesql @sql, N'@root uniqueidentifier, @class uniqueidentifier, @turn bigint OUTPUT, @at datetime2(7) OUTPUT, @found int OUTPUT',
+            @root = @old_root, @class = @class, @turn = @old_turn OUTPUT, @at = @old_at OUTPUT, @found = @old_found OUTPUT;
+        EXEC sys.sp_executesql @sql, N'@root uniqueidentifier, @class uniqueidentifier, @turn bigint OUTPUT, @at datetime2(7) OUTPUT, @found int OUTPUT',
+            @root = @new_root, @class = @class, @turn = @new_turn OUTPUT, @at = @new_at OUTPUT, @found = @new_found OUTPUT;
+        SELECT @old_turn = COALESCE(@old_turn, -9223372036854775808), @new_turn = COALESCE(@new_turn, -9223372036854775808),
+            @old_at = COALESCE(@old_at, '0001-01-01'), @new_at = COALESCE(@new_at, '0001-01-01');
+        IF @old_found = 1 AND (@new_found IS NULL OR @old_turn > @new_turn OR (@old_turn = @new_turn AND @old_at > @new_at))
+            SET @outdated = @new_root;
+        ELSE IF @new_found = 1
+            SET @outdated = @old_root;
+    END;
+
+    SET @sql = N'INSERT INTO #held ([table_no], [image], [after_image], [content], [named], [whole], [keys], [guids], [turn], [at], [outdated], [stale],
+    [stale_columns], [itself], [parent_new], [parent_stale], [kind])
 SELECT @table_no, ' + [mergeguard].[image_expression](@table)
         + N', ' + [mergeguard].[moved_expression](@table, @table_no, 1)
         + N', ' + [mergeguard].[moved_expression](@table, @table_no, 2)
         + N', ' + [mergeguard].[moved_expression](@table, @table_no, 3)
         + N', ' + [mergeguard].[moved_expression](@table, @table_no, 4)
-        + N', ' + @keys + N', ' + @guids + N', ' + COALESCE(@time, N'NULL')
+        + N', ' + @keys + N', ' + @guids + N', ' + COALESCE(@order, N'NULL') + N', ' + COALESCE(@time, N'NULL')
+        + N', ' + COALESCE(N'CASE WHEN t.' + QUOTENAME(@sets) + N' = @outdated THEN CASE WHEN @outdated = @new_root THEN 1 ELSE 2 END ELSE 0 END', N'0')
         + N', CASE WHEN ' + @stale + N' THEN 1 ELSE 0 END, ' + @listed
         + N', ' + CASE @itself WHEN N'' THEN N'0' ELSE N'CASE WHEN ' + @itself + N' THEN 1 ELSE 0 END' END
         + N', ' + COALESCE(N'CASE WHEN t.' + QUOTENAME(@parent) + N' = @new_root THEN 1 ELSE 0 END', N'0')
@@ -172,9 +201,9 @@ SELECT @table_no, ' + [mergeguard].[image_expression](@table)
         + N' FROM ' + @full + N' AS t WITH (UPDLOCK) WHERE ' + @where + N';';
     IF @sql IS NULL
         THROW 51925, N'mergeguard: unsupported: a table of references is not as 00_names.sql describes it, or has rows that cannot be kept', 1;
-    EXEC sys.sp_executesql @sql, N'@table_no int, @old_root uniqueidentifier, @new_root uniqueidentifier, @class uniqueidentifier',
-        @table_no = @table_no, @old_root = @old_root, @new_root = @new_root, @class = @class;
-    IF NOT EXISTS (SELECT 1 FROM #held AS h WHERE h.[table_no] = @table_no AND h.[stale] = 1)
+    EXEC sys.sp_executesql @sql, N'@table_no int, @old_root uniqueidentifier, @new_root uniqueidentifier, @class uniqueidentifier, @outdated uniqueidentifier',
+        @table_no = @table_no, @old_root = @old_root, @new_root = @new_root, @class = @class, @outdated = @outdated;
+    IF NOT EXISTS (SELECT 1 FROM #held AS h WHERE h.[table_no] = @table_no AND (h.[stale] = 1 OR h.[outdated] > 0))
         DELETE FROM #held WHERE [table_no] = @table_no;
 END;
 GO
@@ -186,7 +215,7 @@ AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
-    DECLARE @rank int, @number int, @at datetime2(7), @itself bit, @holder int;
+    DECLARE @rank int, @number int, @turn bigint, @at datetime2(7), @itself bit, @holder int;
     CREATE TABLE #key ([number] int NOT NULL, [unique_no] int NOT NULL, [key] nvarchar(64) COLLATE Latin1_General_BIN2 NOT NULL,
         PRIMARY KEY ([number], [unique_no]), UNIQUE ([unique_no], [key], [number]));
     CREATE TABLE #taken ([unique_no] int NOT NULL, [key] nvarchar(64) COLLATE Latin1_General_BIN2 NOT NULL, [rank] int NOT NULL,
@@ -196,12 +225,15 @@ BEGIN
     UPDATE h SET [rank] = r.[rank]
     FROM #held AS h
     JOIN (
-        SELECT g.[number], ROW_NUMBER() OVER (ORDER BY COALESCE(g.[at], '0001-01-01') DESC, g.[content] COLLATE Latin1_General_BIN2 DESC,
-            g.[named] COLLATE Latin1_General_BIN2 DESC, g.[number]) AS [rank]
+        SELECT g.[number], ROW_NUMBER() OVER (ORDER BY COALESCE(g.[turn], -9223372036854775808) DESC, COALESCE(g.[at], '0001-01-01') DESC,
+            g.[content] COLLATE Latin1_General_BIN2 DESC, g.[named] COLLATE Latin1_General_BIN2 DESC, g.[number]) AS [rank]
         FROM #held AS g WHERE g.[table_no] = @table_no
     ) AS r ON r.[number] = h.[number];
+    -- Data that are loaded as a whole: those that were loaded earlier go.
+    UPDATE #held SET [fate] = CASE [outdated] WHEN 1 THEN 'replaced' ELSE 'collapsed' END WHERE [table_no] = @table_no AND [outdated] > 0;
     IF NOT EXISTS (SELECT 1 FROM [mergeguard].[moved_unique] AS u WHERE u.[table_no] = @table_no)
-        UPDATE #held SET [fate] = CASE [itself] WHEN 1 THEN 'dropped' ELSE 'changed' END WHERE [table_no] = @table_no AND [stale] = 1;
+        UPDATE #held SET [fate] = CASE [itself] WHEN 1 THEN 'dropped' ELSE 'changed' END
+        WHERE [table_no] = @table_no AND [stale] = 1 AND [fate] IS NULL;
     INSERT INTO #key ([number], [unique_no], [key])
     SELECT h.[number], u.[unique_no], SUBSTRING(h.[keys], (u.[unique_no] - 1) * 64 + 1, 64)
     FROM #held AS h
@@ -215,7 +247,9 @@ BEGIN
     WHILE 1 = 1
     BEGIN
         SET @number = NULL;
-        SELECT TOP (1) @rank = h.[rank], @number = h.[number], @at = COALESCE(h.[at], '0001-01-01') FROM #held AS h
+        SELECT TOP (1) @rank = h.[rank], @number = h.[number], @turn = COALESCE(h.[turn], -9223372036854775808),
+            @at = COALESCE(h.[at], '0001-01-01')
+        FROM #held AS h
         WHERE h.[table_no] = @table_no AND h.[stale] = 1 AND h.[itself] = 0 AND h.[rank] > @rank AND h.[fate] IS NULL ORDER BY h.[rank];
         IF @number IS NULL
             BREAK;
@@ -225,7 +259,9 @@ BEGIN
             SELECT 1 FROM #key AS k
             JOIN #key AS o ON o.[unique_no] = k.[unique_no] AND o.[key] = k.[key]
             JOIN #held AS g ON g.[number] = o.[number]
-            WHERE k.[number] = @number AND g.[stale] = 0 AND g.[fate] IS NULL AND COALESCE(g.[at], '0001-01-01') >= @at
+            WHERE k.[number] = @number AND g.[stale] = 0 AND g.[fate] IS NULL
+                AND (COALESCE(g.[turn], -9223372036854775808) > @turn
+                    OR (COALESCE(g.[turn], -9223372036854775808) = @turn AND COALESCE(g.[at], '0001-01-01') >= @at))
         )
         BEGIN
             UPDATE g SET [fate] = 'replaced'
@@ -265,8 +301,8 @@ BEGIN
     FROM #held AS h
     JOIN (
         SELECT g.[number], g.[kind],
-            ROW_NUMBER() OVER (PARTITION BY g.[kind] ORDER BY COALESCE(g.[at], '0001-01-01') DESC,
-                CASE WHEN g.[fate] IS NULL THEN 0 ELSE 1 END, g.[whole] COLLATE Latin1_General_BIN2) AS [place],
+            ROW_NUMBER() OVER (PARTITION BY g.[kind] ORDER BY COALESCE(g.[turn], -9223372036854775808) DESC,
+                COALESCE(g.[at], '0001-01-01') DESC, CASE WHEN g.[fate] IS NULL THEN 0 ELSE 1 END, g.[whole] COLLATE Latin1_General_BIN2) AS [place],
             MAX(CASE WHEN g.[fate] = 'changed' THEN 1 ELSE 0 END) OVER (PARTITION BY g.[kind]) AS [arrived]
         FROM #held AS g
         WHERE g.[table_no] = @table_no AND g.[kind] IS NOT NULL
@@ -474,7 +510,9 @@ BEGIN
         [whole] nvarchar(max) COLLATE DATABASE_DEFAULT NOT NULL,
         [keys] nvarchar(max) COLLATE DATABASE_DEFAULT NOT NULL,
         [guids] nvarchar(max) COLLATE DATABASE_DEFAULT NOT NULL,
+        [turn] bigint NULL,
         [at] datetime2(7) NULL,
+        [outdated] tinyint NOT NULL,
         [stale] bit NOT NULL,
         [stale_columns] nvarchar(max) COLLATE DATABASE_DEFAULT NOT NULL,
         [itself] bit NOT NULL,
@@ -530,7 +568,7 @@ BEGIN
             N',"collapsed":', s.[collapsed], N',"outnumbered":', s.[outnumbered], N',"replaced":', s.[replaced], N'}')
         FROM (
             SELECT CONCAT(t.[table_name], N'.', m.[column_name]) AS [name],
-                SUM(CASE WHEN h.[stale] = 1 THEN 1 ELSE 0 END) AS [rows],
+                SUM(CASE WHEN h.[stale] = 1 AND h.[outdated] <> 1 THEN 1 ELSE 0 END) AS [rows],
                 SUM(CASE WHEN h.[fate] = 'changed' THEN 1 ELSE 0 END) AS [changed],
                 SUM(CASE WHEN h.[fate] = 'dropped' THEN 1 ELSE 0 END) AS [dropped],
                 SUM(CASE WHEN h.[fate] = 'collapsed' THEN 1 ELSE 0 END) AS [collapsed],
@@ -541,9 +579,14 @@ BEGIN
             JOIN #held AS h ON h.[table_no] = m.[table_no]
             JOIN (
                 SELECT q.[table_no], MIN(q.[column_name] COLLATE Latin1_General_BIN2) AS [column_name] FROM [mergeguard].[moved_columns] AS q
-                WHERE q.[moves] = 1 AND EXISTS (
-                    SELECT 1 FROM #held AS g WHERE g.[table_no] = q.[table_no] AND CHARINDEX(QUOTENAME(q.[column_name]), g.[stale_columns]) > 0
-                )
+                WHERE q.[moves] = 1 AND (EXISTS (
+                    SELECT 1 FROM #held AS g WHERE g.[table_no] = q.[table_no] AND g.[outdated] <> 1
+                        AND CHARINDEX(QUOTENAME(q.[column_name]), g.[stale_columns]) > 0
+                ) OR (EXISTS (
+                    SELECT 1 FROM [mergeguard].[moved_tables] AS w WHERE w.[table_no] = q.[table_no] AND w.[sets_name] = q.[column_name]
+                ) AND NOT EXISTS (
+                    SELECT 1 FROM #held AS g WHERE g.[table_no] = q.[table_no] AND g.[outdated] <> 1 AND g.[stale] = 1
+                )))
                 GROUP BY q.[table_no]
             ) AS f ON f.[table_no] = m.[table_no]
             WHERE m.[moves] = 1
@@ -551,7 +594,7 @@ BEGIN
                     OR (h.[fate] = 'replaced' AND m.[column_name] COLLATE Latin1_General_BIN2 = f.[column_name]))
             GROUP BY t.[table_name], m.[column_name]
         ) AS s
-        WHERE s.[rows] > 0 AND s.[name] COLLATE Latin1_General_BIN2 > @name COLLATE Latin1_General_BIN2
+        WHERE s.[rows] + s.[replaced] > 0 AND s.[name] COLLATE Latin1_General_BIN2 > @name COLLATE Latin1_General_BIN2
         ORDER BY s.[name] COLLATE Latin1_General_BIN2;
         IF @json IS NULL
             BREAK;

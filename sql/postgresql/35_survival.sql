@@ -56,32 +56,61 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $mergeguard$
     ))
 $mergeguard$;
 
--- When rows were written: by their own column, else by the summary of what was loaded last.
-CREATE OR REPLACE FUNCTION mergeguard.times_of(images text[], name text, rules jsonb, old_root uuid, new_root uuid)
-RETURNS timestamp with time zone[]
+-- What was loaded last into a table for two roots: the number of its event, and when; no row where nothing tells.
+CREATE OR REPLACE FUNCTION mergeguard.loads_of(name text, rules jsonb, old_root uuid, new_root uuid)
+RETURNS TABLE (guid uuid, number numeric, at timestamp with time zone)
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $mergeguard$
 DECLARE
     h record;
-    single text;
-    dates jsonb;
+    class text := mergeguard.class_of_table(name, rules);
 BEGIN
-    IF rules ->> 'time' IS NOT NULL THEN
-        RETURN (SELECT array_agg(CAST(CAST(i.image AS json) ->> (rules ->> 'time') AS timestamp with time zone) ORDER BY i.n)
-            FROM unnest(images) WITH ORDINALITY AS i (image, n));
+    SELECT * INTO h FROM mergeguard.hash_places AS p
+    WHERE p.place IS NOT NULL AND (p.time_column IS NOT NULL OR p.order_column IS NOT NULL);
+    IF NOT FOUND OR class IS NULL THEN
+        RETURN;
+    END IF;
+    RETURN QUERY EXECUTE format('SELECT DISTINCT ON (f.g) f.g, f.n, f.t FROM (SELECT %1$I AS g, CAST(%2$s AS numeric) AS n, '
+        'CAST(%3$s AS timestamp with time zone) AS t FROM %4$s WHERE %1$I IN ($1, $2) AND mergeguard.class_of(CAST(%5$I AS text)) = $3) AS f '
+        'ORDER BY f.g, f.n DESC NULLS LAST, f.t DESC NULLS LAST', h.guid_column, coalesce(quote_ident(h.order_column), 'NULL'),
+        coalesce(quote_ident(h.time_column), 'NULL'), h.place, h.class_column) USING old_root, new_root, class;
+END
+$mergeguard$;
+
+-- How new rows are, by number and by time: by their own columns, else by the summary of what was loaded last.
+CREATE OR REPLACE FUNCTION mergeguard.ages_of(images text[], name text, rules jsonb, old_root uuid, new_root uuid,
+    OUT numbers numeric[], OUT times timestamp with time zone[])
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $mergeguard$
+DECLARE
+    single text;
+BEGIN
+    IF rules ->> 'time' IS NOT NULL OR rules ->> 'order' IS NOT NULL THEN
+        SELECT array_agg(CAST(CAST(i.image AS json) ->> (rules ->> 'order') AS numeric) ORDER BY i.n),
+            array_agg(CAST(CAST(i.image AS json) ->> (rules ->> 'time') AS timestamp with time zone) ORDER BY i.n)
+        INTO numbers, times FROM unnest(images) WITH ORDINALITY AS i (image, n);
+        RETURN;
     END IF;
     SELECT u.rule -> 'columns' ->> 0 INTO single FROM jsonb_array_elements(rules -> 'unique') WITH ORDINALITY AS u (rule, n)
     WHERE jsonb_array_length(u.rule -> 'columns') = 1 ORDER BY u.n LIMIT 1;
-    SELECT * INTO h FROM mergeguard.hash_places AS p WHERE p.place IS NOT NULL AND p.time_column IS NOT NULL;
-    IF NOT FOUND OR single IS NULL OR mergeguard.class_of_table(name, rules) IS NULL THEN
-        RETURN array_fill(CAST(NULL AS timestamp with time zone), ARRAY[cardinality(images)]);
-    END IF;
-    EXECUTE format('SELECT jsonb_object_agg(f.g, f.t) FROM (SELECT CAST(%1$I AS text) AS g, max(CAST(%2$I AS timestamp with time zone)) AS t '
-        'FROM %3$s WHERE %1$I IN ($1, $2) AND mergeguard.class_of(CAST(%4$I AS text)) = $3 GROUP BY 1) AS f',
-        h.guid_column, h.time_column, h.place, h.class_column)
-    INTO dates USING old_root, new_root, mergeguard.class_of_table(name, rules);
-    RETURN (SELECT array_agg(CAST(dates ->> CAST(mergeguard.guid_of(CAST(i.image AS json) ->> single) AS text)
-        AS timestamp with time zone) ORDER BY i.n) FROM unnest(images) WITH ORDINALITY AS i (image, n));
+    SELECT array_agg(l.number ORDER BY i.n), array_agg(l.at ORDER BY i.n) INTO numbers, times
+    FROM unnest(images) WITH ORDINALITY AS i (image, n)
+    LEFT JOIN mergeguard.loads_of(name, rules, old_root, new_root) AS l
+        ON l.guid = mergeguard.guid_of(CAST(i.image AS json) ->> single);
 END
+$mergeguard$;
+
+-- Whose rows go where all rows of a resource are loaded together: those of the root whose data were loaded earlier; NULL where
+-- nobody knows. What nobody wrote a summary of is older than all of which there is one.
+CREATE OR REPLACE FUNCTION mergeguard.outdated_root(name text, rules jsonb, old_root uuid, new_root uuid) RETURNS uuid
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $mergeguard$
+    WITH load AS MATERIALIZED (
+        SELECT l.guid, coalesce(l.number, -9223372036854775809) AS number, coalesce(l.at, '-infinity') AS at
+        FROM mergeguard.loads_of(name, rules, old_root, new_root) AS l WHERE rules ->> 'sets' IS NOT NULL
+    )
+    SELECT CASE WHEN n.guid IS NULL OR (o.number, o.at) > (n.number, n.at) THEN new_root ELSE old_root END
+    FROM (SELECT 1) AS one
+    LEFT JOIN load AS o ON o.guid = old_root
+    LEFT JOIN load AS n ON n.guid = new_root
+    WHERE o.guid IS NOT NULL OR n.guid IS NOT NULL
 $mergeguard$;
 
 -- What becomes of the rows of one table: "changes" in an order that no unique key minds, "every" for the hashes, "columns" as the
@@ -90,6 +119,8 @@ CREATE OR REPLACE FUNCTION mergeguard.survive(place regclass, name text, rules j
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $mergeguard$
 DECLARE
     never CONSTANT timestamp with time zone := '-infinity';
+    unnumbered CONSTANT numeric := -9223372036854775809;
+    outdated CONSTANT uuid := mergeguard.outdated_root(name, rules, old_root, new_root);
     condition text;
     images text[];
     facts record;
@@ -109,7 +140,7 @@ DECLARE
 BEGIN
     SELECT string_agg(format(CASE WHEN EXISTS (
             SELECT 1 FROM jsonb_array_elements(rules -> 'unique') AS u WHERE u -> 'columns' ? c
-        ) THEN '%I IN ($1, $2)' ELSE '%I = $1' END, c), ' OR ')
+        ) OR c = rules ->> 'sets' THEN '%I IN ($1, $2)' ELSE '%I = $1' END, c), ' OR ')
     INTO condition FROM jsonb_array_elements_text(rules -> 'columns') AS c;
     EXECUTE format('SELECT array_agg(f.i) FROM (SELECT %s AS i FROM %s WHERE %s) AS f', mergeguard.image_sql(place), place, condition)
     INTO images USING old_root, new_root;
@@ -117,42 +148,53 @@ BEGIN
         RETURN NULL;
     END IF;
     -- The rows by their rank, the newest first, of equally new ones the last in the text of its cells.
-    SELECT array_agg(i.image ORDER BY i.at DESC, r.content COLLATE "C" DESC, r.named COLLATE "C" DESC) AS images,
-        array_agg(i.at ORDER BY i.at DESC, r.content COLLATE "C" DESC, r.named COLLATE "C" DESC) AS times,
-        array_agg(r.guids ORDER BY i.at DESC, r.content COLLATE "C" DESC, r.named COLLATE "C" DESC) AS guids,
-        array_agg(r.after ORDER BY i.at DESC, r.content COLLATE "C" DESC, r.named COLLATE "C" DESC) AS afters,
-        array_agg(to_jsonb(r.stale) ORDER BY i.at DESC, r.content COLLATE "C" DESC, r.named COLLATE "C" DESC) AS stale,
-        array_agg(to_jsonb(r.keys) ORDER BY i.at DESC, r.content COLLATE "C" DESC, r.named COLLATE "C" DESC) AS keys,
-        array_agg(r.itself ORDER BY i.at DESC, r.content COLLATE "C" DESC, r.named COLLATE "C" DESC) AS itself
+    SELECT array_agg(i.image ORDER BY i.number DESC, i.at DESC, r.content COLLATE "C" DESC, r.named COLLATE "C" DESC) AS images,
+        array_agg(i.number ORDER BY i.number DESC, i.at DESC, r.content COLLATE "C" DESC, r.named COLLATE "C" DESC) AS numbers,
+        array_agg(i.at ORDER BY i.number DESC, i.at DESC, r.content COLLATE "C" DESC, r.named COLLATE "C" DESC) AS times,
+        array_agg(r.guids ORDER BY i.number DESC, i.at DESC, r.content COLLATE "C" DESC, r.named COLLATE "C" DESC) AS guids,
+        array_agg(r.after ORDER BY i.number DESC, i.at DESC, r.content COLLATE "C" DESC, r.named COLLATE "C" DESC) AS afters,
+        array_agg(to_jsonb(r.stale) ORDER BY i.number DESC, i.at DESC, r.content COLLATE "C" DESC, r.named COLLATE "C" DESC) AS stale,
+        array_agg(to_jsonb(r.keys) ORDER BY i.number DESC, i.at DESC, r.content COLLATE "C" DESC, r.named COLLATE "C" DESC) AS keys,
+        array_agg(r.itself ORDER BY i.number DESC, i.at DESC, r.content COLLATE "C" DESC, r.named COLLATE "C" DESC) AS itself
     INTO facts
     FROM (
-        SELECT u.image, coalesce(u.at, never) AS at
-        FROM unnest(images, mergeguard.times_of(images, name, rules, old_root, new_root)) AS u (image, at)
+        SELECT u.image, coalesce(u.number, unnumbered) AS number, coalesce(u.at, never) AS at
+        FROM mergeguard.ages_of(images, name, rules, old_root, new_root) AS a
+        CROSS JOIN LATERAL unnest(images, a.numbers, a.times) AS u (image, number, at)
     ) AS i
     CROSS JOIN LATERAL mergeguard.held_row(i.image, rules, old_root, new_root) AS r;
     many := coalesce(cardinality(facts.images), 0);
     IF many = 0 OR NOT EXISTS (
-        SELECT 1 FROM unnest(facts.guids) AS g CROSS JOIN LATERAL jsonb_each_text(g) AS e WHERE e.value = CAST(old_root AS text)
+        SELECT 1 FROM unnest(facts.guids) AS g CROSS JOIN LATERAL jsonb_each_text(g) AS e
+        WHERE e.value = CAST(old_root AS text) OR (e.key = rules ->> 'sets' AND e.value = CAST(outdated AS text))
     ) THEN
         RETURN NULL;
     END IF;
     fates := array_fill(CAST('' AS text), ARRAY[many]);
     into_row := array_fill(0, ARRAY[many]);
     beaten := array_fill(false, ARRAY[many]);
+    -- Data that are loaded as a whole: those of the root that was loaded earlier go.
+    FOR n IN 1..many LOOP
+        CONTINUE WHEN facts.guids[n] ->> (rules ->> 'sets') IS DISTINCT FROM CAST(outdated AS text) OR outdated IS NULL;
+        beaten[n] := true;
+        fates[n] := CASE outdated WHEN new_root THEN 'replaced' ELSE 'collapsed' END;
+    END LOOP;
     own := (
         SELECT jsonb_object_agg(g.k, g.members) FROM (
             SELECT q AS k, jsonb_agg(n) AS members FROM generate_series(1, many) AS n
-            CROSS JOIN LATERAL jsonb_array_elements_text(facts.keys[n]) AS q WHERE facts.stale[n] = '[]' GROUP BY q
+            CROSS JOIN LATERAL jsonb_array_elements_text(facts.keys[n]) AS q WHERE facts.stale[n] = '[]' AND NOT beaten[n] GROUP BY q
         ) AS g
     );
     -- Rows of the new root give way to newer ones of the old root.
     FOR n IN 1..many LOOP
-        CONTINUE WHEN facts.stale[n] = '[]' OR facts.itself[n] OR taken ?| ARRAY(SELECT jsonb_array_elements_text(facts.keys[n]));
+        CONTINUE WHEN beaten[n] OR facts.stale[n] = '[]' OR facts.itself[n] OR taken ?| ARRAY(SELECT jsonb_array_elements_text(facts.keys[n]));
         against := ARRAY(
             SELECT DISTINCT CAST(o AS integer) FROM jsonb_array_elements_text(facts.keys[n]) AS q
             CROSS JOIN LATERAL jsonb_array_elements_text(own -> q) AS o WHERE NOT beaten[CAST(o AS integer)]
         );
-        IF NOT EXISTS (SELECT 1 FROM unnest(against) AS o WHERE facts.times[o] >= facts.times[n]) THEN
+        IF NOT EXISTS (
+            SELECT 1 FROM unnest(against) AS o WHERE (facts.numbers[o], facts.times[o]) >= (facts.numbers[n], facts.times[n])
+        ) THEN
             FOREACH holder IN ARRAY against LOOP
                 beaten[holder] := true;
                 fates[holder] := 'replaced';
@@ -171,7 +213,7 @@ BEGIN
         END LOOP;
     END LOOP;
     FOR n IN 1..many LOOP
-        CONTINUE WHEN facts.stale[n] = '[]';
+        CONTINUE WHEN beaten[n] OR facts.stale[n] = '[]';
         IF facts.itself[n] THEN
             fates[n] := 'dropped';
             CONTINUE;
@@ -203,7 +245,7 @@ BEGIN
             CONTINUE WHEN NOT FOUND OR most IS NULL;
             FOR ranked IN
                 SELECT r.n FROM (
-                    SELECT g.n, row_number() OVER (ORDER BY facts.times[g.n] DESC, fates[g.n] = '' DESC, (
+                    SELECT g.n, row_number() OVER (ORDER BY facts.numbers[g.n] DESC, facts.times[g.n] DESC, fates[g.n] = '' DESC, (
                         SELECT '[' || string_agg('[' || mergeguard.json_of(c.key) || ', ' || mergeguard.json_of(c.value) || ']', ', '
                             ORDER BY c.key COLLATE "C") || ']' FROM json_each_text(CAST(facts.images[g.n] AS json)) AS c
                     ) COLLATE "C") AS place
@@ -259,13 +301,13 @@ BEGIN
                     count(*) FILTER (WHERE fates[n] = 'outnumbered' AND facts.stale[n] ? c) AS outnumbered,
                     count(*) FILTER (WHERE fates[n] = 'replaced' AND EXISTS (
                         SELECT 1 FROM jsonb_each_text(facts.guids[n]) AS e WHERE e.value = CAST(new_root AS text)
-                    ) AND c = (
+                    ) AND c = coalesce((
                         SELECT s FROM generate_series(1, many) AS o CROSS JOIN LATERAL jsonb_array_elements_text(facts.stale[o]) AS s
                         WHERE fates[o] IN ('changed', 'dropped', 'collapsed') ORDER BY s COLLATE "C" LIMIT 1
-                    )) AS replaced
+                    ), rules ->> 'sets')) AS replaced
                 FROM generate_series(1, many) AS n
             ) AS t
-            WHERE t.changed + t.dropped + t.collapsed + t.outnumbered > 0
+            WHERE t.changed + t.dropped + t.collapsed + t.outnumbered + t.replaced > 0
         ),
         'around', (
             SELECT coalesce(jsonb_agg(DISTINCT e.value), '[]') FROM generate_series(1, many) AS n

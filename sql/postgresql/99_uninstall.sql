@@ -20,7 +20,7 @@ DROP ROUTINE IF EXISTS
     mergeguard.require_read_committed, mergeguard.rebuild_lookup, mergeguard.mend_lookup, mergeguard.ascii_of,
     mergeguard.json_of, mergeguard.columns_of, mergeguard.image_sql, mergeguard.find_row, mergeguard.change_row,
     mergeguard.place_of, mergeguard.digest_of, mergeguard.held_row, mergeguard.class_of, mergeguard.class_of_table,
-    mergeguard.times_of, mergeguard.survive, mergeguard.clear_hashes, mergeguard.survivals,
+    mergeguard.loads_of, mergeguard.ages_of, mergeguard.outdated_root, mergeguard.survive, mergeguard.clear_hashes, mergeguard.survivals,
     mergeguard.move_references, mergeguard.count_plain, mergeguard.move_plain, mergeguard.refuse, mergeguard.roots_of,
     mergeguard.require_allowed, mergeguard.answered, mergeguard.has_key, mergeguard.write_merge,
     mergeguard.journal_merge, mergeguard.answer_of, mergeguard.merge_once, mergeguard.merge_roots,

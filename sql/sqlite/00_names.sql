@@ -152,7 +152,7 @@ SELECT guid_text, CASE WHEN image GLOB '*[^ -~]*' THEN (
 FROM (SELECT /*{live_guid*/"Guid"/*}*/ AS guid_text, (SELECT CASE WHEN sum(typeof(value) = 'real' OR typeof(value) = 'text' AND instr(CAST(value AS BLOB), x'00') > 0) = 0
             THEN json_group_object(name, CASE typeof(value) WHEN 'integer' THEN 'i:' || value WHEN 'text' THEN 't:' || value
                 WHEN 'blob' THEN 'b:' || lower(hex(value)) END) END
-        FROM (/*{live_cells*/SELECT 'rowid' AS name, "rowid" AS value UNION ALL SELECT 'Guid' AS name, "Guid" AS value UNION ALL SELECT 'IsManaged' AS name, "IsManaged" AS value/*}*/)) AS image
+        FROM (/*{live_cells*/SELECT 'rowid' AS name, "rowid" AS value UNION ALL SELECT 'Guid' AS name, "Guid" AS value UNION ALL SELECT 'IsManaged' AS name, "IsManaged" AS value UNION ALL SELECT 'Status' AS name, "Status" AS value/*}*/)) AS image
     FROM /*{live_table*/"ItemResource"/*}*/);
 
 CREATE TRIGGER mergeguard_merge_cells_insert INSTEAD OF INSERT ON mergeguard_merge_cells
@@ -172,7 +172,7 @@ END;
 
 CREATE TRIGGER mergeguard_live_images_insert INSTEAD OF INSERT ON mergeguard_live_images
 BEGIN
-    /*{insert_live*/INSERT INTO "ItemResource" ("rowid", "Guid", "IsManaged") SELECT max(value) FILTER (WHERE name = 'rowid'), max(value) FILTER (WHERE name = 'Guid'), max(value) FILTER (WHERE name = 'IsManaged')/*}*/
+    /*{insert_live*/INSERT INTO "ItemResource" ("rowid", "Guid", "IsManaged", "Status") SELECT max(value) FILTER (WHERE name = 'rowid'), max(value) FILTER (WHERE name = 'Guid'), max(value) FILTER (WHERE name = 'IsManaged'), max(value) FILTER (WHERE name = 'Status')/*}*/
     FROM (SELECT key AS name, CASE substr(value, 1, 2) WHEN 'i:' THEN CAST(substr(value, 3) AS INTEGER)
         WHEN 't:' THEN substr(value, 3) END AS value FROM json_each(NEW.image));
 END;

@@ -19,23 +19,29 @@ from mergeguard.integrity.undo import undo_run
 from mergeguard.storage.profile import Classes, Hashes, Reference
 
 KEYED = PROFILE
-CLASS, OTHER = uuid.uuid5(uuid.NAMESPACE_OID, "class"), uuid.uuid5(uuid.NAMESPACE_OID, "other class")
+CLASS, OTHER, WHOLE = (uuid.uuid5(uuid.NAMESPACE_OID, name) for name in ("class", "other class", "whole class"))
 HASHED = replace(
     PROFILE,
     references=(
         *PROFILE.references,
-        Reference("Sums", "Guid", time="At"),
+        Reference("Sums", "Guid", time="At", order="Event"),
         Reference("Undated", "Guid", ("Guid",)),
         Reference("Pairs", "One", ("One", "Two")),
         Reference("Pairs", "Two", data_class=str(OTHER).upper()),
+        Reference("Whole", "Guid", data_class=str(WHOLE), sets="newest"),
+        Reference("Whole", "Friend"),
+        Reference("Numbered", "Guid", ("Guid", "Said"), "At", order="Event"),
     ),
-    hashes=Hashes("Sums", "Guid", "Class", "Hash", Classes("Catalogue", "Guid", "TableName"), "At"),
+    hashes=Hashes("Sums", "Guid", "Class", "Hash", Classes("Catalogue", "Guid", "TableName"), "At", "Event"),
 )
 MORE = """
-    CREATE TABLE "Sums" ("Class" uuid, "Guid" uuid, "Hash" text, "At" timestamptz, PRIMARY KEY ("Class", "Guid"));
+    CREATE TABLE "Sums" ("Class" uuid, "Guid" uuid, "Hash" text, "At" timestamptz, "Event" bigint,
+        PRIMARY KEY ("Class", "Guid"));
     CREATE TABLE "Catalogue" ("Guid" uuid PRIMARY KEY, "TableName" text);
     CREATE TABLE "Undated" ("Id" integer PRIMARY KEY, "Guid" uuid NOT NULL, "Said" text);
     CREATE TABLE "Pairs" ("One" uuid, "Two" uuid, "Said" text);
+    CREATE TABLE "Whole" ("Guid" uuid, "Friend" uuid, "Said" text);
+    CREATE TABLE "Numbered" ("Guid" uuid, "Said" text, "At" timestamptz, "Event" integer);
 """
 KNOWN = [guid(number) for number in range(5)]
 SOME = st.sampled_from(KNOWN)
@@ -64,7 +70,10 @@ def starts(draw: st.DrawFn, *, hashed: bool) -> Start:
     }
     if hashed:
         days = DAYS.map(lambda day: DAY.replace(day=day + 1))
-        rows["Sums"] = many(st.sampled_from([CLASS, OTHER]), SOME, WORDS | st.none(), days | st.none(), by=2)
+        classes, numbers = st.sampled_from([CLASS, OTHER, WHOLE]), st.integers(0, 4) | st.none()
+        rows["Sums"] = many(classes, SOME, WORDS | st.none(), days | st.none(), numbers, by=2)
+        rows["Whole"] = many(SOME, SOME | st.none(), WORDS)
+        rows["Numbered"] = many(SOME, WORDS, days | st.none(), numbers)
         rows["Catalogue"] = [(CLASS, "Undated"), (uuid.uuid5(CLASS, "one"), draw(st.sampled_from(["Inv_One", "x"])))]
         held = draw(st.lists(SOME, max_size=4, unique=True))
         rows["Undated"] = [(at, each, draw(WORDS)) for at, each in enumerate(held)]

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mergeguard.errors import Unsupported
 from mergeguard.storage.database_rows import DatabaseRows
@@ -35,6 +38,8 @@ def repointed(table: str, *columns: str, unique: Sequence[Sequence[str]] = (), *
         "names": [],
         "cleared": [],
         "time": None,
+        "order": None,
+        "sets": None,
         "links": None,
         "data_class": None,
     }
@@ -52,10 +57,11 @@ REPOINTED = (
         unique=[("InventoryClassGuid", "ResourceGuid")],
         cleared=["DataHash"],
         time="ModifiedDate",
+        order="LastEventId",
     ),
     repointed("ResourceKey", "ResourceGuid", unique=[("ResourceGuid", "KeyName", "KeyValue")]),
-    repointed("Inv_Identification", "_ResourceGuid", unique=[("_ResourceGuid",)], names=["_id"]),
-    repointed("Inv_InstalledSoftware", *PAIR, unique=[(*PAIR, "InstallFlag")], names=["_id"]),
+    repointed("Inv_Identification", "_ResourceGuid", unique=[("_ResourceGuid",)], names=["_id"], sets="_ResourceGuid"),
+    repointed("Inv_InstalledSoftware", *PAIR, unique=[(*PAIR, "InstallFlag")], names=["_id"], sets="_ResourceGuid"),
     repointed("Evt_Software_Execution", "_ResourceGuid", names=["_id"]),
     repointed(
         "ResourceAssociation",
@@ -64,6 +70,7 @@ REPOINTED = (
         guids=sorted((*ENDS, KIND)),
         ends=[list(ENDS)],
         time="CreatedDate",
+        order="EventId",
         links={"parent": ENDS[0], "type": KIND},
     ),
 )
@@ -209,3 +216,32 @@ def test_bytes_are_turned_into_the_order_of_the_server() -> None:
     profile = replace(profile, merge=replace(profile.merge, byte_order="text"))
     text = rendered(profile, tables)["old_guid"]
     assert re.findall(r"SUBSTRING\(m\.\[a\], (\d), \d\)", text) == ["4", "3", "2", "1", "6", "5", "8", "7", "9"]
+
+
+@pytest.mark.parametrize(
+    ("name", "stored"),
+    [
+        ("plain", "i.[one_guid]"),
+        ("texts", "LOWER(CONVERT(char(36), i.[one_guid]))"),
+        ("bytes", "CONVERT(binary(16), CONVERT(binary(16), i.[one_guid]))"),
+    ],
+)
+def test_pairs_never_to_merge_are_written_as_their_table_stores_guids(name: str, stored: str) -> None:
+    profile, tables = WILD[name]
+    found = rendered(profile, tables)
+    assert found["stored_one"] == stored
+    assert found["stored_other"] == stored.replace("one_guid", "other_guid")
+    text = filled(found)
+    trigger = text[text.index("ALTER TRIGGER [mergeguard].[never_pairs_written]") :]
+    assert trigger.index("DELETE n FROM") < trigger.index("INSERT INTO"), (
+        "an update puts the new row in place of the old"
+    )
+
+
+@given(guid=st.uuids())
+def test_bytes_in_the_order_of_texts_are_turned_round_there_and_back(guid: uuid.UUID) -> None:
+    profile = Profile(merge=Merge("m", "a", "b", byte_order="text"))
+    expression = rendered(profile, {"m": {"a": "binary", "b": "binary"}})["stored_one"]
+    places = [(int(at), int(many)) for at, many in re.findall(r", (\d+), (\d+)\)", expression)]
+    turned = b"".join(guid.bytes_le[at - 1 : at - 1 + many] for at, many in places)
+    assert turned == guid.bytes

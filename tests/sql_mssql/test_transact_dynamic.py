@@ -21,13 +21,14 @@ from transact_world import ask, make
 
 OLD, NEW = guid(1), guid(2)
 VIEWS = {
-    "moved_tables": "table_no int, table_name text, full_name text, time_sql text, parent_name text, type_name text, "
-    "data_class uuid",
+    "moved_tables": "table_no int, table_name text, full_name text, time_sql text, order_sql text, sets_name text, "
+    "parent_name text, type_name text, data_class uuid",
     "moved_columns": "table_no int, column_name text, moves smallint, is_guid smallint, cleared smallint, "
     "names smallint",
     "moved_unique": "table_no int, unique_no int, place int, column_name text",
     "moved_ends": "table_no int, parent_name text, child_name text",
-    "hash_table": "table_name text, full_name text, guid_name text, class_name text, hash_name text, time_name text",
+    "hash_table": "table_name text, full_name text, guid_name text, class_name text, hash_name text, time_name text, "
+    "order_name text",
     "hash_classes": "name text, class uuid",
     "columns": "column_id int, name text, quoted text, is_identity smallint, cell text, value text",
 }
@@ -57,8 +58,8 @@ def world(postgres_url: str) -> Iterator[psycopg.Connection]:
             back = "CONVERT(nvarchar(64), c.[value])"
             values = (number, name, quoted, int(number == 1), cell, back)
             ask(connection, "INSERT INTO transact.columns VALUES (%s, %s, %s, %s, %s, %s)", values)
-        table = (1, "t", "[dbo].[t]", None, "it's [a]", "kind", None)
-        ask(connection, "INSERT INTO transact.moved_tables VALUES (%s, %s, %s, %s, %s, %s, %s)", table)
+        table = (1, "t", "[dbo].[t]", None, None, None, "it's [a]", "kind", None)
+        ask(connection, f"INSERT INTO transact.moved_tables VALUES ({', '.join(['%s'] * len(table))})", table)
         for column in (
             ("it's [a]", 1, 1, 0, 0),
             ("child", 1, 1, 0, 0),
@@ -70,7 +71,7 @@ def world(postgres_url: str) -> Iterator[psycopg.Connection]:
         for unique in ((1, 1, "it's [a]"), (2, 1, "kind"), (2, 2, "it's [a]"), (2, 3, "said")):
             ask(connection, "INSERT INTO transact.moved_unique VALUES (1, %s, %s, %s)", unique)
         ask(connection, "INSERT INTO transact.moved_ends VALUES (1, %s, 'child')", ["it's [a]"])
-        ask(connection, "INSERT INTO transact.hash_table VALUES ('h', '[dbo].[h]', 'g', 'c', 'hash', 'at')")
+        ask(connection, "INSERT INTO transact.hash_table VALUES ('h', '[dbo].[h]', 'g', 'c', 'hash', 'at', NULL)")
         ask(connection, "INSERT INTO transact.hash_classes VALUES ('t', %s)", [guid(9)])
         yield connection
         connection.rollback()
@@ -99,7 +100,7 @@ def hold(connection: psycopg.Connection) -> None:
     ask(
         connection,
         'CREATE TEMP TABLE "#held" (number int, table_no int, image text, after_image text, rank int, fate text, '
-        "into_rank int, stale smallint) ON COMMIT DROP",
+        "into_rank int, stale smallint, outdated smallint) ON COMMIT DROP",
     )
 
 
@@ -113,9 +114,41 @@ def test_rows_are_read_by_a_statement_that_parses(world: psycopg.Connection) -> 
     assert "t.[it's [a]]] IN (@old_root, @new_root) OR " in sql or "OR t.[it's [a]]] IN (@old_root, @new_root)" in sql
     assert "t.[child] = @old_root" in sql
     assert sql.count("HASHBYTES") == 2
-    assert "SELECT MAX(CONVERT(datetime2(7), h.[at])) FROM [dbo].[h]" in sql
+    assert "SELECT TOP (1) CONVERT(datetime2(7), h.[at]) FROM [dbo].[h]" in sql
     places = re.findall(r"@(\w+)", sql)
     assert set(places) == {"table_no", "old_root", "new_root", "class"}
+
+
+@pytest.mark.parametrize("time", ["at", None])
+@pytest.mark.parametrize("order", ["it's [n]", None])
+def test_what_was_loaded_last_is_asked_by_statements_that_parse(
+    world: psycopg.Connection, time: str | None, order: str | None
+) -> None:
+    hold(world)
+    ask(world, "UPDATE transact.hash_table SET time_name = %s, order_name = %s", [time, order])
+    ask(world, "UPDATE transact.moved_tables SET sets_name = %s", ["it's [a]"])
+    sent = Sent(found=1, turn=7, at=None)
+    Transact(world, ["45_survival.sql"], sp_executesql=sent).call("read_held", 1, OLD, NEW)
+    *asked, sql = sent.statements
+    assert [parses(one) for one in sent.statements] == [True] * len(sent.statements), sent.statements
+    assert len(asked) == (0 if time is None and order is None else 2)
+    for one in asked:
+        assert ("CONVERT(bigint, h.[it's [n]]])" in one) == (order is not None)
+        assert one.rstrip(";").endswith("DESC")
+        assert ("h.[at] DESC" in one) == (time is not None)
+    assert ("CONVERT(bigint, h.[it's [n]]])" in sql) == (order is not None)
+    assert "CASE WHEN t.[it's [a]]] = @outdated THEN" in sql
+    assert set(re.findall(r"@(\w+)", sql)) - {"class"} == {"table_no", "old_root", "new_root", "outdated"}
+
+
+def test_a_column_of_numbers_is_read_as_numbers(world: psycopg.Connection) -> None:
+    hold(world)
+    ask(world, "UPDATE transact.moved_tables SET order_sql = 'CONVERT(bigint, t.[n])'")
+    sent = Sent()
+    Transact(world, ["45_survival.sql"], sp_executesql=sent).call("read_held", 1, OLD, NEW)
+    (sql,) = sent.statements
+    assert parses(sql), sql
+    assert ", CONVERT(bigint, t.[n]), NULL" in sql
 
 
 def test_rows_are_written_by_statements_that_parse(world: psycopg.Connection) -> None:
@@ -125,7 +158,7 @@ def test_rows_are_written_by_statements_that_parse(world: psycopg.Connection) ->
         (2, 1, "c", "d", 2, "collapsed", 1, 1),
         (3, 1, "e", "f", 3, None, None, 0),
     ):
-        ask(world, 'INSERT INTO "#held" VALUES (%s, %s, %s, %s, %s, %s, %s, %s)', values)
+        ask(world, 'INSERT INTO "#held" VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 0)', values)
     columns = "run_id text, step int, place bigint, action text, table_name text, before_image text, after_image text"
     ask(world, f"CREATE TABLE transact.journal_changes ({columns})")
     sent = Sent(rows=1, left=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 
@@ -18,13 +19,15 @@ from sql_world import plain
 from transact_sql import Transact
 from transact_world import ask, make
 
-from mergeguard.core.merging.survivors import Links, survive
+from mergeguard.core.merging.survivors import Links, Outdated, survive
 from mergeguard.core.repair.references import Fate, Held, Place, Unique
 
 OLD, NEW, OTHER, THIRD = (guid(number) for number in (1, 2, 3, 4))
 KINDS = {guid(10): 2, guid(11): None, guid(12): 1}
 COLUMNS = ("child", "parent")
 TIMES = [None, *(dt.datetime(2024, 1, day, tzinfo=dt.UTC) for day in (1, 2, 3))]
+ORDERS = st.sampled_from([None, 1, 2, -3])
+LOSERS = st.sampled_from([None, OLD, NEW])
 PLACES = {
     "links": Place("t", COLUMNS, (("parent", "child"),), (Unique(("kind", "parent", "child")),), frozenset({"id"})),
     "one row": Place("t", ("parent",), (), (Unique(("parent",)),), frozenset({"id"})),
@@ -35,7 +38,8 @@ PLACES = {
     "keys that cross": Place("t", COLUMNS, (), (Unique(("parent", "said")), Unique(("child", "more")))),
 }
 HELD = """number int GENERATED ALWAYS AS IDENTITY, table_no int, image text, content text, named text, whole text,
-keys text, at timestamp, stale smallint, itself smallint, parent_new smallint, parent_stale smallint, kind uuid,
+keys text, turn bigint, at timestamp, outdated smallint, stale smallint, itself smallint, parent_new smallint,
+parent_stale smallint, kind uuid,
 rank int, fate text, into_rank int"""
 
 
@@ -61,7 +65,9 @@ def held(draw: st.DrawFn) -> list[Held]:
             "said": said,
             "more": more,
         }
-        rows.append(Held(image, {"parent": parent, "child": child, "kind": kind}, draw(st.sampled_from(TIMES))))
+        rows.append(
+            Held(image, {"parent": parent, "child": child, "kind": kind}, draw(st.sampled_from(TIMES)), draw(ORDERS))
+        )
     return rows
 
 
@@ -78,7 +84,9 @@ def keys(row: Held, place: Place) -> str:
     return "".join(hashlib.sha256(json.dumps(one).encode()).hexdigest() for one in said)
 
 
-def by_sql(connection: psycopg.Connection, place: Place, rows: list[Held]) -> Counter[tuple[str, str | None]]:
+def by_sql(
+    connection: psycopg.Connection, place: Place, rows: list[Held], loser: uuid.UUID | None = None
+) -> Counter[tuple[str, str | None]]:
     make(connection, Case((), ()))
     ask(connection, "CREATE TABLE transact.moved_unique (table_no int, unique_no int, place int, column_name text)")
     ask(connection, "CREATE TABLE transact.link_maxima (type uuid, maximum int)")
@@ -99,22 +107,27 @@ def by_sql(connection: psycopg.Connection, place: Place, rows: list[Held]) -> Co
             texts(row, place)[2],
             *texts(row, place),
             keys(row, place),
+            row.order,
             at,
+            0 if loser is None or parent != loser else 1 if loser == NEW else 2,
             int(stale),
             int(itself),
             int(parent == NEW),
         )
         more = (int(parent == OLD), row.guids["kind"] if place.ends else None)
-        listed = "table_no, image, content, named, whole, keys, at, stale, itself, parent_new, parent_stale, kind"
-        marks = ", ".join(["%s"] * 11)
+        listed = (
+            "table_no, image, content, named, whole, keys, turn, at, outdated, stale, itself, parent_new, "
+            "parent_stale, kind"
+        )
+        marks = ", ".join(["%s"] * 13)
         ask(connection, f'INSERT INTO "#held" ({listed}) VALUES (1, {marks})', (*values, *more))
     Transact(connection, ["45_survival.sql"]).call("survive_table", 1)
     return Counter(ask(connection, 'SELECT image, fate FROM "#held"'))
 
 
-def by_python(place: Place, rows: list[Held]) -> Counter[tuple[str, str | None]]:
+def by_python(place: Place, rows: list[Held], loser: uuid.UUID | None = None) -> Counter[tuple[str, str | None]]:
     links = Links("parent", "kind", lambda row: KINDS[row.guids["kind"]]) if place.ends else None
-    found = survive(place, rows, OLD, NEW, lambda _, each, __: str(each), links)
+    found = survive(place, rows, OLD, NEW, lambda _, each, __: str(each), links, loser and Outdated("parent", loser))
     words = {Fate.CHANGED: "changed", Fate.DROPPED: "dropped", Fate.COLLAPSED: "collapsed"}
     said = [(made.change.before, words[made.fate]) for made in found.moved]
     said += [(made.change.before, "outnumbered") for made in found.outnumbered]
@@ -127,13 +140,15 @@ def by_python(place: Place, rows: list[Held]) -> Counter[tuple[str, str | None]]
 
 @pytest.mark.parametrize("name", PLACES)
 @settings(max_examples=20)
-@given(rows=held())
+@given(rows=held(), loser=LOSERS)
 def test_each_row_has_the_fate_that_python_gives_it(
-    connection: psycopg.Connection, name: str, rows: list[Held]
+    connection: psycopg.Connection, name: str, rows: list[Held], loser: uuid.UUID | None
 ) -> None:
     place = PLACES[name]
     # What is read: rows of the old root, and of the new one in a column that is compared.
     compared = {column for unique in place.unique for column in unique.columns}
+    if loser is not None:
+        compared.add("parent")
     read = [
         row
         for row in rows
@@ -141,10 +156,10 @@ def test_each_row_has_the_fate_that_python_gives_it(
             row.guids[column] == OLD or (row.guids[column] == NEW and column in compared) for column in place.columns
         )
     ]
-    wanted = by_python(place, read)
+    wanted = by_python(place, read, loser)
     for _, fate in wanted:
         event(str(fate))
-    assert by_sql(connection, place, read) == wanted
+    assert by_sql(connection, place, read, loser) == wanted
 
 
 def test_a_row_knows_which_one_says_the_same(connection: psycopg.Connection) -> None:
