@@ -81,7 +81,7 @@ class ReferenceServer:
             self._begin()
         ready = prepare_merges(self._source, self._source.profile)
         self._leads = leads(self._source, ready.profile)
-        self._merging = KeyMerging(ready)
+        self._merging = KeyMerging(ready, self._store)
 
     def merge(self, batch: EventBatch, old: uuid.UUID, new: uuid.UUID, key: str, /) -> None:
         """Merge by key, for importers.

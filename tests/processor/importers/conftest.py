@@ -77,7 +77,7 @@ class ImportGround:
         merge(self.source, self.profile, old, new)
 
     def importer(self) -> Importer:
-        return Importer(self.imports, lambda: self.made, KeyMerging(self.ready))
+        return Importer(self.imports, lambda: self.made, KeyMerging(self.ready, self.imports))
 
     def drain(self, left: int = 0, **settings: Any) -> None:
         """Run a processor until so many events are left that are neither done nor dead."""

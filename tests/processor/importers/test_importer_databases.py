@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from importing_samples import OWNED, SOFTWARE, USES, computer, guid, link, rows
 
-from mergeguard.core.importing.catalogue import DataClass
+from mergeguard.core.importing.catalogue import CellType, DataClass, DataColumn
 from mergeguard.processor.handlers import EventBatch
+from mergeguard.storage.importing.catalogue_file import CatalogueFile
+from mergeguard.storage.importing.making import add_to_catalogue
 
 IDENTIFICATION = DataClass(
     uuid.UUID("2b2a934a-b000-57f1-83f0-b840d59f1df2"), "Identification", "", multi_row=False, event=False
@@ -114,6 +116,28 @@ def test_guids_of_a_merged_resource_are_mapped(world: Any) -> None:
     ]
     assert world.table("Evt_Software_Execution", "_ResourceGuid") == [(two,)]
     assert world.table("ResourceAssociation", "ParentResourceGuid", "ChildResourceGuid") == [(two, nine), (three, two)]
+
+
+def test_a_class_that_is_added_meanwhile_is_imported_and_remapped(world: Any) -> None:
+    owners = DataClass(
+        guid(0xC9),
+        "Owners",
+        "Inv_Owners",
+        multi_row=False,
+        event=False,
+        columns=(DataColumn("Owner", CellType.GUID, resource=True),),
+    )
+    world.post(*(computer(f"c{each}", each, f"fqdn={each}") for each in (1, 2, 3)))
+    world.drain()
+    add_to_catalogue(world.imports, CatalogueFile(classes=(owners,)))
+    world.post(rows(owners, 1, (guid(2),)))
+    world.drain()
+    world.post(computer("pc", 3, "fqdn=2"))
+    world.drain()
+    assert world.dead() == {}
+    one, two, three = texts(1, 2, 3)
+    assert world.table("ResourceMerge", "OldGuid", "NewGuid") == [(two, three)]
+    assert world.table("Inv_Owners", "_ResourceGuid", "Owner") == [(one, three)]
 
 
 def test_a_partial_update_changes_what_it_gives_in_the_database(world: Any) -> None:
