@@ -196,16 +196,24 @@ def summarised(seen: Seen) -> str | None:
     return None
 
 
-def _at_the_end(part: str) -> Check:
-    """Hold one part of the facts against the law, once all is quiet."""
+def one_resource(seen: Seen) -> str | None:
+    """Merges and shared enforcement keys make one resource, and nothing else does."""
+    if not seen.over:
+        return None
+    enforced = {name for names in CATALOGUE.merge_keys.values() for name in names}
+    owners: dict[tuple[str, str], Guid] = {}
+    for guid, name, value in seen.now.keys:
+        other = owners.setdefault((name.lower(), value.lower()), guid)
+        if name in enforced and other != guid:
+            return f"{seen.call(guid)} and {seen.call(other)} share the key {name}={value} and are two"
+    return None if seen.expected.classes == seen.found.classes else seen.found.difference(seen.expected)
 
-    def asked(seen: Seen) -> str | None:
-        wanted, found = getattr(seen.expected, part), getattr(seen.found, part)
-        if not seen.over or wanted == found:
-            return None
-        return f"{part}: {seen.found.difference(seen.expected)}"
 
-    return asked
+def keys_united(seen: Seen) -> str | None:
+    """A resource has all keys that anybody gave it."""
+    if not seen.over or seen.expected.keys == seen.found.keys:
+        return None
+    return f"keys: {seen.found.difference(seen.expected)}"
 
 
 def conserved(seen: Seen) -> str | None:
@@ -250,8 +258,8 @@ CHECKS: Mapping[str, Check] = {
     "whole": whole,
     "summarised": summarised,
     "settled": settled,
-    "one_resource": _at_the_end("classes"),
-    "keys_united": _at_the_end("keys"),
+    "one_resource": one_resource,
+    "keys_united": keys_united,
     "conserved": conserved,
     "newest_wins": newest_wins,
 }

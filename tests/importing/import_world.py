@@ -31,6 +31,7 @@ from mergeguard.processor.handlers import Handler
 from mergeguard.processor.settings import Settings
 from mergeguard.processor.worker import Handled, Worker
 from mergeguard.resources.merge import open_merges
+from mergeguard.storage.profile import Profile
 from mergeguard.storage.queue.opening import open_store
 from mergeguard.storage.source import Options
 from mergeguard.storage.targets import open_target
@@ -65,10 +66,10 @@ class World:
         self.settings.queue_folder.mkdir(parents=True, exist_ok=True)
         self.queue = open_store(url, PATIENT)
         self._stack.callback(self.queue.close)
-        self.queue.create()
         self.steps = steps
         if steps:
-            schedulable(self.queue._source)
+            schedulable(self.queue._sessions.engine)  # type: ignore[attr-defined]
+        self.queue.create()
         self.profile = profile_of(url)
         self.importer = self._stack.enter_context(importer_of(self, wrap))
         self.tables = Tables(self.engine)
@@ -174,6 +175,13 @@ class World:
                 merges.merge(guid(0), guid(0))
             self._merges.append((stack, merges))
         return self._merges[session][1]
+
+    def go_by(self, profile: Profile) -> None:
+        """Merge by another profile from now on."""
+        for stack, _ in self._merges:
+            stack.close()
+        self._merges.clear()
+        self.profile = profile
 
     def rebuild(self) -> None:
         """Build the lookup anew, after somebody wrote rows of merges by hand."""
