@@ -169,6 +169,28 @@ def wake(
     terminal.write(woken_json(done) if format == "json" else woken_text(done), terminal.STDOUT)
 
 
+@app.command("sources", cls=help.Command)
+@with_target(argument=_TARGET)
+def sources(
+    chosen: Chosen,
+    *,
+    format: Annotated[  # noqa: A002 - the flag
+        list[str] | None, typer.Option(help="table (default), json, jsonl, csv or tsv.", metavar="FORMAT")
+    ] = None,
+    output: Annotated[list[Path] | None, typer.Option(help="File for it ('-': stdout).", metavar="FILE")] = None,
+) -> None:
+    """List the sources of waiting events of TARGET that were merged away, and what each is now."""
+    from mergeguard import api
+    from mergeguard.render.listing import LIST_FORMATS, render_listing
+    from mergeguard.render.resources import sources_listing
+
+    wanted = terminal.pair_outputs(format or [], output or [], LIST_FORMATS, "table")
+    terminal.require_places([path for _, path in wanted], chosen.target)
+    found = api.queue_sources(chosen.target, chosen.profile, options=chosen.options)
+    for name, path in wanted:
+        terminal.write(render_listing(sources_listing(found), name), path)
+
+
 @app.command("retry", cls=help.Command)
 @with_target(profile=False, argument=_TARGET)
 def retry(chosen: Chosen, *, event: Number, yes: Yes = False) -> None:
