@@ -242,6 +242,62 @@ def test_a_newer_database_is_refused(empty_url: str) -> None:
     assert caught.value.hint is not None
 
 
+OLDER = [migration.version for migration in migrations("sqlite")[:-1]]
+EARLY_ROWS = {
+    "ResourceType": (1, [{"Guid": A, "Name": "pc"}]),
+    "ItemResource": (1, [{"Guid": A, "IsManaged": True}]),
+    "ResourceMerge": (2, [MERGE]),
+    "ResourceKey": (2, [{"ResourceGuid": A, "KeyName": name, "KeyValue": "x"} for name in ("n", "N", "n")]),
+    "ResourceAssociationType": (
+        3,
+        [{"Guid": A, "Name": "owner", "MinimumCardinality": 0, "MaximumCardinality": 1}],
+    ),
+}
+"""Rows that a database of some version may hold: table -> (since when, rows)."""
+
+
+@pytest.mark.parametrize("version", OLDER)
+def test_a_database_of_an_earlier_version_is_brought_up_to_date(
+    empty_url: str, version: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything = migrations(sa.make_url(empty_url).get_backend_name())
+    monkeypatch.setattr(schema, "migrations", lambda _dialect: everything[:version])
+    migrate(empty_url)
+    rows = {table: given for table, (since, given) in EARLY_ROWS.items() if since <= version}
+    fill(empty_url, rows)
+    monkeypatch.undo()
+    assert [migration.version for migration in migrate(empty_url)] == list(range(version + 1, len(everything) + 1))
+    assert {name: columns for name, columns in inspected(empty_url).items() if name != VERSION_TABLE} == described(
+        "sqlite"
+    )
+    for table, kept in rows.items():
+        assert execute(empty_url, f'SELECT count(*) FROM "{table}"') == [(len(kept),)]
+    assert execute(empty_url, 'SELECT "Status" FROM "ItemResource"') == [("active",)]
+
+
+def test_the_samples_of_the_catalogue_are_their_tables(empty_url: str) -> None:
+    migrate(empty_url)
+    tables = inspected(empty_url)
+    catalogued = execute(
+        empty_url,
+        'SELECT d."TableName", d."IsEvent", c."ColumnName", c."IsResource" FROM "DataClass" d'
+        ' JOIN "DataClassColumn" c ON c."DataClassGuid" = d."Guid" ORDER BY d."TableName", c."Ordinal"',
+    )
+    for table in {str(row[0]) for row in catalogued}:
+        mine = [row for row in catalogued if row[0] == table]
+        own = {"_id", "_ResourceGuid"} | ({"_eventTime"} if mine[0][1] else set())
+        assert tables[table] == own | {str(row[2]) for row in mine}
+    resources = {(row[0], row[2]) for row in catalogued if row[3]}
+    named = {(one.table, one.column) for one in builtin_profile("reference").references}
+    assert resources <= named
+
+
+def test_a_schema_that_stands_is_migrated_by_who_may_only_read(postgres_url: str, postgres_reader_url: str) -> None:
+    migrate(postgres_url)
+    assert migrate(postgres_reader_url) == []
+    execute(postgres_url, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+
+
 STEPS = [Migration(version, "step", f"SELECT {version};", "sqlite") for version in (1, 2, 3, 4)]
 OTHER = "0" * 64
 

@@ -24,6 +24,7 @@ KEYS = [Key(name, value) for name in ("name.domain", "NAME.domain", "uniqueid") 
 ENDS = [(OWNER, guid) for guid in GUIDS]
 TIME = dt.datetime(2024, 2, 29, 12, 30, 15, 250000, tzinfo=dt.UTC)
 Step = Callable[[Any, int], None]
+Pair = tuple[uuid.UUID, uuid.UUID]
 
 cells = {
     CellType.TEXT: st.sampled_from(["", "a", "ß %s ?", "x" * 40]),
