@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from processor.fake_store import BEGAN
 
 from mergeguard import errors
-from mergeguard.core.events import Event, Queue, Reason
+from mergeguard.core.events import MOST_PARKED_GUIDS, Event, Queue, Reason
 from mergeguard.processor.failures import (
     Verdict,
     failure_of,
     is_of_the_database,
+    parking_of,
     told,
     verdict_of_commit,
     verdict_of_handler,
@@ -180,3 +181,19 @@ def test_an_exception_that_cannot_be_printed_has_its_name() -> None:
 
     assert told(Broken()) == "Broken"
     assert failure_of(event(), type("N" * 999, (Exception,), {})(), limit=3, step=STEP).kind == "N" * 200
+
+
+@given(st.lists(st.uuids(), max_size=2 * MOST_PARKED_GUIDS), st.sampled_from(["cycle", "split"]), st.text())
+def test_what_parks_an_event_is_told_once_and_within_bounds(guids: list[uuid.UUID], status: str, words: str) -> None:
+    error = errors.EventParked(words, guids=(*guids, *guids), status=status)
+    parking = parking_of(event(tries=2), error)
+    assert parking.event == 7
+    assert parking.guids == tuple(dict.fromkeys(guids))[:MOST_PARKED_GUIDS]
+    assert (parking.status, parking.message) == (status, told(error))
+    assert verdict_of_handler(error) is Verdict.FAILED, "its statements are undone like those of any that fails"
+
+
+def test_an_outage_behind_it_is_an_outage_all_the_same() -> None:
+    error = errors.EventParked("in a circle", guids=(), status="cycle")
+    error.__cause__ = errors.ConnectionLost("the server went away")
+    assert verdict_of_handler(error) is Verdict.OUTAGE
