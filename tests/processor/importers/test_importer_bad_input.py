@@ -104,11 +104,6 @@ def test_the_bodies_are_as_bad_as_they_are_meant() -> None:
 
 
 def test_each_is_dead_with_its_line_and_element_and_leaves_nothing(imports: Any) -> None:
-    imports.execute(
-        'INSERT INTO "ResourceAssociationType" ("Guid", "Name", "MinimumCardinality") VALUES (:a, :b, 0)',
-        a=USES.guid,
-        b=USES.name,
-    )
     imports.post(computer("s", 8, "hash=8", kind=SOFTWARE))
     imports.drain()
     before = everything(imports)

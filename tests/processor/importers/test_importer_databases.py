@@ -27,20 +27,7 @@ def texts(*numbers: int) -> tuple[str, ...]:
     return tuple(str(guid(number)) for number in numbers)
 
 
-@pytest.fixture
-def world(imports: Any) -> Any:
-    for kind in (USES, OWNED):
-        imports.execute(
-            'INSERT INTO "ResourceAssociationType" ("Guid", "Name", "MinimumCardinality", "MaximumCardinality")'
-            " VALUES (:a, :b, 0, :c)",
-            a=kind.guid,
-            b=kind.name,
-            c=kind.maximum,
-        )
-    return imports
-
-
-def test_a_message_becomes_rows_and_the_same_again_changes_nothing(world: Any) -> None:
+def test_a_message_becomes_rows_and_the_same_again_changes_nothing(imports: Any) -> None:
     parts = (
         computer("pc", 1, "fqdn=pc1", "serial=4711", name="PC1"),
         WORD,
@@ -49,57 +36,59 @@ def test_a_message_becomes_rows_and_the_same_again_changes_nothing(world: Any) -
         link(USES, "pc", "s8"),
     )
     for _ in range(2):
-        world.post(*parts, rows(RUN, "pc", ("word.exe", 0)), source=guid(1))
-        world.drain()
-    assert world.dead() == {}
+        event = imports.post(*parts, rows(RUN, "pc", ("word.exe", 0)), source=guid(1))
+        imports.drain()
+    assert imports.dead() == {}
     (one, eight) = texts(1, 8)
-    assert world.table("Item", "Guid", "Name") == [(one, "PC1"), (eight, "8")]
-    assert world.table("ItemResource", "Guid", "Status") == [(one, "active"), (eight, "active")]
-    managed = world.table("ItemResource", "Guid", "IsManaged")
+    assert imports.table("Item", "Guid", "Name") == [(one, "PC1"), (eight, "8")]
+    assert imports.table("ItemResource", "Guid", "Status") == [(one, "active"), (eight, "active")]
+    managed = imports.table("ItemResource", "Guid", "IsManaged")
     assert [each in ("True", "1") for _, each in managed] == [True, False]
-    assert world.table("ResourceKey", "ResourceGuid", "KeyName", "KeyValue") == [
+    assert imports.table("ResourceKey", "ResourceGuid", "KeyName", "KeyValue") == [
         (one, "fqdn", "pc1"),
         (one, "serial", "4711"),
         (eight, "hash", "8"),
     ]
-    assert world.table("Inv_Identification", "_ResourceGuid", "Name", "OSName") == [(one, "PC1", "Windows")]
-    assert world.table("Inv_InstalledSoftware", "_ResourceGuid", "_SoftwareComponentGuid") == [(one, eight)]
-    assert world.table("Evt_Software_Execution", "_ResourceGuid", "Program") == [(one, "word.exe")] * 2
-    assert world.table("ResourceAssociation", "ParentResourceGuid", "ChildResourceGuid", "EventId") == [
-        (one, eight, "2")
+    assert imports.table("Inv_Identification", "_ResourceGuid", "Name", "OSName") == [(one, "PC1", "Windows")]
+    assert imports.table("Inv_InstalledSoftware", "_ResourceGuid", "_SoftwareComponentGuid") == [(one, eight)]
+    assert imports.table("Evt_Software_Execution", "_ResourceGuid", "Program") == [(one, "word.exe")] * 2
+    assert imports.table("ResourceAssociation", "ParentResourceGuid", "ChildResourceGuid", "EventId") == [
+        (one, eight, str(event))
     ]
-    summaries = world.table("ResourceUpdateSummary", "ResourceGuid", "RowCount", "LastEventId")
-    assert summaries == [(one, "1", "2"), (one, "1", "2")]
+    summaries = imports.table("ResourceUpdateSummary", "ResourceGuid", "RowCount", "LastEventId")
+    assert summaries == [(one, "1", str(event))] * 2
 
 
-def test_a_merge_by_key_moves_all_and_says_which_key(world: Any) -> None:
-    world.post(computer("pc", 1, "fqdn=pc1"), rows(IDENTIFICATION, "pc", ("old", None, None)), rows(RUN, "pc", ("a",)))
-    world.post(WORD, EXCEL, computer("pc", 2, "uniqueid=u"), rows(INSTALLED, "pc", (guid(8), 1)))
-    world.drain()
-    world.post(
+def test_a_merge_by_key_moves_all_and_says_which_key(imports: Any) -> None:
+    imports.post(
+        computer("pc", 1, "fqdn=pc1"), rows(IDENTIFICATION, "pc", ("old", None, None)), rows(RUN, "pc", ("a",))
+    )
+    imports.post(WORD, EXCEL, computer("pc", 2, "uniqueid=u"), rows(INSTALLED, "pc", (guid(8), 1)))
+    imports.drain()
+    imports.post(
         computer("pc", 2, "uniqueid=u", "fqdn=PC1"),
         rows(INSTALLED, "pc", (guid(9), 1)),
         link(USES, "pc", 1),
         link(USES, "pc", 8),
     )
-    world.drain()
-    assert world.dead() == {}
+    imports.drain()
+    assert imports.dead() == {}
     one, two, eight, nine = texts(1, 2, 8, 9)
-    assert world.table("ResourceMerge", "OldGuid", "NewGuid", "MergeKey") == [(one, two, "fqdn=PC1")]
-    assert world.table("ItemResource", "Guid") == [(two,), (eight,), (nine,)]
-    assert world.table("Inv_Identification", "_ResourceGuid", "Name") == [(two, "old")]
-    assert world.table("Evt_Software_Execution", "_ResourceGuid") == [(two,)]
-    assert world.table("Inv_InstalledSoftware", "_ResourceGuid", "_SoftwareComponentGuid") == [(two, nine)]
-    assert world.table("ResourceAssociation", "ParentResourceGuid", "ChildResourceGuid") == [(two, eight)]
-    assert world.table("ResourceKey", "ResourceGuid", "KeyValue")[:2] == [(two, "pc1"), (two, "u")]
+    assert imports.table("ResourceMerge", "OldGuid", "NewGuid", "MergeKey") == [(one, two, "fqdn=PC1")]
+    assert imports.table("ItemResource", "Guid") == [(two,), (eight,), (nine,)]
+    assert imports.table("Inv_Identification", "_ResourceGuid", "Name") == [(two, "old")]
+    assert imports.table("Evt_Software_Execution", "_ResourceGuid") == [(two,)]
+    assert imports.table("Inv_InstalledSoftware", "_ResourceGuid", "_SoftwareComponentGuid") == [(two, nine)]
+    assert imports.table("ResourceAssociation", "ParentResourceGuid", "ChildResourceGuid") == [(two, eight)]
+    assert imports.table("ResourceKey", "ResourceGuid", "KeyValue")[:2] == [(two, "pc1"), (two, "u")]
 
 
-def test_guids_of_a_merged_resource_are_mapped(world: Any) -> None:
-    world.post(WORD, EXCEL, *(computer(f"c{each}", each, f"fqdn={each}") for each in (1, 2, 3)))
-    world.drain()
-    world.merge(guid(1), guid(2))
-    world.merge(guid(8), guid(9))
-    world.post(
+def test_guids_of_a_merged_resource_are_mapped(imports: Any) -> None:
+    imports.post(WORD, EXCEL, *(computer(f"c{each}", each, f"fqdn={each}") for each in (1, 2, 3)))
+    imports.drain()
+    imports.merge(guid(1), guid(2))
+    imports.merge(guid(8), guid(9))
+    imports.post(
         computer("pc", 1, "fqdn=1"),
         rows(INSTALLED, "pc", (guid(8), 1), (guid(9), 0)),
         rows(RUN, 1, ("a",)),
@@ -108,17 +97,20 @@ def test_guids_of_a_merged_resource_are_mapped(world: Any) -> None:
         link(USES, 1, 2),
         source=guid(1),
     )
-    world.drain()
-    assert world.dead() == {}
+    imports.drain()
+    assert imports.dead() == {}
     two, three, nine = texts(2, 3, 9)
-    assert world.table("Inv_InstalledSoftware", "_ResourceGuid", "_SoftwareComponentGuid", "InstallFlag") == [
+    assert imports.table("Inv_InstalledSoftware", "_ResourceGuid", "_SoftwareComponentGuid", "InstallFlag") == [
         (two, nine, "0")
     ]
-    assert world.table("Evt_Software_Execution", "_ResourceGuid") == [(two,)]
-    assert world.table("ResourceAssociation", "ParentResourceGuid", "ChildResourceGuid") == [(two, nine), (three, two)]
+    assert imports.table("Evt_Software_Execution", "_ResourceGuid") == [(two,)]
+    assert imports.table("ResourceAssociation", "ParentResourceGuid", "ChildResourceGuid") == [
+        (two, nine),
+        (three, two),
+    ]
 
 
-def test_a_class_that_is_added_meanwhile_is_imported_and_remapped(world: Any) -> None:
+def test_a_class_that_is_added_meanwhile_is_imported_and_remapped(imports: Any) -> None:
     owners = DataClass(
         guid(0xC9),
         "Owners",
@@ -127,86 +119,89 @@ def test_a_class_that_is_added_meanwhile_is_imported_and_remapped(world: Any) ->
         event=False,
         columns=(DataColumn("Owner", CellType.GUID, resource=True),),
     )
-    world.post(*(computer(f"c{each}", each, f"fqdn={each}") for each in (1, 2, 3)))
-    world.drain()
-    add_to_catalogue(world.imports, CatalogueFile(classes=(owners,)))
-    world.post(rows(owners, 1, (guid(2),)))
-    world.drain()
-    world.post(computer("pc", 3, "fqdn=2"))
-    world.drain()
-    assert world.dead() == {}
+    imports.post(*(computer(f"c{each}", each, f"fqdn={each}") for each in (1, 2, 3)))
+    imports.drain()
+    add_to_catalogue(imports.imports, CatalogueFile(classes=(owners,)))
+    imports.post(rows(owners, 1, (guid(2),)))
+    imports.drain()
+    imports.post(computer("pc", 3, "fqdn=2"))
+    imports.drain()
+    assert imports.dead() == {}
     one, two, three = texts(1, 2, 3)
-    assert world.table("ResourceMerge", "OldGuid", "NewGuid") == [(two, three)]
-    assert world.table("Inv_Owners", "_ResourceGuid", "Owner") == [(one, three)]
+    assert imports.table("ResourceMerge", "OldGuid", "NewGuid") == [(two, three)]
+    assert imports.table("Inv_Owners", "_ResourceGuid", "Owner") == [(one, three)]
 
 
-def test_a_partial_update_changes_what_it_gives_in_the_database(world: Any) -> None:
-    world.post(
+def test_a_partial_update_changes_what_it_gives_in_the_database(imports: Any) -> None:
+    imports.post(
         WORD,
         EXCEL,
         computer("pc", 1, "fqdn=1"),
         rows(IDENTIFICATION, "pc", ("a", "b", "c")),
         rows(INSTALLED, "pc", (guid(8), 1)),
     )
-    world.post(
+    imports.post(
         rows(IDENTIFICATION, 1, (None, None, "C"), partial=True),
         rows(INSTALLED, 1, (guid(8), 0), (guid(9), None), partial=True),
     )
-    world.drain(fast_threads=1)
-    assert world.dead() == {}
-    assert world.table("Inv_Identification", "Name", "Domain", "OSName") == [("a", "b", "C")]
+    imports.drain(fast_threads=1)
+    assert imports.dead() == {}
+    assert imports.table("Inv_Identification", "Name", "Domain", "OSName") == [("a", "b", "C")]
     eight, nine = texts(8, 9)
-    assert world.table("Inv_InstalledSoftware", "_SoftwareComponentGuid", "InstallFlag") == [(eight, "0"), (nine, None)]
-    assert [row for row in world.table("ResourceUpdateSummary", "RowCount", "DataHash") if row[0] == "2"] == [
+    assert imports.table("Inv_InstalledSoftware", "_SoftwareComponentGuid", "InstallFlag") == [
+        (eight, "0"),
+        (nine, None),
+    ]
+    assert [row for row in imports.table("ResourceUpdateSummary", "RowCount", "DataHash") if row[0] == "2"] == [
         ("2", None)
     ]
 
 
-def test_an_event_that_fails_leaves_nothing_and_harms_no_neighbour(world: Any) -> None:
+def test_an_event_that_fails_leaves_nothing_and_harms_no_neighbour(imports: Any) -> None:
     good = computer("pc", 1, "fqdn=1")
-    world.post(good, rows(IDENTIFICATION, "pc", ("a", None, None)))
+    imports.post(good, rows(IDENTIFICATION, "pc", ("a", None, None)))
     bad = [
-        world.post(computer("new", 2, "fqdn=2"), rows(IDENTIFICATION, "new", ("a",), ("b",))),
-        world.post(computer("new", 3, "fqdn=3"), rows(INSTALLED, "new", (guid(77), 1))),
-        world.post_body(b"<message><to>x</to>\n<body>\x03</body></message>"),
+        imports.post(computer("new", 2, "fqdn=2"), rows(IDENTIFICATION, "new", ("a",), ("b",))),
+        imports.post(computer("new", 3, "fqdn=3"), rows(INSTALLED, "new", (guid(77), 1))),
+        imports.post_body(b"<message><to>x</to>\n<body>\x03</body></message>"),
     ]
-    world.post(good, rows(RUN, "pc", ("after",)))
-    world.drain(event_retry_limit=1)
-    dead = world.dead()
+    imports.post(good, rows(RUN, "pc", ("after",)))
+    imports.drain(event_retry_limit=1)
+    dead = imports.dead()
     assert sorted(dead) == bad
     assert "<row>: Identification has one row a resource" in dead[bad[0]]
     assert f"<row>: it refers to {guid(77)}, and there is no such resource" in dead[bad[1]]
     assert dead[bad[2]].startswith("line 2, column")
-    assert world.table("Item", "Guid") == [texts(1)]
-    assert world.table("Evt_Software_Execution", "Program") == [("after",)]
+    assert imports.table("Item", "Guid") == [texts(1)]
+    assert imports.table("Evt_Software_Execution", "Program") == [("after",)]
 
 
-def test_guids_in_a_circle_park_their_chain_alone(world: Any) -> None:
-    world.post(computer("pc", 1, "fqdn=1"))
-    world.drain()
+def test_guids_in_a_circle_park_their_chain_alone(imports: Any) -> None:
+    imports.post(computer("pc", 1, "fqdn=1"))
+    imports.drain()
     for old, new in ((5, 6), (6, 5)):
-        world.execute(
+        imports.execute(
             'INSERT INTO "ResourceMerge" ("OldGuid", "NewGuid", "MergedAt") VALUES (:a, :b, CURRENT_TIMESTAMP)',
             a=guid(old),
             b=guid(new),
         )
-    stuck = world.post(rows(RUN, 5, ("stuck",)), source=guid(1))
-    world.post(rows(RUN, 1, ("behind",)), source=guid(1))
-    world.post(rows(RUN, 1, ("beside",)), source=guid(2))
-    world.drain(left=2)
-    [parked] = world.queue.parked(limit=9)
+    stuck = imports.post(rows(RUN, 5, ("stuck",)), source=guid(1))
+    imports.post(rows(RUN, 1, ("behind",)), source=guid(1))
+    imports.post(rows(RUN, 1, ("beside",)), source=guid(2))
+    imports.drain(left=2)
+    [parked] = imports.queue.parked(limit=9)
     assert (parked.event.id, parked.parking.guids, parked.parking.status) == (stuck, (guid(5),), "cycle")
-    assert world.table("Evt_Software_Execution", "Program") == [("beside",)]
-    world.execute('UPDATE "ResourceMerge" SET "NewGuid" = :a WHERE "OldGuid" = :b', a=guid(1), b=guid(6))
-    assert world.queue.wake([stuck]) == 1
-    world.drain()
-    assert world.dead() == {}
-    assert world.table("Evt_Software_Execution", "_ResourceGuid", "Program") == [
+    assert imports.table("Evt_Software_Execution", "Program") == [("beside",)]
+    imports.execute('UPDATE "ResourceMerge" SET "NewGuid" = :a WHERE "OldGuid" = :b', a=guid(1), b=guid(6))
+    assert imports.queue.wake([stuck]) == 1
+    imports.drain()
+    assert imports.dead() == {}
+    assert imports.table("Evt_Software_Execution", "_ResourceGuid", "Program") == [
         (str(guid(1)), each) for each in ("behind", "beside", "stuck")
     ]
 
 
-def test_unchanged_inventory_costs_few_statements(world: Any) -> None:
+def test_unchanged_inventory_costs_few_statements(imports: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     parts = (
         computer("pc", 1, "fqdn=1", "macaddress=2", "uniqueid=3", "serial=4"),
         *(computer(f"s{each}", each, f"hash={each}", kind=SOFTWARE) for each in range(100, 150)),
@@ -215,23 +210,23 @@ def test_unchanged_inventory_costs_few_statements(world: Any) -> None:
     )
     asked: list[str] = []
     added: list[str] = []
-    _note(world, asked, added)
-    world.post(*parts)
-    world.drain()
+    _note(imports, asked, added, monkeypatch)
+    imports.post(*parts)
+    imports.drain()
     assert any("INSERT" in each for each in added)
     asked.clear()
     added.clear()
-    world.post(*parts)
-    world.drain()
-    assert world.dead() == {}
+    imports.post(*parts)
+    imports.drain()
+    assert imports.dead() == {}
     assert len(asked) <= 6, asked  # owners, standings, hold (what is missing, then all), standings, summaries
     assert [each for each in added if 'UPDATE "ResourceUpdateSummary"' not in each] == []
     assert 1 <= len(added) <= 2  # one a class at most
 
 
-def _note(world: Any, asked: list[str], added: list[str]) -> None:
+def _note(imports: Any, asked: list[str], added: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Note the statements that importers ask, and those that they add to the unit of work."""
-    ask, within = world.imports.ask, world.imports.within
+    ask, within = imports.imports.ask, imports.imports.within
 
     def noted_ask(connection: Any, sql: str, values: Any = ()) -> Any:
         asked.append(sql)
@@ -248,4 +243,5 @@ def _note(world: Any, asked: list[str], added: list[str]) -> None:
         transaction.add = noted_add
         return transaction
 
-    world.imports.ask, world.imports.within = noted_ask, noted_within
+    monkeypatch.setattr(imports.imports, "ask", noted_ask)
+    monkeypatch.setattr(imports.imports, "within", noted_within)
