@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final, Literal
+from typing import IO, TYPE_CHECKING, Final
 
 from mergeguard.api.opened import DEFAULT
 from mergeguard.errors import MergeGuardError, MissingExtra, UsageError
@@ -38,7 +38,7 @@ def serve(  # noqa: PLR0913 - as the command has flags
     host: str | None = HOST,
     port: int = PORT,
     workers: bool = True,
-    handler: Handler | Literal["import", "store"] = "import",
+    handler: Handler | str = "import",
     config: str | Path | None = None,
     core_settings: str | Path | None = None,
     options: Options = DEFAULT,
@@ -64,7 +64,7 @@ def serve(  # noqa: PLR0913 - as the command has flags
         started: is told where the server listens.
 
     Raises:
-        UsageError: a setting is wrong, the address is taken, or neither intake nor workers are asked for.
+        UsageError: a setting or the handler is wrong, the address is taken, or neither intake nor workers are wanted.
         MissingExtra: a package of the extra ``serve`` is not installed.
         Locked: another server takes events into the same folder.
         UnknownSchema: the database holds other tables of the names of the reference schema.
@@ -180,7 +180,7 @@ def _create(store: EventStore, handling: Handling, target: str, options: Options
 
 
 def _handling(
-    handler: Handler | Literal["import", "store"],
+    handler: Handler | str,
     target: str | Path,
     options: Options,
     store: EventStore,

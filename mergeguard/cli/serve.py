@@ -56,8 +56,6 @@ def serve(  # noqa: PLR0913 - one parameter a flag
 
     if log_level not in _LEVELS:
         raise UsageError(f"unknown log level {log_level!r}", hint=f"give one of {', '.join(_LEVELS)}")
-    if handler not in {"import", "store"}:
-        raise UsageError(f"unknown handler {handler!r}", hint="give import or store")
     stop = threading.Event()
     with json_lines(sys.stderr, crash.clean, log_level), _stopped_by_signals(stop):
         ended = api.serve(
@@ -66,7 +64,7 @@ def serve(  # noqa: PLR0913 - one parameter a flag
             host=None if workers_only else host,
             port=port,
             workers=not intake_only,
-            handler="import" if handler == "import" else "store",
+            handler=handler,
             config=chosen.config,
             core_settings=core_settings,
             options=chosen.options,

@@ -143,7 +143,8 @@ def _end_with_the_server() -> None:
 
 @contextmanager
 def _opened(question: Question) -> Iterator[tuple[Source, Profile]]:
-    from mergeguard.storage.profile_file import builtin_profile  # noqa: PLC0415 - the server itself does without
+    from mergeguard.storage.importing.references import reference_profile  # noqa: PLC0415 - the server does without
+    from mergeguard.storage.profile_file import builtin_profile  # noqa: PLC0415 - as above
     from mergeguard.storage.source import Options  # noqa: PLC0415 - as above
     from mergeguard.storage.targets import open_target  # noqa: PLC0415 - as above
 
@@ -151,7 +152,7 @@ def _opened(question: Question) -> Iterator[tuple[Source, Profile]]:
     options = Options(password=question.password, lock_timeout=question.lock_timeout)
     source = open_target(question.target, profile, options)
     try:
-        yield source, profile
+        yield source, reference_profile(source, profile)
     finally:
         source.close()
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -119,6 +121,15 @@ def test_a_look_sees_what_a_scan_sees(demo: Path) -> None:
 def test_a_look_holds_the_lookup_against_the_rows(demo: Path) -> None:
     api.build_lookup(demo)
     assert look(question(demo)).drift == {"missing": 0, "extra": 0, "different": 0}
+
+
+def test_a_look_purges_event_classes_and_says_how_many_rows(demo: Path) -> None:
+    with closing(sqlite3.connect(demo)) as connection, connection:
+        (before,) = connection.execute("SELECT count(*) FROM Evt_Software_Execution").fetchone()
+        connection.execute("UPDATE DataClass SET PurgeMaxRows = 2 WHERE TableName = 'Evt_Software_Execution'")
+    looked = look(question(demo))
+    assert (looked.purged, looked.failures) == (before - 2, ())
+    assert look(question(demo)).purged == 0
 
 
 def test_a_process_gives_the_same_answer(demo: Path) -> None:
