@@ -37,7 +37,7 @@ class KeyGroup:
 
     name: str
     value: str
-    """As the first row spells them."""
+    """In the spelling of the least text, whatever the order in which rows are read."""
     guids: dict[uuid.UUID, None] = field(default_factory=dict)
 
 
@@ -65,6 +65,7 @@ def key_groups(
             folded = _folded(name, value)
             if hash(folded) in suspects:
                 group = found.setdefault(folded, KeyGroup(name.strip(), value.strip()))
+                group.name, group.value = min((group.name, group.value), (name.strip(), value.strip()))
                 group.guids[guids.to_uuid(cells.column, at)] = None
     return {folded: group for folded, group in found.items() if len(group.guids) > 1}
 
