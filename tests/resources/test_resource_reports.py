@@ -177,7 +177,7 @@ def test_duplicates_are_merged_with_the_rule_as_their_key(file: File) -> None:
     made = merge_duplicates(file.source, PROFILE, [*found.pairs, Duplicate(KNOWN[4], KNOWN[4], "barcode", "9")])
     assert [each.refused and each.refused.reason for each in made] == [None, None, "self-merge"]
     assert file.rows('SELECT "OldGuid", "NewGuid", "MergeKey" FROM "Merges" ORDER BY "Id"') == [
-        (str(A), str(B), "duplicates: barcode=7"),
+        (str(A), str(B), "duplicates: Barcode=7"),
         (str(C), str(D), "duplicates: barcode=8"),
     ]
     assert find_duplicates(file.source, PROFILE).pairs == ()
