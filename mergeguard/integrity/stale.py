@@ -6,9 +6,10 @@ gone, is left alone, and the notes say so.
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -18,12 +19,14 @@ from mergeguard.core import guids
 from mergeguard.core.closure import STATUS_TEXTS, Status
 from mergeguard.core.columns import ReferenceCounts
 from mergeguard.core.facts import Facts
-from mergeguard.core.repair.plan import Image, Step
+from mergeguard.core.repair.plan import Action, Image, Step
+from mergeguard.core.repair.reference_groups import dependents
 from mergeguard.core.repair.reference_steps import Hashes, make_steps
 from mergeguard.core.repair.references import Held, Rewrite, rewrite
+from mergeguard.errors import MergeRefused
 from mergeguard.resources.hashes import StoredHashes, no_hashes
 from mergeguard.resources.places import DeclaredTable, declared_tables, untouchable
-from mergeguard.storage import assemble, row_cells
+from mergeguard.storage import assemble, row_ages
 from mergeguard.storage.profile import Profile, Reference
 from mergeguard.storage.source import Progress, Snapshot, silent
 
@@ -67,11 +70,18 @@ def reference_steps(
 
 
 def stale_references(
-    snapshot: Snapshot, rows: DatabaseRows, profile: Profile, after: Facts, progress: Progress = silent
+    snapshot: Snapshot,
+    rows: DatabaseRows,
+    profile: Profile,
+    after: Facts,
+    progress: Progress = silent,
+    *,
+    repaired: Mapping[str, Collection[uuid.UUID]] | None = None,
 ) -> StaleReferences:
     """Plan what becomes of every row that holds a guid which ``after``, the merges once repaired, leads to another.
 
-    ``rows`` must read the transaction of ``snapshot``.
+    ``rows`` must read the transaction of ``snapshot``. ``repaired`` are the components that the same plan repairs, each
+    with its members: what depends on one stands in steps that say so.
 
     Raises:
         UnknownSchema: a table or column that the profile names does not exist.
@@ -90,8 +100,14 @@ def stale_references(
     rewrites: list[Rewrite] = []
     for table in declared_tables(rows, profile, list(stale)):
         progress(PHASE, len(rewrites), sum(one.rows for one in stale.values()))
-        rewrites += _rewrites(rows, table, stale)
-    return StaleReferences(tuple(make_steps(rewrites, _hashes(rows, profile, stale))), tuple(notes))
+        try:
+            rewrites += _rewrites(rows, table, stale)
+        except MergeRefused as unordered:
+            for reference in table.references:
+                notes += _alone(stale.pop(reference), unordered.message)
+    depends = dependents(after, repaired or {}) if rewrites else {}
+    steps = make_steps(rewrites, _hashes(rows, profile, stale), depends=depends)
+    return StaleReferences(tuple(steps), tuple(notes))
 
 
 def _counts(snapshot: Snapshot, profile: Profile, after: Facts, progress: Progress) -> Sequence[ReferenceCounts]:
@@ -123,9 +139,13 @@ def _stale(reference: Reference, counted: ReferenceCounts, after: Facts) -> Stal
 
 def _notes(found: Stale, why: str | None) -> Iterator[str]:
     if why is not None:
-        yield f"{found.reference}: {_rows_hold(found.rows)} merged-away guids and are left alone, because {why}"
+        yield from _alone(found, why)
     for status, rows in found.left.items():
         yield f"{found.reference}: {_rows_hold(rows)} guids that {_LED[status]}; they are left alone"
+
+
+def _alone(found: Stale, why: str) -> Iterator[str]:
+    yield f"{found.reference}: {_rows_hold(found.rows)} merged-away guids and are left alone, because {why}"
 
 
 _LED = {
@@ -141,7 +161,11 @@ def _rows_hold(rows: int) -> str:
 
 
 def _rewrites(rows: DatabaseRows, table: DeclaredTable, every: Mapping[Reference, Stale]) -> Sequence[Rewrite]:
-    """Read the rows of one table that are to be re-pointed, and those that they may come to equal."""
+    """Read the rows of one table that are to be re-pointed, and those that they may come to equal.
+
+    Raises:
+        MergeRefused: of rows that become equal nobody can say which is the newest.
+    """
     place = table.place
     stale = [every[reference] for reference in table.references]
     currents = {old: new for one in stale for old, new in one.currents.items()}
@@ -153,10 +177,27 @@ def _rewrites(rows: DatabaseRows, table: DeclaredTable, every: Mapping[Reference
             found |= _having(rows, place.table, column, sorted(set(one.currents.values())))
     shape = rows.shape(place.table)
     names = [column.name for column in shape.columns if not column.generated]
-    held = [
-        _held(rows, table, dict(zip(names, cells, strict=True))) for cells, count in found.items() for _ in range(count)
-    ]
-    return rewrite(place, held, currents, lambda column, guid, cell: rows.cell(place.table, column, guid, cell))
+    images = [dict(zip(names, cells, strict=True)) for cells, count in found.items() for _ in range(count)]
+    ages, unordered = _ages(rows, table, images)
+    held = [_held(rows, table, image, age) for image, age in zip(images, ages, strict=True)]
+    made = rewrite(place, held, currents, lambda column, guid, cell: rows.cell(place.table, column, guid, cell))
+    if unordered is not None and any(one.into is not None and one.into.action is not Action.KEEP for one in made):
+        raise unordered
+    return made
+
+
+def _ages(
+    rows: DatabaseRows, table: DeclaredTable, images: Sequence[Image]
+) -> tuple[Sequence[dt.datetime | None], MergeRefused | None]:
+    """Return how old rows are; where their times have no order, why: it matters only if one gives way to another."""
+    name = table.time
+    unknown: list[dt.datetime | None] = [None] * len(images)
+    if name is None:
+        return unknown, None
+    try:
+        return row_ages.ages(rows, table.place.table, name, [image[name] for image in images]), None
+    except MergeRefused as refused:
+        return unknown, refused
 
 
 def _having(
@@ -170,10 +211,9 @@ def _having(
     return found
 
 
-def _held(rows: DatabaseRows, table: DeclaredTable, image: Image) -> Held:
+def _held(rows: DatabaseRows, table: DeclaredTable, image: Image, time: dt.datetime | None) -> Held:
     place = table.place
     read = {column: rows.guid(place.table, column, image[column]) for column in table.guids}
-    time = None if table.time is None else row_cells.time(rows, place.table, table.time, image[table.time])
     return Held(image, {column: guid for column, guid in read.items() if guid is not None}, time)
 
 

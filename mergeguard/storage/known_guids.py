@@ -16,7 +16,7 @@ from mergeguard.core.index import GuidIndex
 from mergeguard.core.repair.plan import Image
 from mergeguard.core.table import Times
 from mergeguard.errors import Unsupported
-from mergeguard.storage import row_cells
+from mergeguard.storage import counted_times, row_cells
 from mergeguard.storage.ids import id_reader
 from mergeguard.storage.profile import Profile
 from mergeguard.storage.source import Cells, Column, Kind, Selection, Snapshot
@@ -78,11 +78,25 @@ class KnownGuids:
         return found
 
     def latest(self, table: str, column: str, time: str) -> Mapping[uuid.UUID, dt.datetime]:
-        """Return the latest time that stands beside each guid, aware and in UTC; what is no time is left out."""
+        """Return the latest time that stands beside each guid, aware and in UTC; what is no time is left out.
+
+        Times may be counted, too: see ``counted_times``.
+        """
         found: dict[uuid.UUID, dt.datetime] = {}
-        for guid, stamp in self._beside(table, column, time, Kind.TIME, row_cells.time, _time_in):
+        dates = self._holds_dates(table, time)
+        kind, of_batch = (Kind.TIME, _time_in) if dates else (Kind.TEXT, _moment_in)
+        for guid, stamp in self._beside(table, column, time, kind, row_cells.moment, of_batch):
             found[guid] = max(found.get(guid, stamp), stamp)
         return found
+
+    def _holds_dates(self, table: str, column: str) -> bool:
+        """Say whether a column can hold nothing but times; SQLite stores anything in any column."""
+        if getattr(getattr(self._snapshot, "source", None), "kind", None) == "sqlite":
+            return False
+        types = (
+            kind.casefold() for name, kind in self._snapshot.columns(table) if name.casefold() == column.casefold()
+        )
+        return any("date" in kind or "time" in kind for kind in types)
 
     def _beside(
         self,
@@ -142,6 +156,11 @@ def _rows(snapshot: Snapshot) -> DatabaseRows | None:
 
 def _text_in(cells: Cells, row: int) -> str | None:
     return cast("Sequence[str | None]", cells)[row]
+
+
+def _moment_in(cells: Cells, row: int) -> dt.datetime | None:
+    text = cast("Sequence[str | None]", cells)[row]
+    return None if text is None else counted_times.moment(text)
 
 
 def _time_in(cells: Cells, row: int) -> dt.datetime | None:

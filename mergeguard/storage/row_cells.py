@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
+from mergeguard.storage import counted_times
 from mergeguard.storage.database_cells import as_text, times
 
 if TYPE_CHECKING:
@@ -23,3 +24,9 @@ def time(rows: DatabaseRows, table: str, column: str, cell: str | None) -> dt.da
         return None
     stamp: dt.datetime | None = times([said])[0].astype("datetime64[us]").item()
     return None if stamp is None else stamp.replace(tzinfo=dt.UTC)
+
+
+def moment(rows: DatabaseRows, table: str, column: str, cell: str | None) -> dt.datetime | None:
+    """Return the time that a cell holds, be it written or counted, aware and in UTC; ``None`` for what is no time."""
+    said = text(rows, table, column, cell)
+    return None if said is None else counted_times.moment(said)

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from mergeguard.core.repair.evidence import Confidence
 from mergeguard.core.repair.plan import Action, RowChange, Step
+from mergeguard.core.repair.reference_groups import Depends, Group, groups
 from mergeguard.core.repair.references import Fate, Rewrite
 
 BATCH = 500
@@ -19,21 +20,22 @@ Hashes: TypeAlias = Callable[[Sequence[Rewrite]], Iterable[RowChange]]
 """Rewrites of data -> the clearing of each hash that speaks of these data and is not itself rewritten."""
 
 
-def make_steps(rewrites: Sequence[Rewrite], hashes: Hashes, *, batch: int = BATCH) -> Iterator[Step]:
+def make_steps(
+    rewrites: Sequence[Rewrite], hashes: Hashes, *, depends: Depends | None = None, batch: int = BATCH
+) -> Iterator[Step]:
     """Yield steps of at most ``batch`` rewritten rows, in the order of ``rewrites``.
 
-    Within a step stand the rows that must stay, then the rewrites, then the hashes that it clears. A hash is cleared in
-    the first step that moves data behind it.
+    What depends on a component of the same plan, by ``depends``, stands in steps of its own, behind the others: its
+    evidence names the components. Within a step stand the rows that must stay, then the rewrites, then the hashes that
+    it clears. A hash is cleared in the first step that moves data behind it.
     """
     cleared: dict[tuple[str, str], RowChange] = {}
-    for number, start in enumerate(range(0, len(rewrites), batch), 1):
-        part = rewrites[start : start + batch]
-        kept = _kept(part, cleared)
-        clearing = [change for change in hashes(part) if cleared.setdefault(_row(change), change) is change]
-        # A row whose hash is cleared is looked at by that.
-        looked_at = {_row(change) for change in clearing}
-        changes = [change for change in kept if _row(change) not in looked_at]
-        changes += [*(made.change for made in part), *clearing]
+    parts = (
+        (group, group.rewrites[start : start + batch])
+        for group in groups(rewrites, depends or {})
+        for start in range(0, len(group.rewrites), batch)
+    )
+    for number, (group, part) in enumerate(parts, 1):
         yield Step(
             component=f"references:{number:04d}",
             kinds=(KIND,),
@@ -41,9 +43,25 @@ def make_steps(rewrites: Sequence[Rewrite], hashes: Hashes, *, batch: int = BATC
             survivor=None,
             confidence=Confidence.CERTAIN,
             why=_why(part),
-            changes=tuple(changes),
-            evidence={"columns": account(part), "currents": _currents(part)},
+            changes=tuple(_changes(part, hashes, cleared)),
+            evidence=_evidence(group, part),
         )
+
+
+def _changes(part: Sequence[Rewrite], hashes: Hashes, cleared: dict[tuple[str, str], RowChange]) -> Iterator[RowChange]:
+    """Yield what a step does; ``cleared`` knows the hashes that steps before it cleared, and learns of these."""
+    kept = _kept(part, cleared)
+    clearing = [change for change in hashes(part) if cleared.setdefault(_row(change), change) is change]
+    # A row whose hash is cleared is looked at by that.
+    looked_at = {_row(change) for change in clearing}
+    yield from (change for change in kept if _row(change) not in looked_at)
+    yield from (made.change for made in part)
+    yield from clearing
+
+
+def _evidence(group: Group, part: Sequence[Rewrite]) -> dict[str, object]:
+    found: dict[str, object] = {"columns": account(part), "currents": _currents(part)}
+    return found | ({"components": list(group.components)} if group.components else {})
 
 
 def account(rewrites: Iterable[Rewrite]) -> dict[str, dict[str, int]]:
