@@ -129,7 +129,8 @@ def _draft(source: Source, snapshot: Snapshot, profile: Profile, options: PlanOp
     steps = _retiring(rows, profile, components, named)
     notes = _notes(every, components)
     if options.references and not options.only:
-        stale = stale_references(snapshot, rows, profile, proof.after, progress)
+        repaired = {step.component: step.members for step in steps}
+        stale = stale_references(snapshot, rows, profile, proof.after, progress, repaired=repaired)
         steps += stale.steps
         notes += stale.notes
     return _Draft(

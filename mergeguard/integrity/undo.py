@@ -90,6 +90,9 @@ def undo_run(
 ) -> Undone:
     """Take back a run, or one component of it, the last step first, each in a transaction of its own.
 
+    With a component go the references that the run re-pointed because of it; those that other components made stale as
+    well are stale again until the next plan.
+
     Nothing at all is changed where any of the rows is not as the run left it. An undo that was interrupted is taken up
     again by calling again.
 
@@ -141,7 +144,7 @@ def _chosen(steps: Sequence[JournalStep], run: Run, component: str | None) -> tu
         UsageError: the run has no such component.
         PlanRefused: there is nothing left to take back.
     """
-    own = [step for step in steps if component is None or step.component == component]
+    own = [step for step in steps if component is None or component in _stands_on(step)]
     if not own and component is not None:
         known = ", ".join(step.component for step in steps[:5]) + (", ..." if len(steps) > 5 else "")
         raise UsageError(f"run {run.run_id} changed no component {component}", hint=f"it changed {known or 'nothing'}")
@@ -151,6 +154,11 @@ def _chosen(steps: Sequence[JournalStep], run: Run, component: str | None) -> tu
         why = f"was taken back by run {by} before" if by else "changed nothing"
         raise PlanRefused(f"run {run.run_id} {why}", hint="'mergeguard journal' shows what each run did")
     return standing[::-1], sum(step.undone_by is None for step in steps) - len(standing)
+
+
+def _stands_on(step: JournalStep) -> tuple[str, ...]:
+    """Return the ids by which a step is taken back: its own, and those of the components that its references are of."""
+    return step.component, *map(str, step.evidence.get("components", ()))
 
 
 def _take_back(shop: Workshop, writing: DatabaseWriting, steps: Sequence[JournalStep], progress: Progress) -> int:
