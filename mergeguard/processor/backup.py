@@ -83,11 +83,11 @@ class FailureBackup:
         path = write_event(dead.event, body, folder, "the backup of an event")
         write_new(path.with_suffix(".log"), log_text(dead).encode(), "the log of a dead event", replace=True)
 
-    def _body(self, dead: DeadEvent) -> bytes:
+    def _body(self, dead: DeadEvent) -> bytes | Path:
         if dead.failure.reason is Reason.LOST_BODY:
             raise LostBody("its body is gone; the row is all there is of it")
         try:
-            return self._bodies.read(dead.event)
+            return self._bodies.locate(dead.event)
         except FolderAway as away:
             raise LostBody(away.message) from None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,7 +16,8 @@ from mergeguard.processor.event_bodies import EventBodies
 from mergeguard.storage.new_file import write_new
 from mergeguard.storage.queue.store import DeadEvent, EventStore, ParkedEvent
 
-MOST_EXPORTED: Final = 100_000
+_AT_ONCE: Final = 100
+"""So many dead events are in memory at a time."""
 _GONE: Final = "an event that is done is not kept; 'mergeguard queue list TARGET' shows those that are"
 
 
@@ -142,6 +143,8 @@ def export(
 ) -> ExportedEvents:
     """Write events to a folder, byte for byte, each dead one with a ``.log``; synced before any is dropped.
 
+    A few events are in memory at a time, and of a body that is a file a piece.
+
     Args:
         store: the queue.
         bodies: of events that are files.
@@ -153,14 +156,14 @@ def export(
         UsageError: there is no such event, or one to be dropped is not dead.
         WriteFailed: the folder cannot be written; the events before are there.
     """
-    wanted = [_found(store, event) for event in events] if events else list(store.dead(limit=MOST_EXPORTED))
+    wanted = [_found(store, event) for event in events]
     waiting = [event_of(found).id for found in wanted if not isinstance(found, DeadEvent)]
     if drop_them and waiting:
         raise UsageError(f"event {waiting[0]} is not dead: it waits in line", hint="leave out --drop, or the event")
     files: list[Path] = []
     left: list[tuple[int, str]] = []
     dropped = 0
-    for found in wanted:
+    for found in wanted if events else _all_dead(store):
         try:
             files += _written(found, bodies, folder)
         except LostBody as failure:
@@ -172,9 +175,16 @@ def export(
     return ExportedEvents(tuple(files), dropped, tuple(left))
 
 
+def _all_dead(store: EventStore) -> Iterator[DeadEvent]:
+    last = 0
+    while some := store.dead_after(last, limit=_AT_ONCE):
+        yield from some
+        last = some[-1].event.id
+
+
 def _written(found: Event | DeadEvent, bodies: EventBodies, folder: Path) -> list[Path]:
     event = event_of(found)
-    body = bodies.read(event)
+    body = bodies.locate(event)
     try:
         path = write_event(event, body, folder, "the export of an event")
     except OSError as failure:

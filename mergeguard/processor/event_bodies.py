@@ -40,10 +40,25 @@ class EventBodies:
             body = path.read_bytes()
         except FileNotFoundError:
             self._insist()
-            raise LostBody(f"the file {path.name} is not in the folder of the queue") from None
-        if len(body) != event.size:
-            raise LostBody(f"the file {path.name} has {len(body):,} bytes, {event.size:,} were registered")
+            raise _gone(path) from None
+        _require_size(path, len(body), event)
         return body
+
+    def locate(self, event: Event) -> bytes | Path:
+        """Return the body where it is in the row, or else its file, which has the length that was registered.
+
+        For those who copy it: a body of any size needs no memory. Raises as ``read`` does.
+        """
+        if event.file is None:
+            return event.body or b""
+        path = self.path_of(event.file)
+        try:
+            size = path.stat().st_size
+        except FileNotFoundError:
+            self._insist()
+            raise _gone(path) from None
+        _require_size(path, size, event)
+        return path
 
     def path_of(self, file: str) -> Path:
         """Return the path of a payload file.
@@ -72,6 +87,15 @@ class EventBodies:
                 hint="mount it again; the events wait",
             )
         self._identity = now
+
+
+def _gone(path: Path) -> LostBody:
+    return LostBody(f"the file {path.name} is not in the folder of the queue")
+
+
+def _require_size(path: Path, size: int, event: Event) -> None:
+    if size != event.size:
+        raise LostBody(f"the file {path.name} has {size:,} bytes, {event.size:,} were registered")
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:

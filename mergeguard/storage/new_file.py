@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 from mergeguard.errors import UsageError, WriteFailed
 
+Content: TypeAlias = bytes | Path
+"""What a file is to hold: bytes, or those of another file, which is read in pieces."""
 _USAGE = frozenset({
     errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.EINVAL,
 })  # fmt: skip
 
 
-def write_new(path: Path, content: bytes, what: str, *, replace: bool = False) -> None:
+def write_new(path: Path, content: Content, what: str, *, replace: bool = False) -> None:
     """Write ``content`` to a temporary file beside ``path``, and when all of it is on the disk give it its name.
 
     Raises:
@@ -39,11 +42,15 @@ def write_new(path: Path, content: bytes, what: str, *, replace: bool = False) -
         raise kind(f"{what} {path} cannot be written: {error.strerror or error}") from None
 
 
-def _temporary(path: Path, content: bytes) -> Path:
+def _temporary(path: Path, content: Content) -> Path:
     handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)  # mode 0600
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            if isinstance(content, Path):
+                with content.open("rb") as source:
+                    shutil.copyfileobj(source, file)
+            else:
+                file.write(content)
             file.flush()
             os.fsync(file.fileno())
     except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from mergeguard.storage.targets import open_target
 A, B, C = (guid(number) for number in range(3))
 PROFILE = Profile(merge=Merge("Merges", "OldGuid", "NewGuid"))
 EARLY, LATE = dt.datetime(2024, 5, 1, 12, tzinfo=dt.UTC), dt.datetime(2024, 6, 10, 6, 13, 20, tzinfo=dt.UTC)
-COLUMNS = {
+COLUMNS: dict[str, Callable[[dt.datetime], object]] = {
     "bigint": lambda at: int(at.timestamp()),
     "double precision": lambda at: at.timestamp(),
     "varchar(40)": lambda at: str(int(at.timestamp() * 1000)),

@@ -259,7 +259,7 @@ def test_a_commit_that_must_wait_for_a_reader_is_made_before_its_session_is_lost
         reader.execute("SELECT 1 FROM merge").fetchall()
         reader.commit()
 
-    programs = [("w", partial(one_merge, writer)), ("r", reading)]
+    programs: list[tuple[str, Callable[[], object]]] = [("w", partial(one_merge, writer)), ("r", reading)]
     # The reader has its snapshot before the writer commits, and ends it afterwards.
     choices = Recorded([1, 0, 1, 0, 0])
     history = Scheduler(programs, files.watcher, choices, faults=[Planned(0, 3, Fault.COMMIT_UNKNOWN)]).run()

@@ -130,6 +130,16 @@ def test_dead_events_are_counted_by_key(place: Place) -> None:
     assert [one.event.body for one in place.store.dead(limit=1)] == [b"1"]
 
 
+def test_dead_events_are_gone_through_by_their_ids(place: Place) -> None:
+    bury(place, event(A, b"1"), event(B, b"22"))
+    bury(place, event(A, b"333"))
+    found = [one.event.id for one in place.store.dead()]
+    (first,) = place.store.dead_after(0, limit=1)
+    assert (first.event.id, first.event.body) == (min(found), b"1")
+    assert [one.event.id for one in place.store.dead_after(first.event.id)] == sorted(found)[1:]
+    assert place.store.dead_after(max(found)) == []
+
+
 def test_the_oldest_event_of_a_queue_is_told(place: Place) -> None:
     (number,) = registered(place, event(A, queue=Queue.SLOW))
     registered(place, event(B, queue=Queue.SLOW))
