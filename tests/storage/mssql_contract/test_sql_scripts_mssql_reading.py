@@ -173,3 +173,20 @@ def test_a_merge_by_a_role_is_written_down_under_its_login(world: World) -> None
         world.merge(A, B, url=url)
         (made,) = world.rows("SELECT [who] FROM [mergeguard].[journal_runs]")
         assert made["who"].startswith("mergeguard_")
+
+
+def test_pairs_never_to_merge_are_written_through_their_view(world: World) -> None:
+    world.fill(Case((), (), live=frozenset((A, B, C))))
+    view = "[mergeguard].[never_pairs]"
+    pair = "CONVERT(char(36), [one_guid]) AS one, CONVERT(char(36), [other_guid]) AS other, [why]"
+
+    def found() -> list[tuple[str, str, str]]:
+        rows = world.rows(f"SELECT {pair} FROM {view} ORDER BY [why]")
+        return [(row["one"].lower(), row["other"].lower(), row["why"]) for row in rows]
+
+    world.rows(f"INSERT INTO {view} VALUES (?, ?, NULL, 'one'), (?, ?, NULL, 'two')", (str(A), str(B), str(B), str(C)))
+    assert found() == [(str(A), str(B), "one"), (str(B), str(C), "two")]
+    world.rows(f"UPDATE {view} SET [other_guid] = ?, [why] = 'three' WHERE [why] = 'two'", (str(A),))
+    assert found() == [(str(A), str(B), "one"), (str(B), str(A), "three")]
+    world.rows(f"DELETE FROM {view} WHERE [one_guid] = ?", (str(A),))
+    assert found() == [(str(B), str(A), "three")]
