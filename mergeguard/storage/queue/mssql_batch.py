@@ -11,6 +11,7 @@ from mergeguard.storage.queue.finishing import NO_PAUSE, PARKED, Finish, Step, l
 from mergeguard.storage.queue.mssql_lists import pieces
 from mergeguard.storage.queue.mssql_tables import PARTS
 from mergeguard.storage.queue.parking import spelt
+from mergeguard.storage.queue.statements import Group
 
 BURY = """
     INSERT INTO mergeguard_dead_event (id, chain, source, priority, queue, size, received, tries, [file], body,
@@ -58,13 +59,14 @@ STATE = "SELECT XACT_STATE()"
 _KIND, _REASON, _STATUS = 400, 100, 40
 
 
-def send(driver: Any, statement: str, rows: Sequence[Sequence[Any]]) -> None:  # noqa: ANN401 - pyodbc has no types
-    """Send a handler's statement for all rows."""
+def send(driver: Any, groups: Sequence[Group]) -> None:  # noqa: ANN401 - pyodbc has no types
+    """Send handlers' statements, each for all of its rows."""
     cursor = driver.cursor()
-    if len(rows) == 1:
-        cursor.execute(statement, *rows[0])
-    else:
-        cursor.executemany(statement, rows)
+    for statement, rows in groups:
+        if len(rows) == 1:
+            cursor.execute(statement, *rows[0])
+        else:
+            cursor.executemany(statement, rows)
     cursor.close()
 
 

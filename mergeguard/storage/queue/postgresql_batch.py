@@ -10,7 +10,7 @@ from mergeguard.storage.queue.finishing import PARKED, Finish, Step, lost
 from mergeguard.storage.queue.parking import spelt
 from mergeguard.storage.queue.postgresql_parking import FOR_EVER, PARK
 from mergeguard.storage.queue.postgresql_tables import PARTS
-from mergeguard.storage.queue.statements import of_rows, with_percents
+from mergeguard.storage.queue.statements import Group, of_rows, with_percents
 
 if TYPE_CHECKING:
     import psycopg
@@ -60,14 +60,17 @@ _COUNT = """
 """
 
 
-def send(driver: psycopg.Connection[Any], statement: str, rows: Sequence[Sequence[Any]]) -> None:
-    """Send a handler's statement for all rows in one go; plain INSERTs many rows at a time."""
-    several, end = _several(statement, rows)
+def send(driver: psycopg.Connection[Any], groups: Sequence[Group]) -> None:
+    """Send handlers' statements, all on one way to the server; plain INSERTs many rows at a time."""
     with driver.pipeline(), driver.cursor() as cursor:
-        for start in range(0, end, ROWS):
-            cursor.execute(several, [value for row in rows[start : start + ROWS] for value in row])
-        if rows[end:]:
-            cursor.executemany(with_percents(statement).encode(), rows[end:])
+        for statement, rows in groups:
+            several, end = _several(statement, rows)
+            for start in range(0, end, ROWS):
+                cursor.execute(several, [value for row in rows[start : start + ROWS] for value in row])
+            if len(rows) - end == 1:
+                cursor.execute(with_percents(statement).encode(), rows[end])
+            elif rows[end:]:
+                cursor.executemany(with_percents(statement).encode(), rows[end:])
 
 
 def _several(statement: str, rows: Sequence[Sequence[Any]]) -> tuple[bytes, int]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mergeguard.core.events import Claim, Ran
 from mergeguard.storage.queue.finishing import Finish
-from mergeguard.storage.queue.statements import UnitOfWork
+from mergeguard.storage.queue.statements import Group, UnitOfWork
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -29,7 +29,7 @@ class ServerBatch:
     Args:
         connection: in the open transaction.
         claim: whose events take effect.
-        send: sends a handler's statement for several rows.
+        send: sends handlers' statements, each for several rows.
         finish: writes down what became of the leases.
         insist: raises where a handler hid an error: its savepoint cannot be released, only rolled back.
         translated: raises the driver's errors as MergeGuard's own.
@@ -39,7 +39,7 @@ class ServerBatch:
         self,
         connection: sa.Connection,
         claim: Claim,
-        send: Callable[[str, Sequence[Sequence[Any]]], None],
+        send: Callable[[Sequence[Group]], None],
         finish: Callable[[Finish], None],
         insist: Callable[[], None],
         translated: Callable[[], AbstractContextManager[None]],

@@ -89,7 +89,7 @@ class ServerEventStore:
             batch = ServerBatch(
                 connection,
                 claim,
-                lambda statement, rows: self.finishing.send(driver, statement, rows),
+                lambda groups: self.finishing.send(driver, groups),
                 lambda finish: self.finishing.finish(driver, finish),
                 lambda: self.finishing.insist(driver),
                 self._sessions.translated,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeAlias
 
 _PARTS = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|[?%]", re.DOTALL)
 
@@ -33,14 +33,18 @@ def of_rows(statement: str, count: int) -> tuple[str, int] | None:
     return None if found is None else (found[1] + ", ".join([found[2]] * count), found[2].count("?"))
 
 
+Group: TypeAlias = tuple[str, Sequence[Sequence[Any]]]
+"""A statement, and the rows for which it is sent."""
+
+
 class UnitOfWork:
     """Statements in the order in which they were added.
 
     Args:
-        send: sends one statement for several rows, in as few round trips as the driver can.
+        send: sends statements, each for several rows, in as few round trips as the driver can.
     """
 
-    def __init__(self, send: Callable[[str, Sequence[Sequence[Any]]], None]) -> None:
+    def __init__(self, send: Callable[[Sequence[Group]], None]) -> None:
         self._send = send
         self._statements: list[tuple[str, Sequence[Any]]] = []
         self._sent = 0
@@ -59,8 +63,9 @@ class UnitOfWork:
         count = len(self._statements) if end is None else max(0, end - self._sent)
         statements, self._statements = self._statements[:count], self._statements[count:]
         self._sent += len(statements)
-        for statement, alike in groupby(statements, key=itemgetter(0)):
-            self._send(statement, [row for _, row in alike])
+        if statements:
+            alike = groupby(statements, key=itemgetter(0))
+            self._send([(statement, [row for _, row in same]) for statement, same in alike])
 
     def drop(self, start: int) -> None:
         """Forget what stands behind a position and was not sent."""

@@ -43,7 +43,7 @@ STEPS = st.lists(
 @given(steps=STEPS)
 def test_a_unit_of_work_sends_everything_once_in_order_but_what_was_dropped(steps: list[tuple[str, int]]) -> None:
     sent: list[tuple[str, int]] = []
-    work = UnitOfWork(lambda statement, rows: sent.extend((statement, row[0]) for row in rows))
+    work = UnitOfWork(lambda groups: sent.extend((statement, row[0]) for statement, rows in groups for row in rows))
     kept: list[tuple[str, int]] = []
     mark = 0
     for number, (step, which) in enumerate(steps):
@@ -84,13 +84,14 @@ def test_only_a_plain_insert_is_made_one_of_several_rows(statement: str, several
     assert of_rows(statement, 2) == several
 
 
-def test_equal_statements_go_together() -> None:
-    calls: list[tuple[str, int]] = []
-    work = UnitOfWork(lambda statement, rows: calls.append((statement, len(rows))))
+def test_equal_statements_go_together_and_all_at_once() -> None:
+    calls: list[list[tuple[str, int]]] = []
+    work = UnitOfWork(lambda groups: calls.append([(statement, len(rows)) for statement, rows in groups]))
     for statement in "aaabba":
         work.add(statement, ())
     work.flush()
-    assert calls == [("a", 3), ("b", 2), ("a", 1)]
+    work.flush()
+    assert calls == [[("a", 3), ("b", 2), ("a", 1)]]
 
 
 def test_only_databases_have_a_queue(tmp_path: object) -> None:

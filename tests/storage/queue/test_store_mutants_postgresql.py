@@ -109,7 +109,7 @@ def done_in_a_transaction_of_its_own(patch: pytest.MonkeyPatch) -> None:
 
 def acknowledge_without_the_work(patch: pytest.MonkeyPatch) -> None:
     """Commit the mark, and lose what was added to the unit of work before."""
-    patch.setattr(batch, "send", lambda _driver, _statement, _rows: None)
+    patch.setattr(batch, "send", lambda _driver, _groups: None)
 
 
 def keep_what_is_done(patch: pytest.MonkeyPatch) -> None:
