@@ -104,6 +104,8 @@ class Room:
         return self.stopping
 
     def _idle(self, seconds: float) -> None:
+        if held(self.store):
+            return  # whoever has nothing to do must not turn the clock on while others are at work
         self.store.pass_time(seconds)
         self.stopping = self.store.seconds > 60
 

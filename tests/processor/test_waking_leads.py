@@ -96,8 +96,9 @@ def made_live(world: World) -> None:
     world.insert("Alive", [(RING[1],), (RING[2],)])
 
 
-@pytest.mark.parametrize("sends", [False, True])
-@pytest.mark.parametrize("mend", [cut_by_hand, unmerged, repaired, made_live])
+@pytest.mark.parametrize(
+    ("mend", "sends"), [(cut_by_hand, True), (unmerged, False), (repaired, True), (made_live, False)]
+)
 def test_whoever_mends_a_ring_the_next_look_wakes_what_it_parked(
     world: World, store: EventStore, tmp_path: Path, mend: Callable[[World], None], sends: bool
 ) -> None:
