@@ -54,6 +54,14 @@ def named_step(name: str, *values: st.SearchStrategy[Any]) -> st.SearchStrategy[
     return st.tuples(*values).map(lambda given: lambda transaction, _: getattr(transaction, name)(*given))
 
 
+def owned(guid: uuid.UUID, keys: list[Key]) -> Step:
+    def step(transaction: Any, _event: int) -> None:
+        transaction.create(guid, COMPUTER, "pc", managed=True)
+        transaction.add_keys(guid, keys)
+
+    return step
+
+
 def filled(guid: uuid.UUID, rows: Any, hash_: str) -> Step:
     def step(transaction: Any, event: int) -> None:
         transaction.replace_rows(EVERYTHING, guid, rows)
@@ -84,7 +92,7 @@ def unlinked(parent: uuid.UUID) -> Step:
 
 steps = st.one_of(
     named_step("create", guids, st.just(COMPUTER), st.just("pc")),
-    named_step("add_keys", guids, st.lists(st.sampled_from(KEYS), max_size=3, unique_by=folded)),
+    st.builds(owned, guids, st.lists(st.sampled_from(KEYS), max_size=3, unique_by=folded)),
     named_step("append_rows", st.just(EVENTS), guids, event_rows, st.just(TIME)),
     st.builds(filled, guids, full_rows, hashes),
     st.builds(changed, guids, st.lists(part_rows, min_size=1, max_size=2)),
