@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 PHASE = "reading stale references"
 Currents: TypeAlias = Mapping[uuid.UUID, uuid.UUID]
 _Cells: TypeAlias = tuple[str | None, ...]
+_Age: TypeAlias = tuple[dt.datetime | None, int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,16 +189,19 @@ def _rewrites(rows: DatabaseRows, table: DeclaredTable, every: Mapping[Reference
 
 def _ages(
     rows: DatabaseRows, table: DeclaredTable, images: Sequence[Image]
-) -> tuple[Sequence[dt.datetime | None], MergeRefused | None]:
-    """Return how old rows are; where their times have no order, why: it matters only if one gives way to another."""
-    name = table.time
-    unknown: list[dt.datetime | None] = [None] * len(images)
-    if name is None:
-        return unknown, None
+) -> tuple[Sequence[_Age], MergeRefused | None]:
+    """Return how old rows are; where they have no order, why: it matters only if one gives way to another."""
+    times: Sequence[dt.datetime | None] = [None] * len(images)
+    orders: Sequence[int | None] = [None] * len(images)
+    name, time, order = table.place.table, table.time, table.order
     try:
-        return row_ages.ages(rows, table.place.table, name, [image[name] for image in images]), None
+        if time is not None:
+            times = row_ages.ages(rows, name, time, [image[time] for image in images])
+        if order is not None:
+            orders = row_ages.orders(rows, name, order, [image[order] for image in images])
     except MergeRefused as refused:
-        return unknown, refused
+        return [(None, None)] * len(images), refused
+    return list(zip(times, orders, strict=True)), None
 
 
 def _having(
@@ -211,10 +215,10 @@ def _having(
     return found
 
 
-def _held(rows: DatabaseRows, table: DeclaredTable, image: Image, time: dt.datetime | None) -> Held:
+def _held(rows: DatabaseRows, table: DeclaredTable, image: Image, age: _Age) -> Held:
     place = table.place
     read = {column: rows.guid(place.table, column, image[column]) for column in table.guids}
-    return Held(image, {column: guid for column, guid in read.items() if guid is not None}, time)
+    return Held(image, {column: guid for column, guid in read.items() if guid is not None}, *age)
 
 
 def _hashes(rows: DatabaseRows, profile: Profile, stale: Mapping[Reference, Stale]) -> Hashes:

@@ -65,6 +65,16 @@ def test_where_one_that_needs_no_change_stays_the_times_do_not_matter(file: Worl
     assert applied(file, (OLD, "yesterday"), (NOW, "1718000000")) == [(str(NOW), "1718000000")]
 
 
+def test_a_declared_order_counts_before_the_time(file: World) -> None:
+    file.put(StaleCase(MERGES, None, [], [(OLD, None, "31"), (OLDER, None, "7")]))
+    first, *others = file.profile.references
+    by_value = replace(first, unique=("Guid",), order="Value", time="Id")
+    other = replace(others[0], unique=("Guid",))
+    file.profile = replace(file.profile, references=(by_value, other, *others[1:]), hashes=None)
+    file.apply(file.plan())
+    assert [row[3] for row in file.rows("Inv")] == ["31"]
+
+
 def test_without_a_declared_time_nothing_is_asked(file: World) -> None:
     file.put(StaleCase(MERGES, None, [(KINDS[0], one, OTHER, "soon") for one in (OLD, OLDER)]))
     links = replace(file.profile.associations[0], time=None)
