@@ -9,7 +9,7 @@ got wrong, ``CannotCheck`` where the target could not be read.
 from __future__ import annotations
 
 from mergeguard.api.catalogue import catalogue, catalogue_add, catalogue_references
-from mergeguard.api.nse import make_event, read_event, write_event
+from mergeguard.api.nse import check_event, make_event, read_event, write_event
 from mergeguard.api.opened import ProfileLike
 from mergeguard.api.queueing import (
     queue_doctor,
@@ -76,6 +76,7 @@ __all__ = [
     "catalogue",
     "catalogue_add",
     "catalogue_references",
+    "check_event",
     "current",
     "currents",
     "discover",

@@ -24,7 +24,8 @@ if TYPE_CHECKING:  # each pulls in more than a program that does not call for it
 
 
 @contextmanager
-def _opened(target: str | Path, options: Options) -> Iterator[DatabaseImportStore]:
+def opened_catalogue(target: str | Path, options: Options) -> Iterator[DatabaseImportStore]:
+    """Open the reference schema of a database; where there is none the error says what makes one."""
     from mergeguard.storage.importing.opening import open_import_store  # noqa: PLC0415 - imports SQLAlchemy
 
     store = open_import_store(str(target), options)
@@ -46,7 +47,7 @@ def catalogue(target: str | Path, *, options: Options = DEFAULT) -> CatalogueFil
         UnknownSchema: the database does not have the reference schema, or one of an earlier version.
         CannotCheck: it could not be read.
     """
-    with _opened(target, options) as store:
+    with opened_catalogue(target, options) as store:
         return store.entries()
 
 
@@ -71,7 +72,7 @@ def catalogue_add(
     from mergeguard.storage.importing.making import add_to_catalogue  # noqa: PLC0415 - as above
 
     wanted = file if isinstance(file, catalogue_file.CatalogueFile) else catalogue_file.read_catalogue_file(file)
-    with _opened(target, options) as store:
+    with opened_catalogue(target, options) as store:
         return add_to_catalogue(store, wanted)
 
 

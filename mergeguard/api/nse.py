@@ -6,7 +6,9 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from mergeguard.api.opened import DEFAULT
 from mergeguard.errors import MalformedEvent, UsageError
+from mergeguard.storage.source import Options
 
 if TYPE_CHECKING:
     from mergeguard.core.nse.message import Message
@@ -58,6 +60,27 @@ def read_event(body: bytes | Path) -> Message:
     except Refused as refused:
         raise MalformedEvent(refused.message) from None
     return read(b"".join(inflated))
+
+
+def check_event(body: bytes | Path, target: str | Path, *, options: Options = DEFAULT) -> Message:
+    """Read an event, or the file that holds one, and check it against the catalogue of a database, as importers do.
+
+    What only the data decide is not looked into: whom its keys belong to, and whether its guids are known.
+
+    Raises:
+        MalformedEvent: as ``read_event``, or the catalogue does not take a class, a type or a cell of it.
+        UsageError: the file cannot be read.
+        UnknownSchema: the database does not have the reference schema, or one of an earlier version.
+        CannotCheck: the database could not be read.
+    """
+    from mergeguard.api.catalogue import opened_catalogue  # noqa: PLC0415 - only with a catalogue
+    from mergeguard.core.importing.content import checked  # noqa: PLC0415 - as above
+    from mergeguard.core.importing.keys import KeyRules  # noqa: PLC0415 - as above
+
+    message = read_event(body)
+    with opened_catalogue(target, options) as store, store.source.snapshot() as snapshot:
+        checked(message, store.read(snapshot.connection), KeyRules())
+    return message
 
 
 def _bytes(path: Path, most: int) -> bytes:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mergeguard.cli import crash, help, terminal  # noqa: A004 - the module of the help pages
-from mergeguard.errors import ExitCode, MalformedEvent, MergeGuardError, UsageError
+from mergeguard.cli.options import Chosen, with_target
+from mergeguard.errors import ExitCode, MalformedEvent, UsageError
 
 if TYPE_CHECKING:
     from mergeguard.core.nse.message import Message
@@ -17,6 +18,9 @@ app = typer.Typer(
     help="Make events from a description, and check those that are there, without a server.",
     cls=help.Group,
     rich_markup_mode=None,
+)
+_CATALOGUE: Any = typer.Option(
+    "--catalogue", help="A database: check classes, types and cells against its catalogue, too.", metavar="TARGET"
 )
 
 
@@ -43,23 +47,36 @@ def make(
 
 
 @app.command("check", cls=help.Command)
-def check(files: Annotated[list[Path], typer.Argument(help="Files of one event each.", metavar="FILE")]) -> None:
+@with_target(optional=True, profile=False, argument=_CATALOGUE)
+def check(
+    chosen: Chosen | None,
+    *,
+    files: Annotated[list[Path], typer.Argument(help="Files of one event each.", metavar="FILE")],
+) -> None:
     """Read events as the server does, and say of each what is in it or what is wrong; exit 1 if any is."""
     from mergeguard import api
     from mergeguard.render.text import visible
 
+    if chosen is not None:
+        api.catalogue(chosen.target, options=chosen.options)  # what is wrong with TARGET is told once, not of each file
     worst = ExitCode.CLEAN
     for path in files:
         try:
-            said = _counted(api.read_event(path))
+            said = _counted(_checked(path, chosen))
         except MalformedEvent as error:
             said, worst = error.message, max(worst, ExitCode.FINDINGS)
-        except MergeGuardError as error:
+        except UsageError as error:  # of the file: the next one may be a better one
             terminal.say(crash.clean(f"error: {error.message}\nhint: {error.hint}"))
             worst = ExitCode.UNCHECKED
             continue
         terminal.write(visible(f"{path}: {said}") + "\n", terminal.STDOUT)
     raise typer.Exit(worst)
+
+
+def _checked(path: Path, chosen: Chosen | None) -> Message:
+    from mergeguard import api
+
+    return api.read_event(path) if chosen is None else api.check_event(path, chosen.target, options=chosen.options)
 
 
 def _counted(message: Message) -> str:

@@ -62,6 +62,33 @@ def test_what_an_event_says_never_reaches_the_terminal(call: Callable, folder: P
     assert call("nse", "check", "bell.nse").out == "bell.nse: to a\\x85\\u202eb: nothing\n"
 
 
+CATALOGUED = """
+[[data]]
+class = "2b2a934a-b000-57f1-83f0-b840d59f1df2"
+resource = "740184d3-f507-47a9-b170-8bf2f81e099c"
+rows = [["PC", "example", "Example OS"]]
+"""
+
+
+def test_a_catalogue_takes_more_than_it_does_not_know(call: Callable, folder: Path, demo: Path) -> None:
+    (folder / "good.nse").write_bytes(mergeguard.make_event(CATALOGUED))
+    (folder / "class.nse").write_bytes(mergeguard.make_event(CATALOGUED.replace("2b2a", "2b2b")))
+    (folder / "cell.nse").write_bytes(mergeguard.make_event(CATALOGUED.replace('"Example OS"', '"", 4')))
+    checked = call("nse", "check", "good.nse", "class.nse", "cell.nse", "--catalogue", demo)
+    good, unknown, wide = checked.out.splitlines()
+    assert (checked.code, good) == (1, "good.nse: to nobody: 1 block, 1 row")
+    assert unknown.startswith("class.nse: line 8, <resource>: the data class of its rows 2b2b934a-")
+    assert wide.startswith("cell.nse: line 9, <row>: ")
+    assert call("nse", "check", "good.nse", "class.nse").code == 0
+
+
+def test_a_catalogue_that_is_none_is_told_once(call: Callable, folder: Path, basic: Path) -> None:
+    (folder / "empty.db").touch()
+    assert call("nse", "check", basic, basic, "--catalogue", "away.db").refused(3, "away.db")
+    assert call("nse", "check", basic, basic, "--catalogue", "empty.db").refused(3, "empty.db has no catalogue")
+    assert call("nse", "check", basic, "--catalogue", "klingon://x").refused(2, "klingon")
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
