@@ -58,6 +58,8 @@ class References:
         self._live = profile.live
         self._itself = itself
         self._alive: list[_Moved] = []
+        self._blacklist = profile.blacklist
+        self._listed: RowChange | None = None
         self._merge_table = profile.merge.table
         self._held = frozenset(held)
         self._columns: dict[str, list[str]] = {}
@@ -70,6 +72,7 @@ class References:
         """Take note of what some steps did, those that were taken back left out."""
         for step in steps:
             self._note_live(rows, step)
+            self._note_listed(rows, step)
             for change in step.changes if step.undone_by is None else ():
                 if change.table != self._merge_table and change.before is not None:
                     self._note(rows, change, change.before)
@@ -79,7 +82,10 @@ class References:
         standing = [moved for several in self._standing.values() for moved in several]
         found = [moved for moved in standing if rows.holds(moved.table, moved.last)]
         found += [moved for moved in (*self._gone, *self._alive) if not _stands(rows, moved)]
-        return [moved.change for moved in found], len(standing) + len(self._gone) + len(self._alive) - len(found)
+        changes = [moved.change for moved in found]
+        if self._listed is not None and rows.holds(self._listed.table, self._listed.after or {}):
+            changes.append(self._listed.reversed())
+        return changes, len(standing) + len(self._gone) + len(self._alive) - len(found)
 
     def _note_live(self, rows: DatabaseRows, step: JournalStep) -> None:
         """Take note of the rows by which the guid was live; of several merges of it the last one counts."""
@@ -92,6 +98,17 @@ class References:
         own = [image for image in images if rows.guid(live.table, column, image[column]) == self._itself]
         if own:
             self._alive = [_Moved(live.table, None, image, {column: image[column]}) for image in own]
+
+    def _note_listed(self, rows: DatabaseRows, step: JournalStep) -> None:
+        """Take note of how the guid came on the black list of agents: it comes off again."""
+        listed = self._blacklist
+        if listed is None or step.undone_by is not None:
+            return
+        for change in step.changes:
+            if change.action is Action.BLACKLIST and change.after is not None:
+                column = rows.column(change.table, listed.guid)
+                if rows.guid(change.table, column, change.after[column]) == self._itself:
+                    self._listed = change
 
     def _note(self, rows: DatabaseRows, change: RowChange, before: Image) -> None:
         known = self._standing[change.table, key_of(before)]

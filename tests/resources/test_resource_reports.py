@@ -17,6 +17,7 @@ from merge_model import guid
 from mergeguard.core.events import NewEvent, Queue
 from mergeguard.errors import UsageError
 from mergeguard.integrity.undo import undo_run
+from mergeguard.integrity.unmerge import propose_unmerge, unmerge_guid
 from mergeguard.resources.duplicates import Duplicate, find_duplicates, merge_duplicates
 from mergeguard.resources.merge import merge
 from mergeguard.resources.merged_resources import NO_MATCH, merged_resources
@@ -193,6 +194,14 @@ def test_an_agent_that_is_merged_away_goes_on_the_black_list_and_comes_back(file
     assert done.run_id is not None
     undo_run(file.source, PROFILE, done.run_id)
     assert file.rows('SELECT * FROM "Banned"') == []
+
+
+def test_an_agent_that_is_unmerged_comes_off_the_black_list(file: File) -> None:
+    file.fill(managed=[A, B])
+    merge(file.source, PROFILE, A, B)
+    merge(file.source, PROFILE, B, C)
+    unmerge_guid(file.source, PROFILE, propose_unmerge(file.source, PROFILE, str(A)))
+    assert file.rows('SELECT "Guid" FROM "Banned"') == [(str(B),)]
 
 
 def test_an_agent_that_is_on_the_black_list_stays_there_once(file: File) -> None:
