@@ -23,16 +23,18 @@ pytestmark = pytest.mark.mssql
 GUIDS = [guid(number) for number in range(5)]
 OLD, NEW = GUIDS[:2]
 TYPES = [guid(number) for number in (50, 51)]
-CLASS = guid(60)
+CLASS, WHOLE = guid(60), guid(61)
 TABLES = {
-    "links": f"[id] int IDENTITY PRIMARY KEY, [kind] {GUID}, [parent] {GUID}, [child] {GUID}, [at] datetime2(3) NULL",
+    "links": f"[id] int IDENTITY PRIMARY KEY, [kind] {GUID}, [parent] {GUID}, [child] {GUID}, [at] datetime2(3) NULL, "
+    "[event] int NULL",
     "kinds_of_links": f"[guid] {GUID} PRIMARY KEY, [most] int NULL",
     "data": f"[id] int IDENTITY PRIMARY KEY, [guid] {GUID}, [said] nvarchar(50) NULL",
     "sets": f"[id] int IDENTITY PRIMARY KEY, [guid] {GUID}, [part] uniqueidentifier NULL, [flag] int NULL",
+    "whole": f"[id] int IDENTITY PRIMARY KEY, [guid] {GUID}, [friend] uniqueidentifier NULL, [said] nvarchar(20) NULL",
     "keys": f"[guid] {GUID}, [name] nvarchar(20) NOT NULL, [value] nvarchar(20) NULL",
     "events": f"[id] bigint IDENTITY PRIMARY KEY, [guid] {GUID}, [at] datetime NOT NULL",
     "hashes": f"[class] {GUID}, [guid] {GUID}, [hash] char(8) NULL, [at] datetime NOT NULL, "
-    "PRIMARY KEY ([class], [guid])",
+    "[event] bigint NULL, PRIMARY KEY ([class], [guid])",
     "classes": f"[guid] {GUID} PRIMARY KEY, [name] nvarchar(50) NOT NULL",
 }
 
@@ -46,12 +48,16 @@ def world(place: Any) -> Iterator[World]:
         at = place.schema
         made.profile = replace(
             made.profile,
-            associations=(Association(f"{at}.links", "parent", "child", "kind", "at"),),
+            associations=(Association(f"{at}.links", "parent", "child", "kind", "at", "event"),),
             association_types=AssociationTypes(f"{at}.kinds_of_links", "guid", "most"),
             keys=Keys(f"{at}.keys", "guid", "name", "value"),
-            hashes=Hashes(f"{at}.hashes", "guid", "class", "hash", Classes(f"{at}.classes", "guid", "name"), time="at"),
+            hashes=Hashes(
+                f"{at}.hashes", "guid", "class", "hash", Classes(f"{at}.classes", "guid", "name"), "at", "event"
+            ),
             references=(
-                Reference(f"{at}.hashes", "guid", time="at"),
+                Reference(f"{at}.hashes", "guid", time="at", order="event"),
+                Reference(f"{at}.whole", "guid", sets="newest"),
+                Reference(f"{at}.whole", "friend"),
                 Reference(f"{at}.data", "guid", ("guid",)),
                 Reference(f"{at}.sets", "guid", ("guid", "part", "flag")),
                 Reference(f"{at}.sets", "part", ("guid", "part", "flag")),
@@ -72,6 +78,9 @@ def fill(world: World, chance: Random) -> None:
             said = tuple(value if value is None else str(value) for value in values)
             connection.exec_driver_sql(f"INSERT INTO {place.name(table)} ({columns}) VALUES ({marks})", said)
 
+        def event() -> int | None:
+            return chance.choice([None, 1, 2, 3])
+
         def at() -> str:
             return f"2024-01-0{chance.randint(1, 4)}T00:00:00"
 
@@ -80,8 +89,11 @@ def fill(world: World, chance: Random) -> None:
         put("kinds_of_links", "[guid], [most]", TYPES[0], 2)
         connection.exec_driver_sql(f"INSERT INTO {place.name('kinds_of_links')} VALUES (?, NULL)", (str(TYPES[1]),))
         put("classes", "[guid], [name]", CLASS, f"{place.schema}.data")
+        put("classes", "[guid], [name]", WHOLE, "whole")
         for _ in range(chance.randint(3, 12)):
-            put("links", "[kind], [parent], [child], [at]", chance.choice(TYPES), *chance.choices(GUIDS, k=2), at())
+            ends = chance.choices(GUIDS, k=2)
+            put("links", "[kind], [parent], [child], [at], [event]", chance.choice(TYPES), *ends, at(), event())
+            put("whole", "[guid], [friend], [said]", *chance.choices(GUIDS[:3], k=2), chance.choice("xyz"))
             put("sets", "[guid], [part], [flag]", *chance.choices(GUIDS[:3], k=2), chance.randint(0, 1))
             put("keys", "[guid], [name], [value]", chance.choice(GUIDS[:2]), "name", chance.choice("ab"))
             put("events", "[guid], [at]", chance.choice(GUIDS), at())
@@ -89,7 +101,9 @@ def fill(world: World, chance: Random) -> None:
             if chance.random() < 0.7:
                 put("data", "[guid], [said]", each, f"of {each}")
             if chance.random() < 0.8:
-                put("hashes", "[class], [guid], [hash], [at]", CLASS, each, "deadbeef", at())
+                put("hashes", "[class], [guid], [hash], [at], [event]", CLASS, each, "deadbeef", at(), event())
+            if chance.random() < 0.8:
+                put("hashes", "[class], [guid], [hash], [at], [event]", WHOLE, each, None, at(), event())
 
 
 def picture(world: World) -> dict[str, list[dict[str, Any]]]:
