@@ -72,6 +72,12 @@ QUEUE_METRICS: Final = (
 """What the database says; the same whichever process is asked."""
 SERVER_METRICS: Final = (
     Metric("mergeguard_posts_total", "counter", "Posts by answer: accepted, full, busy, refused.", ("answer",)),
+    Metric(
+        "mergeguard_resource_questions_total",
+        "counter",
+        "Questions of agents for their guid by answer: told, busy, refused.",
+        ("answer",),
+    ),
     Metric("mergeguard_inbox_files_total", "counter", "Files of the inboxes: accepted, dead, left.", ("outcome",)),
     Metric(
         "mergeguard_handled_total",
@@ -199,6 +205,10 @@ class ServerMetrics:
     def posted(self, answer: Literal["accepted", "full", "busy", "refused"], posts: int = 1) -> None:
         """Count posts by what their senders were told."""
         self._own["mergeguard_posts_total"].labels(answer).inc(posts)
+
+    def asked(self, answer: Literal["told", "busy", "refused"]) -> None:
+        """Count questions for a guid by what the agent was told."""
+        self._own["mergeguard_resource_questions_total"].labels(answer).inc()
 
     def taken_from_inbox(self, outcome: Literal["accepted", "dead", "left"], files: int = 1) -> None:
         """Count files of the inboxes by what became of them."""

@@ -82,6 +82,9 @@ def test_events_become_rows_agents_are_told_who_they_are_and_what_is_mended_by_h
         run(site, f"""DELETE FROM "ResourceMerge" WHERE "OldGuid" = '{D}'""")
         until(lambda: names(site) == [(str(A), "PC-A"), (str(D), "PC-C")], served)
         served.wait_for("parked events were woken")
+        _, metrics = served.get("/metrics")
+        assert 'mergeguard_resource_questions_total{answer="told"} 2.0' in metrics
+        assert 'mergeguard_resource_questions_total{answer="busy"} 1.0' in metrics
         assert served.stop() == ExitCode.CLEAN
 
 

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 from xml.sax.saxutils import quoteattr
 
 import anyio.to_thread
@@ -50,6 +50,13 @@ class Registry(Protocol):
         ...
 
 
+class Counts(Protocol):
+    """Who counts the answers."""
+
+    def asked(self, answer: Literal["told", "busy", "refused"]) -> None:
+        """Count questions by what the agent was told."""
+
+
 @dataclass(slots=True)
 class Creation:
     """Answers the page.
@@ -57,28 +64,37 @@ class Creation:
     Args:
         registry: who knows the resources.
         settings: those in force.
+        counts: the answers.
         closed: why nobody is answered; ``None``: they are.
     """
 
     registry: Registry
     settings: Callable[[], Settings]
+    counts: Counts
     closed: Callable[[], str | None] = lambda: None
 
     async def create_resource(self, request: Request) -> Response:
         """Answer one question."""
         closed = self.closed()
         if closed is not None:
-            return _busy(f"it is {closed}", _SOON)
+            return self._busy(f"it is {closed}", _SOON)
         try:
             asked = await _asked(request)
             found = await anyio.to_thread.run_sync(self.registry.register, asked)
         except ClientDisconnect:
             return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody hears it
         except (Refused, MalformedEvent) as refusal:
+            self.counts.asked("refused")
             return _refused(request, refusal)
         except Exception as failure:  # noqa: BLE001 - the agent asks again
-            return _busy(_why(failure), self.settings().retry_after_seconds)
+            return self._busy(_why(failure), self.settings().retry_after_seconds)
+        self.counts.asked("told")
         return Response(answer_of(found), media_type="text/xml; charset=utf-8")
+
+    def _busy(self, reason: str, after: int) -> Response:
+        self.counts.asked("busy")
+        text = f"{BUSY_TEXT}: {reason}\n"
+        return PlainTextResponse(text, HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": str(after)})
 
 
 def _why(failure: Exception) -> str:
@@ -119,11 +135,6 @@ async def _body(request: Request) -> bytes:
             raise TooLarge(f"the question is larger than {MOST_BYTES:,} bytes")
     whole.extend(_JOINED.join(decoder.finish()))
     return bytes(whole)
-
-
-def _busy(reason: str, after: int) -> Response:
-    text = f"{BUSY_TEXT}: {reason}\n"
-    return PlainTextResponse(text, HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": str(after)})
 
 
 def _refused(request: Request, refusal: MergeGuardError) -> Response:

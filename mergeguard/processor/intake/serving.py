@@ -151,5 +151,5 @@ def _app(
 
     intake = Intake(settings, registrar.payloads, registrar, metrics, closed)
     readiness = Readiness(registrar.store, registrar.payloads.folder, closed)
-    creation = None if registry is None else Creation(registry, settings, closed)
+    creation = None if registry is None else Creation(registry, settings, metrics, closed)
     return create_app(intake, readiness, metrics.exposition, creation)

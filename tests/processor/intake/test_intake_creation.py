@@ -40,10 +40,14 @@ class Known:
 
     owners: dict[Key, uuid.UUID] = field(default_factory=dict)
     fault: Exception | None = None
-    asked: list[Resource] = field(default_factory=list)
+    questions: list[Resource] = field(default_factory=list)
+    answers: list[str] = field(default_factory=list)
+
+    def asked(self, answer: str) -> None:
+        self.answers.append(answer)
 
     def register(self, asked: Resource) -> Resource:
-        self.asked.append(asked)
+        self.questions.append(asked)
         if self.fault is not None:
             raise self.fault
         owner = next((self.owners[key] for key in asked.keys if key in self.owners), asked.guid or OTHER)
@@ -53,7 +57,7 @@ class Known:
 
 def caller(known: Known, tmp_path: Path, closed: str | None = None) -> Caller:
     settings = Settings(event_queue_path=tmp_path, retry_after_seconds=7)
-    return Caller(create_app(*OTHERS, Creation(known, lambda: settings, lambda: closed)))
+    return Caller(create_app(*OTHERS, Creation(known, lambda: settings, known, lambda: closed)))
 
 
 @pytest.fixture
@@ -74,7 +78,8 @@ def test_keys_go_in_and_the_guid_comes_out(client: Caller, known: Known) -> None
     answer = client.post(CREATE_RESOURCE, ASKED)
     assert (answer.status, answer.headers["content-type"]) == (200, "text/xml; charset=utf-8")
     assert answer.text == f'<resource guid="{GUID}" typeGuid="{COMPUTER}" name="PC-1" />\n'
-    assert known.asked == [Resource("", GUID, COMPUTER, "PC-1", (Key("uniqueid", "a1"),), 1)]
+    assert known.answers == ["told"]
+    assert known.questions == [Resource("", GUID, COMPUTER, "PC-1", (Key("uniqueid", "a1"),), 1)]
 
 
 def test_an_agent_that_was_merged_away_is_told_where_it_is_now(client: Caller, known: Known) -> None:
@@ -93,7 +98,7 @@ def test_an_agent_that_was_merged_away_is_told_where_it_is_now(client: Caller, k
 def test_a_get_asks_the_same(client: Caller, known: Known, query: str) -> None:
     answer = client.get(CREATE_RESOURCE.upper() + query)
     assert (answer.status, guid_of(answer.text)) == (200, str(GUID))
-    assert known.asked == [Resource("", GUID, COMPUTER, "PC-1", (Key("uniqueid", "a1"),), 1)]
+    assert known.questions == [Resource("", GUID, COMPUTER, "PC-1", (Key("uniqueid", "a1"),), 1)]
 
 
 def test_a_question_may_be_compressed(client: Caller) -> None:
@@ -108,7 +113,7 @@ def test_elements_of_later_releases_are_let_be(client: Caller, known: Known) -> 
         "</RESOURCE>"
     )
     assert client.post(CREATE_RESOURCE, body.encode()).status == 200
-    assert known.asked == [Resource("", GUID, OTHER, "A & B", (Key("fqdn", "a.b"), Key("fqdn", "a.c")), 1)]
+    assert known.questions == [Resource("", GUID, OTHER, "A & B", (Key("fqdn", "a.b"), Key("fqdn", "a.c")), 1)]
 
 
 @pytest.mark.parametrize(
@@ -134,7 +139,7 @@ def test_what_cannot_be_understood_is_refused(client: Caller, known: Known, body
     answer = client.post(CREATE_RESOURCE, body)
     assert answer.status == 400
     assert told in answer.text
-    assert known.asked == []
+    assert (known.questions, known.answers) == ([], ["refused"])
 
 
 def test_a_question_has_its_limits(client: Caller, known: Known) -> None:
@@ -142,7 +147,7 @@ def test_a_question_has_its_limits(client: Caller, known: Known) -> None:
     assert client.post(CREATE_RESOURCE, gzip.compress(b" " * (MOST_BYTES + 1))).status == 413
     assert client.post(CREATE_RESOURCE, ASKED, {"content-encoding": "br"}).status == 415
     assert client.get(CREATE_RESOURCE).status == 400
-    assert known.asked == []
+    assert known.questions == []
 
 
 @pytest.mark.parametrize(
@@ -160,12 +165,13 @@ def test_what_the_database_says_is_told(client: Caller, known: Known, fault: Exc
     assert (answer.status, told in answer.text) == (status, True)
     assert answer.headers.get("retry-after") == ("7" if status == 503 else None)
     assert answer.text.startswith("server busy: ") is (status == 503)
+    assert known.answers == ["busy" if status == 503 else "refused"]
 
 
 def test_nobody_is_answered_before_the_start_and_after_the_stop(known: Known, tmp_path: Path) -> None:
     answer = caller(known, tmp_path, closed="starting").post(CREATE_RESOURCE, ASKED)
     assert (answer.status, answer.text, answer.headers["retry-after"]) == (503, "server busy: it is starting\n", "1")
-    assert known.asked == []
+    assert known.questions == []
 
 
 def test_a_server_without_resources_has_no_such_page() -> None:
@@ -174,7 +180,7 @@ def test_a_server_without_resources_has_no_such_page() -> None:
 
 def test_an_agent_that_goes_away_is_let_go(client: Caller, known: Known) -> None:
     client.post(CREATE_RESOURCE, [b"<resource>", None])  # type: ignore[list-item]
-    assert known.asked == []
+    assert known.questions == []
 
 
 @given(name=WORDS, keys=st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=5))
