@@ -27,15 +27,26 @@ WALK = """
         SELECT unnest(CAST(? AS uuid[]))
         UNION
         SELECT m."NewGuid" FROM way AS w JOIN "ResourceMerge" AS m ON m."OldGuid" = w.g
-        WHERE NOT EXISTS (SELECT 1 FROM "ItemResource" AS i WHERE i."Guid" = w.g)
+        WHERE (SELECT i."Guid" FROM "ItemResource" AS i WHERE i."Guid" = w.g) IS NULL
     )
     SELECT w.g, i."Guid" IS NOT NULL, i."IsManaged", i."Status", t."ResourceTypeGuid", t."CreatedDate",
-        b."Guid" IS NOT NULL, m."NewGuid"
-    FROM way AS w LEFT JOIN "ItemResource" AS i ON i."Guid" = w.g LEFT JOIN "Item" AS t ON t."Guid" = w.g
-    LEFT JOIN "AgentBlacklist" AS b ON b."Guid" = w.g
-    LEFT JOIN "ResourceMerge" AS m ON m."OldGuid" = w.g AND i."Guid" IS NULL
+        (SELECT b."Guid" FROM "AgentBlacklist" AS b WHERE b."Guid" = w.g) IS NOT NULL, m."NewGuid"
+    FROM way AS w
+    LEFT JOIN LATERAL (
+        SELECT "Guid", "IsManaged", "Status" FROM "ItemResource" WHERE "Guid" = w.g OFFSET 0
+    ) AS i ON true
+    LEFT JOIN LATERAL (
+        SELECT "ResourceTypeGuid", "CreatedDate" FROM "Item" WHERE "Guid" = w.g OFFSET 0
+    ) AS t ON true
+    LEFT JOIN LATERAL (
+        SELECT "NewGuid" FROM "ResourceMerge" WHERE "OldGuid" = w.g AND i."Guid" IS NULL OFFSET 0
+    ) AS m ON true
 """
-"""It ends on any table: a guid is walked from once."""
+"""It ends on any table: a guid is walked from once.
+
+Every table is asked by index for one guid after the other. Written as plain joins, the planner takes the few guids for
+hundreds and reads whole tables instead.
+"""
 OWNERS = """
     SELECT r."KeyName", r."KeyValue", r."ResourceGuid" FROM unnest(CAST(? AS text[]), CAST(? AS text[])) AS k (n, v)
     JOIN "ResourceKey" AS r ON lower(r."KeyName") = lower(k.n) AND lower(r."KeyValue") = lower(k.v)
