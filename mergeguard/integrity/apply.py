@@ -57,7 +57,7 @@ class Applied:
     lookup_mended: int = 0
     """Rows of the stored lookup that the check at the end found wrong and wrote again."""
     locked: tuple[float, ...] = ()
-    """Seconds under the merge lock of each applied step."""
+    """Seconds of each applied step, from asking for the merge lock to the end of the commit."""
     refused: int = 0
     """Components that the plan does not decide; they are as they were."""
 
@@ -67,7 +67,7 @@ class Applied:
         return self.steps - self.applied - self.skipped
 
     def locked_at(self, share: float) -> float:
-        """Return the seconds under lock that this share of the steps did not exceed; 0 without steps."""
+        """Return the seconds that this share of the steps did not exceed; 0 without steps."""
         ranked = sorted(self.locked)
         return ranked[min(len(ranked) - 1, int(share * len(ranked)))] if ranked else 0.0
 

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mergeguard.core.repair.journal import JournalStep
@@ -17,9 +18,11 @@ from mergeguard.integrity.rows_differ import cut, differences, same
 
 if TYPE_CHECKING:
     from mergeguard.integrity.workshop import Workshop
+    from mergeguard.storage.database_rows import DatabaseRows
     from mergeguard.storage.database_writing import DatabaseWriting
     from mergeguard.storage.lookup_part import LookupPartWriter
     from mergeguard.storage.profile import Profile
+    from mergeguard.storage.stored_table import Condition
 
 _SHOWN = 5
 
@@ -29,7 +32,7 @@ class StepDone:
     """What one committed step cost."""
 
     locked: float
-    """Seconds from holding the merge lock to the end of the commit."""
+    """Seconds from asking for the merge lock to the end of the commit."""
     lookup_rows: int
     """Rows of the stored lookup that were written."""
 
@@ -42,18 +45,13 @@ def apply_step(shop: Workshop, writing: DatabaseWriting, number: int, step: Step
         ApplyFailed: the rules found something wrong afterwards; the step was rolled back.
         Locked: another session holds a lock for too long, or this one was the victim of a deadlock.
     """
-    with writing.transaction() as rows:
-        began = time.monotonic()
+    behind = _behind(shop, step) if touches_merges(step.changes, shop.profile) else None
+    began = time.monotonic()
+    with writing.transaction(partial(_asking, shop, step, behind)) as rows:
         merges = shop.merges(rows)
-        touches = touches_merges(step.changes, shop.profile)
-        behind = _behind(shop, step) if touches else []
-        # What stands there, what goes, and what is left then: one way to a server and back. Whether it is as the plan
-        # saw it is looked at before anything else is done; where it is not, all of it is rolled back.
-        after = [*rows.removing(step.changes), *Part.asking(merges, shop.around, behind)] if touches else []
-        rows.ahead([*merges.asking(step.members), *shop.alive.asking(rows, step), *after])
         _require_unchanged(shop, merges, step)
         rows.change(step.changes)
-        part = _settled(shop, merges, step, behind) if touches else None
+        part = None if behind is None else _settled(shop, merges, step, behind)
         if part is None:
             _require_current(shop, merges, step)
         if shop.lookup is not None:
@@ -61,8 +59,20 @@ def apply_step(shop: Workshop, writing: DatabaseWriting, number: int, step: Step
         # Journal and lookup on one way to the server: with the changes they are committed or not at all.
         with shop.source.translated(writing=True), rows.together():
             shop.journal.record(rows, journal_step(shop.run_id, number, step), briefly=True)
-            written = 0 if part is None or shop.lookup is None else _write(shop.lookup, merges, behind, part)
+            written = 0
+            if part is not None and behind is not None and shop.lookup is not None:
+                written = _write(shop.lookup, merges, behind, part)
     return StepDone(time.monotonic() - began, written)
+
+
+def _asking(shop: Workshop, step: Step, behind: Sequence[uuid.UUID] | None, rows: DatabaseRows) -> Sequence[Condition]:
+    """Return what is asked first: what stands there, what goes then, and what is left after that.
+
+    Whether it is as the plan saw it is looked at before anything else is done; where it is not, all is rolled back.
+    """
+    merges = shop.merges(rows)
+    after = () if behind is None else [*rows.removing(step.changes), *Part.asking(merges, shop.around, behind)]
+    return [*merges.asking(step.members), *shop.alive.asking(rows, step), *after]
 
 
 def journal_step(run_id: str, number: int, step: Step) -> JournalStep:

@@ -57,7 +57,10 @@ def _applied(done: Applied, target: str) -> Iterator[str]:
         yield f"{words.counted(done.lookup_rows + done.lookup_mended, 'row')} of the lookup rewritten{mended}"
     if done.locked:
         halfway, nearly = (1000 * done.locked_at(share) for share in (0.5, 0.99))
-        yield f"under the merge lock: {halfway:.1f} ms a step at the median, {nearly:.1f} ms at the 99th percentile"
+        yield (
+            f"waiting for the merge lock and holding it: {halfway:.1f} ms a step at the median, "
+            f"{nearly:.1f} ms at the 99th percentile"
+        )
     if done.refused:
         yield f"{words.counted(done.refused, 'component')} refused by the plan, and as before"
     if done.left:

@@ -21,7 +21,7 @@ from mergeguard.storage import guid_spelling, row_changing
 from mergeguard.storage.database_cells import as_text
 from mergeguard.storage.database_snapshot import DatabaseSnapshot, nearest
 from mergeguard.storage.ids import Deleted
-from mergeguard.storage.stored_table import Address, Condition, StoredTable, distinct
+from mergeguard.storage.stored_table import Address, Asking, Condition, StoredTable, distinct
 
 Fact = TypeVar("Fact")
 VERBS = ("INSERT", "UPDATE", "DELETE")
@@ -119,10 +119,10 @@ class DatabaseRows(ABC):
     def refresh(self) -> None:  # noqa: B027 - a hook
         """Make the transaction fit to be read, and forget tables that are known to have been altered since."""
 
-    def begin(self, *, lock: bool) -> None:
+    def begin(self, *, lock: bool, asking: Asking) -> None:  # noqa: ARG002 - a hook's parameter, where ``ahead`` is one
         """Begin the work of a transaction that changes rows; ``lock`` takes the merge lock alone.
 
-        A guard on the merge table is told to let it put rows back that it would refuse.
+        A guard on the merge table is told to let it put rows back that it would refuse. ``asking`` goes ``ahead``.
         """
         self.refresh()
         if lock:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from mergeguard.errors import CannotCheck, ConnectionLost, MergeGuardError, PermissionDenied, WriteFailed
 from mergeguard.storage.database_lookup import PLAIN_FAILURES
 from mergeguard.storage.database_rows import VERBS, DatabaseRows, KnownTables
+from mergeguard.storage.stored_table import Asking, Condition
 
 if TYPE_CHECKING:
     from mergeguard.storage.database import DatabaseSource
@@ -19,6 +20,11 @@ _GRANTS = (
     "a repair needs SELECT, INSERT, UPDATE and DELETE on the merge table and on every table that it re-points; "
     "nothing was changed"
 )
+
+
+def nothing_asked(_rows: DatabaseRows) -> Sequence[Condition]:
+    """Ask nothing ahead."""
+    return ()
 
 
 class DatabaseWriting:
@@ -33,9 +39,13 @@ class DatabaseWriting:
         """Whether the merge lock is held by the session."""
 
     @contextmanager
-    def transaction(self) -> Iterator[DatabaseRows]:
-        """Begin a transaction that holds the merge lock alone; commit it at the end; see ``rows.Writing``."""
-        with self._in_transaction(lambda rows: rows.begin(lock=not self.holds_lock)) as rows:
+    def transaction(self, asking: Asking = nothing_asked) -> Iterator[DatabaseRows]:
+        """Begin a transaction that holds the merge lock alone; commit it at the end; see ``rows.Writing``.
+
+        Args:
+            asking: what will be asked first, which travels to a server with the locks, behind them.
+        """
+        with self._in_transaction(lambda rows: rows.begin(lock=not self.holds_lock, asking=asking)) as rows:
             yield rows
             with self._failing(), self.source.translated(writing=True):
                 rows.end()

@@ -19,7 +19,7 @@ from mergeguard.errors import Unsupported
 from mergeguard.storage import guid_spelling, merge_lock, row_runs
 from mergeguard.storage.database_rows import VERBS, DatabaseRows, KnownTables
 from mergeguard.storage.guard_parts import RESTORING
-from mergeguard.storage.stored_table import Address, Condition, StoredTable
+from mergeguard.storage.stored_table import Address, Asking, Condition, StoredTable
 
 if TYPE_CHECKING:
     from mergeguard.storage.database_snapshot import DatabaseSnapshot
@@ -234,14 +234,19 @@ class PostgresqlRows(DatabaseRows):
         """Lock the merge table against writers that know nothing of the merge lock; readers go on."""
         self.run(_LOCK_TABLE.format(self._merges.name))
 
-    def begin(self, *, lock: bool) -> None:
-        """Settle how values are written and take the locks, all on one way to the server and back."""
-        statements = [*self._settling(), f"SET LOCAL {RESTORING} = 'on'"]
-        if lock:
-            statements.append(_LOCK.format("pg_advisory_xact_lock", self.merge_key))
-        # Without parameters the text goes as it is: no % stands for anything.
-        statements.append(_LOCK_TABLE.format(self._merges.name.replace("%%", "%")))
-        self._cursor.execute("; ".join(statements))
+    def begin(self, *, lock: bool, asking: Asking) -> None:
+        """Settle how values are written, take the locks and ask, all on one way to the server and back."""
+        settings = {**SETTINGS, "lock_timeout": self.source.lock_timeout, RESTORING: "on"}
+        settled = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
+        # Before anything travels: tables that are not known yet are asked for.
+        asked = asking(self)
+        locks = [_LOCK.format("pg_advisory_xact_lock", self.merge_key)] if lock else []
+        locks.append(_LOCK_TABLE.format(self._merges.name.replace("%%", "%")))
+        with self.together():
+            # Each sees what was committed before it began; without parameters no % stands for anything.
+            for statement in (f"SELECT {settled}", *locks):
+                self._cursor.execute(statement)
+            self.ahead(asked)
 
     @contextmanager
     def together(self) -> Iterator[None]:

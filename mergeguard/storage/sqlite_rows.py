@@ -16,7 +16,7 @@ from mergeguard.errors import PermissionDenied
 from mergeguard.storage import guid_spelling
 from mergeguard.storage.database_rows import DatabaseRows
 from mergeguard.storage.guard_parts import RESTORING_ID
-from mergeguard.storage.stored_table import Condition, StoredTable
+from mergeguard.storage.stored_table import Asking, Condition, StoredTable
 
 if TYPE_CHECKING:
     from mergeguard.storage.sqlite import SqliteSnapshot
@@ -179,9 +179,9 @@ class SqliteRows(DatabaseRows):
     def lock_merges(self, *, exclusively: bool) -> None:
         """Do nothing: the transaction began by locking the file."""
 
-    def begin(self, *, lock: bool) -> None:
+    def begin(self, *, lock: bool, asking: Asking) -> None:
         """Begin the work, and tell a guard of it: its row stands until ``end``, and nobody else ever sees it."""
-        super().begin(lock=lock)
+        super().begin(lock=lock, asking=asking)
         self._tell_guard("INSERT OR IGNORE INTO {} (id, turn) VALUES (?, 0)")
 
     def end(self) -> None:

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
-from typing import ClassVar, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, ClassVar, TypeAlias
 
 from mergeguard.core.repair.plan import Column, Image, TableShape
 
 Condition: TypeAlias = tuple[str, tuple[object, ...]]
 """What stands behind WHERE, and its parameters."""
+Asking: TypeAlias = Callable[[Any], Sequence[Condition]]
+"""The rows of a transaction -> statements with their parameters that it begins with."""
 Address: TypeAlias = tuple[str | None, ...]
 """The cells of the columns that find one row."""
 

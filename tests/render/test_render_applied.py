@@ -43,7 +43,7 @@ def test_an_apply_in_full() -> None:
         "3 of 5 steps applied (1 had been applied before)",
         ROWS,
         "5 rows of the lookup rewritten, 1 of them at the end",
-        "under the merge lock: 2.0 ms a step at the median, 4.0 ms at the 99th percentile",
+        "waiting for the merge lock and holding it: 2.0 ms a step at the median, 4.0 ms at the 99th percentile",
         "2 components refused by the plan, and as before",
         "1 step left: apply the same plan again to go on",
         f"the way back: mergeguard undo x.db {RUN}",
