@@ -72,8 +72,8 @@ class IntegrityJob:
         """Take one look, and tell what it saw."""
         looked = self._ask(self._question(self._settings()), stop)
         if looked is not None:
-            _tell(looked)
             self._saw(looked)
+            _tell(looked)
 
 
 def ask_process(question: Question, stop: threading.Event, command: Sequence[str] = COMMAND) -> Looked | None:

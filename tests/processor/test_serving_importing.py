@@ -20,14 +20,14 @@ from mergeguard.errors import ExitCode
 from mergeguard.processor.intake.creation import CREATE_RESOURCE
 from mergeguard.storage import schema
 
-A, B, C, D = (uuid.UUID(int=number) for number in (0xA, 0xB, 0xC, 0xD))
+A, B, C, D, E = (uuid.UUID(int=number) for number in (0xA, 0xB, 0xC, 0xD, 0xE))
 MERGED = """INSERT INTO "ResourceMerge" ("OldGuid", "NewGuid", "MergedAt") VALUES ('{}', '{}', '2024-07-03')"""
 IDENTIFICATION = uuid.UUID("2b2a934a-b000-57f1-83f0-b840d59f1df2")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
-    settings = {"MERGEGUARD_INTEGRITY_INTERVAL_SECONDS": "0"}
+    settings = {"MERGEGUARD_INTEGRITY_INTERVAL_SECONDS": "3"}
     if request.param == "sqlite":
         yield Site(str(tmp_path / "site.db"), tmp_path / "EventQueue", settings, handler="import")
         return
@@ -67,9 +67,10 @@ def names(site: Site) -> list[tuple[object, ...]]:
     return run(site, 'SELECT "_ResourceGuid", "Name" FROM "Inv_Identification" ORDER BY 1')
 
 
-def test_events_become_rows_agents_are_told_who_they_are_and_what_is_mended_by_hand_goes_on(site: Site) -> None:
+def test_it_imports_tells_agents_who_they_are_wakes_what_is_mended_by_hand_and_looks_after_itself(site: Site) -> None:
     with site.serve() as served:
         assert served.wait_for("the reference schema is brought up to date")["version"] == 1
+        run(site, MERGED.format(E, E))
         assert served.post(inventory(A, "PC-A", "card a"), f"?source={A}")[0] == 200
         until(lambda: names(site) == [(str(A), "PC-A")], served)
         assert told(served, f"?key=uniqueid%3Dcard+a&guid={B}") == str(A)
@@ -82,6 +83,10 @@ def test_events_become_rows_agents_are_told_who_they_are_and_what_is_mended_by_h
         run(site, f"""DELETE FROM "ResourceMerge" WHERE "OldGuid" = '{D}'""")
         until(lambda: names(site) == [(str(A), "PC-A"), (str(D), "PC-C")], served)
         served.wait_for("parked events were woken")
+        shown = 'mergeguard_integrity_findings{name="self-merge",rule="MG002",severity="error"} 1.0'
+        until(lambda: shown in served.get("/metrics")[1], served)
+        served.wait_for("the integrity job is done")
+        assert {line["findings"] for line in served.log if line.get("rule_name") == "self-merge"} == {1}
         _, metrics = served.get("/metrics")
         assert 'mergeguard_resource_questions_total{answer="told"} 2.0' in metrics
         assert 'mergeguard_resource_questions_total{answer="busy"} 1.0' in metrics
@@ -93,17 +98,3 @@ def told(served: Served, query: str) -> str | None:
     status, text = served.get(CREATE_RESOURCE + query)
     assert status == 200, text
     return ET.fromstring(text).get("guid")  # noqa: S314 - our own answer
-
-
-def test_it_looks_after_its_database_and_shows_what_it_found(tmp_path: Path) -> None:
-    settings = {"MERGEGUARD_INTEGRITY_INTERVAL_SECONDS": "1"}
-    site = Site(str(tmp_path / "site.db"), tmp_path / "EventQueue", settings, handler="import")
-    with site.serve("--intake-only") as served:
-        run(site, MERGED.format(A, A))
-        found = served.wait_for("the merges have findings")
-        assert (found["rule"], found["rule_name"], found["findings"]) == ("MG002", "self-merge", 1)
-        served.wait_for("the integrity job is done")
-        status, metrics = served.get("/metrics")
-        assert status == 200
-        assert 'mergeguard_integrity_findings{name="self-merge",rule="MG002",severity="error"} 1.0' in metrics
-        assert served.stop() == ExitCode.CLEAN
