@@ -69,13 +69,16 @@ _FORGOTTEN = _CHAIN.format(
 )
 """Parked, and nobody knows why: nothing would ever wake them."""
 _SIZES = f"""
+    WITH parked AS MATERIALIZED (
+        SELECT queue, count(*) AS chains FROM mergeguard_chain WHERE retry_at >= {FOR_EVER} GROUP BY queue
+    )
     SELECT q.queue, sum(q.events)::bigint, sum(q.inline_bytes)::bigint, sum(q.file_bytes)::bigint,
         sum(q.registered)::bigint, sum(q.done)::bigint, sum(q.dead)::bigint, sum(q.dead_bytes)::bigint,
         sum(q.retries)::bigint, (
             SELECT min(h.received) FROM mergeguard_chain AS c CROSS JOIN LATERAL (
                 SELECT queue, received FROM mergeguard_event WHERE chain = c.id AND id > c.done_id ORDER BY id LIMIT 1
             ) AS h WHERE h.queue = q.queue
-        ), (SELECT count(*) FROM mergeguard_chain AS c WHERE c.queue = q.queue AND c.retry_at >= {FOR_EVER})
+        ), coalesce((SELECT chains FROM parked WHERE parked.queue = q.queue), 0)
     FROM mergeguard_queue AS q GROUP BY q.queue ORDER BY q.queue
 """  # noqa: S608 - constants
 _WAITING = f"""
