@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
+import subprocess
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -58,9 +60,10 @@ def inventory(guid: uuid.UUID, name: str, key: str) -> bytes:
 
 
 def until(true: Callable[[], bool], served: Served) -> None:
-    """Ask until it is so; the test's own time limit ends what never is."""
+    """Ask now and then until it is so, while the server lives; the test's own time limit ends what never is."""
     while not true():
-        assert served.process.poll() is None, served.log
+        with suppress(subprocess.TimeoutExpired):
+            pytest.fail(f"the server ended with {served.process.wait(0.05)}: {served.log}")
 
 
 def names(site: Site) -> list[tuple[object, ...]]:
