@@ -116,14 +116,16 @@ def _leases(store: EventStore, chains: Sequence[ChainState], settings: Settings)
 def _parked(store: EventStore) -> Iterator[QueueCheck]:
     """Group parked events by what parks them: each group has a command that frees it."""
     groups: dict[str, list[ParkedEvent]] = {}
-    for one in store.parked(limit=MOST_CHAINS):
+    looked_at = store.parked(limit=MOST_CHAINS)
+    least = "at least " if len(looked_at) == MOST_CHAINS else ""
+    for one in looked_at:
         groups.setdefault(one.parking.status, []).append(one)
     if not groups:
         yield _fine("parked events", "none")
     for status, parked in sorted(groups.items()):
         guid = next((guid for one in parked for guid in one.parking.guids), "GUID")
         mends = _MENDS.get(status, _LOOK).format(guid=guid)
-        words = f"{len(parked):,} with guids {FINDINGS.get(status, status)}: {_named(map(_waiting, parked))}"
+        words = f"{least}{len(parked):,} with guids {FINDINGS.get(status, status)}: {_named(map(_waiting, parked))}"
         yield _bad(f"parked: {status}", words, f"{mends}; then they go on by themselves, in their order")
 
 

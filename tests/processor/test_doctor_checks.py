@@ -112,6 +112,16 @@ def test_parked_events_are_told_with_their_line_their_finding_and_what_frees_the
     assert bad(look(queue)) == {}
 
 
+def test_more_parked_events_than_it_looks_at_are_not_counted_short(
+    queue: TendedQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mergeguard.processor.doctor.MOST_CHAINS", 2)
+    for number in (1, 2, 3):
+        queue.register(uuid.UUID(int=number))
+        queue.park(ALICE)
+    assert bad(look(queue))["parked: cycle"].startswith("at least 2 with guids in a cycle")
+
+
 def test_dead_events_are_something_to_act_on(queue: TendedQueue) -> None:
     queue.kill(queue.register(ALICE, b"12345"))
     assert bad(look(queue)) == {"dead events": f"1 with 5 bytes; {ALICE} priority 1: 1"}
