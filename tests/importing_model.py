@@ -21,6 +21,7 @@ from mergeguard.core.importing.standing import KeyOwner, Linked, Standing, Summa
 from mergeguard.core.merging.ends import end_of, steps_of
 from mergeguard.core.nse.message import Key
 from mergeguard.errors import MergeRefused
+from mergeguard.storage.importing.store import Expected
 
 BEGIN = dt.datetime(2012, 1, 18, tzinfo=dt.UTC)
 Guid = uuid.UUID
@@ -96,6 +97,9 @@ class Transaction:
         self.held: set[Guid] = set()
 
     # Reads.
+
+    def expect(self, expected: Expected) -> Collection[Guid]:  # noqa: ARG002 - the protocol's
+        return ()
 
     def owners(self, keys: Collection[Key]) -> Sequence[KeyOwner]:
         self._note("owners", keys)

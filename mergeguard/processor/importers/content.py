@@ -5,12 +5,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from mergeguard.core.events import NO_SOURCE, Event
 from mergeguard.core.importing.blocks import Meant
 from mergeguard.core.importing.catalogue import Catalogue
 from mergeguard.core.importing.content import Content, Link
 from mergeguard.core.importing.links import SentLink
+from mergeguard.core.nse.message import Key
 from mergeguard.errors import GuidNotFound
 from mergeguard.processor.importers.agents import Returning, require_listed, returning
 from mergeguard.processor.importers.associations import write_links
@@ -19,6 +21,27 @@ from mergeguard.processor.importers.resources import Resolved
 from mergeguard.processor.importers.rules import logon_classes
 from mergeguard.processor.settings import Settings
 from mergeguard.storage.importing.store import ImportTransaction
+
+Pair: TypeAlias = tuple[uuid.UUID, uuid.UUID]
+
+
+def expectations(content: Content, catalogue: Catalogue) -> tuple[tuple[Key, ...], frozenset[Pair], frozenset[Pair]]:
+    """Return the keys, the (data class, resource) and the (association type, parent) that will be asked for.
+
+    As sent: where a guid leads elsewhere, or where there is none yet, it will be asked again.
+    """
+
+    def sent(meant: Meant) -> uuid.UUID | None:
+        return content.resources[meant].sent if isinstance(meant, int) else meant
+
+    pairs = ((block.data_class.guid, sent(block.meant)) for block in content.blocks if not block.data_class.event)
+    types = catalogue.associations
+    ends = ((link.type, sent(link.parent)) for link in content.links if types[link.type].maximum)
+    return (
+        tuple(key for each in content.resources for key in each.keys),
+        frozenset((kind, guid) for kind, guid in pairs if guid is not None),
+        frozenset((kind, guid) for kind, guid in ends if guid is not None),
+    )
 
 
 @dataclass(frozen=True, slots=True)

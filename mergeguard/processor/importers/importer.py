@@ -15,11 +15,11 @@ from mergeguard.core.importing.identify import Judge
 from mergeguard.core.nse import read
 from mergeguard.core.nse.message import Message
 from mergeguard.processor.handlers import EventBatch
-from mergeguard.processor.importers.content import ContentWriter
+from mergeguard.processor.importers.content import ContentWriter, expectations
 from mergeguard.processor.importers.resources import Resolver
 from mergeguard.processor.importers.rules import key_rules
 from mergeguard.processor.settings import Settings
-from mergeguard.storage.importing.store import ImportStore
+from mergeguard.storage.importing.store import Expected, ImportStore
 
 
 class Merging(Protocol):
@@ -64,8 +64,9 @@ class Importer:
         judge = Judge(catalogue, key_rules(settings), partial(_fresh, event))
         content = checked(message, catalogue, judge.rules)
         transaction = self._store.within(batch)
-        resolver = Resolver(transaction, partial(self._merging.merge, batch), event.source)
         others = content.guids | ({event.source} - {NO_SOURCE})
+        expected = Expected(others, *expectations(content, catalogue))
+        resolver = Resolver(transaction, partial(self._merging.merge, batch), event.source, expected)
         resolved = resolver.resolve(content.resources, others, judge)
         ContentWriter(event, settings, catalogue, transaction).write(content, resolved)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from mergeguard.core.events import MOST_PARKED_GUIDS
@@ -15,7 +15,7 @@ from mergeguard.core.importing.keys import folded, matching
 from mergeguard.core.importing.standing import Standing
 from mergeguard.core.nse.message import Key
 from mergeguard.errors import EventParked, Locked, MergeRefused
-from mergeguard.storage.importing.store import ImportTransaction
+from mergeguard.storage.importing.store import Expected, ImportTransaction
 
 TRIES: Final = 20
 """How often it is looked again because others merge the same resources meanwhile."""
@@ -48,6 +48,8 @@ class Resolver:
     merge: MergeByKey
     speaker: uuid.UUID | None = None
     """The agent that sent the event: a resource that is created for it is managed."""
+    expected: Expected = field(default_factory=Expected)
+    """What will be asked, as far as it is known beforehand."""
 
     def resolve(self, resources: Sequence[Incoming], others: Collection[uuid.UUID], judge: Judge) -> Resolved:
         """Find, create and merge resources, map other guids, and hold all that they lead to.
@@ -60,7 +62,7 @@ class Resolver:
             MalformedEvent: keys of another type, or a new resource without a type.
             Locked: others merge the same resources again and again, or hold them for too long.
         """
-        held: set[uuid.UUID] = set()
+        held = set(self.transaction.expect(self.expected))
         for _ in range(TRIES):
             known = self._known(resources, others)
             found = identify(resources, known, judge)
@@ -68,6 +70,7 @@ class Resolver:
                 self.transaction.hold_keys(_matching(resources, found, judge))
                 found = identify(resources, self._known(resources, others), judge)
                 judge = self._write(resources, found, judge)
+                self.transaction.expect(Expected())  # what was read ahead may be otherwise now
                 continue
             currents = _currents(found, others, known.standings)
             if currents <= held:

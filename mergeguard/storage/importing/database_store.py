@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from mergeguard.storage.database import DatabaseSource
     from mergeguard.storage.importing.catalogue_file import CatalogueFile
-    from mergeguard.storage.importing.store import ImportTransaction, OpenBatch
+    from mergeguard.storage.importing.store import Expected, ImportTransaction, OpenBatch
 
 
 Pair: TypeAlias = tuple[uuid.UUID, uuid.UUID]
@@ -164,6 +164,10 @@ class DatabaseTransaction(ABC):
     def add(self, sql: str, *values: Any) -> None:  # noqa: ANN401 - what the driver takes
         """Add a statement to the unit of work."""
         self._batch.add(sql, values)
+
+    def expect(self, expected: Expected) -> Collection[uuid.UUID]:  # noqa: ARG002 - of the protocol
+        """Do nothing: questions are answered when they are asked."""
+        return ()
 
     def standings(self, guids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, Standing]:
         """Say of each guid where it leads now and what stands there."""

@@ -8,10 +8,11 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mergeguard.core.importing.catalogue import DataClass
-from mergeguard.core.importing.standing import KeyOwner, Linked, Summary
+from mergeguard.core.importing.standing import KeyOwner, Linked, Standing, Summary
 from mergeguard.core.nse.message import Key
 from mergeguard.storage.importing.database_store import DatabaseImportStore, DatabaseTransaction, Pair, folded
 from mergeguard.storage.importing.spelling import POSTGRESQL, Spelling
+from mergeguard.storage.importing.walks import standings_of
 from mergeguard.storage.queue.statements import with_percents
 
 if TYPE_CHECKING:
@@ -147,13 +148,38 @@ class PostgresqlImportStore(DatabaseImportStore):
 
     def within(self, batch: OpenBatch) -> PostgresqlTransaction:
         """Return the reads and writes of the transaction that is open in a batch."""
-        return PostgresqlTransaction(self, batch)
+        from mergeguard.storage.importing.postgresql_ahead import AheadTransaction  # noqa: PLC0415 - built on this module
+
+        return AheadTransaction(self, batch)
 
 
 class PostgresqlTransaction(DatabaseTransaction):
     """One event's reads and writes."""
 
     store: PostgresqlImportStore
+
+    def __init__(self, store: PostgresqlImportStore, batch: OpenBatch) -> None:
+        super().__init__(store, batch)
+        self._asked: frozenset[uuid.UUID] = frozenset()
+        self._ahead: tuple[frozenset[uuid.UUID], Sequence[Sequence[Any]]] | None = None
+        """What was read behind the locks of ``hold``, good until anything else is asked or written."""
+
+    def standings(self, guids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, Standing]:
+        """Say of each guid where it leads now; ``hold`` has asked along the way for those asked before."""
+        self._asked = frozenset(guids)
+        if self._ahead is None or not self._asked <= self._ahead[0]:
+            return super().standings(guids)
+        return standings_of(self._asked, self._ahead[1])
+
+    def add(self, sql: str, *values: Any) -> None:  # noqa: ANN401 - what the driver takes
+        """Add a statement to the unit of work."""
+        self._ahead = None
+        super().add(sql, *values)
+
+    def ask(self, sql: str, values: Sequence[Any] = ()) -> Sequence[Sequence[Any]]:
+        """Send a question."""
+        self._ahead = None
+        return super().ask(sql, values)
 
     def owners(self, keys: Collection[Key]) -> Sequence[KeyOwner]:
         """Return who has any of these keys."""
@@ -167,7 +193,7 @@ class PostgresqlTransaction(DatabaseTransaction):
             self.ask_all((HOLD_KEYS, [numbers]), (FREE_KEYS, [numbers]))
 
     def hold(self, guids: Collection[uuid.UUID]) -> None:
-        """Share the merge lock, and the rows by which merges lock these guids."""
+        """Share the merge lock, and the rows by which merges lock these guids; then look where they lead."""
         from mergeguard.storage.rows_within import rows_in  # noqa: PLC0415 - most of storage
 
         source = self.store.source
@@ -176,7 +202,9 @@ class PostgresqlTransaction(DatabaseTransaction):
         asked = sorted(set(guids))
         if asked:
             roots = connection.dialect.identifier_preparer.quote_identifier(source.profile.merging.roots)
-            self.ask_all((ROOTS.format(roots=roots), [asked]), (SHARE.format(roots=roots), [asked]))
+            known = self._asked.union(asked)
+            locks = (ROOTS.format(roots=roots), [asked]), (SHARE.format(roots=roots), [asked])
+            self._ahead = known, self.ask_all(*locks, (WALK, [sorted(known)]))
 
     def summaries(self, pairs: Collection[Pair]) -> Mapping[Pair, Summary]:
         """Return what was loaded last, by (data class, resource); a row that nobody has yet is made to be locked."""
@@ -259,6 +287,7 @@ class PostgresqlTransaction(DatabaseTransaction):
 
     def ask_all(self, *statements: Statement) -> Sequence[Sequence[Any]]:
         """Send several statements; return the rows of the last one."""
+        self._ahead = None
         connection = self._batch.connection
         with self.store.source.translated(writing=True):
             return self.store.ask_all(connection, statements)

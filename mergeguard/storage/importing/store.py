@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mergeguard.core.importing.catalogue import Catalogue, DataClass
@@ -23,6 +24,18 @@ class OpenBatch(Protocol):
         """Add a statement to the unit of work."""
 
 
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What one event is about to hold and to ask, as far as its message tells it."""
+
+    guids: frozenset[uuid.UUID] = frozenset()
+    keys: tuple[Key, ...] = ()
+    pairs: frozenset[tuple[uuid.UUID, uuid.UUID]] = frozenset()
+    """Of (data class, resource)."""
+    ends: frozenset[tuple[uuid.UUID, uuid.UUID]] = frozenset()
+    """Of (association type, parent)."""
+
+
 class ImportTransaction(Protocol):
     """One event's reads and writes. Reads see what was written before; writes are sent together, later, in order.
 
@@ -31,6 +44,15 @@ class ImportTransaction(Protocol):
     ``summaries`` and ``linked``, which keep others waiting by themselves. Equal statements that stand together travel
     together: first the rows of all classes, then what is summarised, then links.
     """
+
+    def expect(self, expected: Expected) -> Collection[uuid.UUID]:
+        """Hold guids, and then read what is going to be asked of them, all on one way to the database.
+
+        Each of the next questions is answered from it once. To expect nothing forgets what was read.
+
+        Returns:
+            The guids that are held now; none where a way to the database costs nothing, so that nothing was done.
+        """
 
     def owners(self, keys: Collection[Key]) -> Sequence[KeyOwner]:
         """Return who has any of these keys, in one statement; names and values are compared without case."""
