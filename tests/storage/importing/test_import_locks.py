@@ -212,3 +212,14 @@ def test_a_repair_waits_for_an_import(postgresql: ImportPlace, guids: list[uuid.
 
     with kept(postgresql, lambda transaction: transaction.hold([guids[0]]), repair) as second:
         assert second.join()
+
+
+def test_what_is_written_behind_a_hold_is_seen(postgresql: ImportPlace) -> None:
+    guid = uuid.uuid4()
+    with postgresql.trying() as batch:
+        transaction = postgresql.store.within(batch)
+        assert not transaction.standings([guid])[guid].live
+        transaction.hold([guid])
+        assert not transaction.standings([guid])[guid].live
+        transaction.create(guid, COMPUTER, "pc")
+        assert transaction.standings([guid])[guid].live
