@@ -110,25 +110,8 @@ def in_order(world: World, imports: Sequence[Import]) -> None:
     assert all(line == sorted(line) for line in lines.values())
 
 
-@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 20))])
-def test_imports_merges_and_retries_of_many_processes(world: World, tmp_path: Path, seed: int) -> None:
-    imports = operations(story(seed, 80))
-    model, _ = world.reset(Case(GUIDS, (), ()))
-    world.register([one for one in imports if isinstance(one, Import)], chained=True)
-    wanted = pairs(seed, 6)
-    with crowd(world, tmp_path) as processes:
-        for _ in range(2):
-            processes.start("import")
-        processes.start("merge", json.dumps(wanted))
-        taken = processes.run()
-    assert all(taken[:2]), "one process did everything"
-    world.model = model
-    world.check([*imports, *(Merge(guid(old), guid(new)) for old, new in wanted)])
-    in_order(world, [one for one in imports if isinstance(one, Import)])
-
-
 @pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 12))])
-def test_a_repair_beside_imports_and_merges(world: World, tmp_path: Path, seed: int) -> None:
+def test_imports_merges_retries_and_a_repair_at_the_same_time(world: World, tmp_path: Path, seed: int) -> None:
     """Events of guids that are split wait, in their lines, until the repair has decided; nothing else does."""
     imports = operations(story(seed, 60))
     world.reset(Case(GUIDS + 2 * SPLIT, (), ()))
@@ -138,11 +121,32 @@ def test_a_repair_beside_imports_and_merges(world: World, tmp_path: Path, seed: 
     wanted = [pair for pair in pairs(seed, 6) if min(pair) >= SPLIT]
     with crowd(world, tmp_path) as processes:
         processes.start("import")
+        processes.start("import")
         processes.start("merge", json.dumps(wanted))
         processes.start("repair")
-        *_, steps = processes.run()
+        *taken, _, steps = processes.run()
+    assert all(taken), "one process did everything"
     assert steps == SPLIT
     world.model = start(GUIDS + 2 * SPLIT)
     world.model.into = dict(world.state().merges)
     world.model.keys = {key for key in world.model.keys if key[0] not in set(map(guid, range(SPLIT)))}
     world.check([*imports, *(Merge(guid(old), guid(new)) for old, new in wanted)], set(CHECKS) - {"monotone"})
+    in_order(world, [one for one in imports if isinstance(one, Import)])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(1, 12))
+def test_more_imports_and_merges(world: World, tmp_path: Path, seed: int) -> None:
+    imports = operations(story(seed, 200))
+    model, _ = world.reset(Case(GUIDS, (), ()))
+    world.register([one for one in imports if isinstance(one, Import)], chained=True)
+    wanted = pairs(seed, 9)
+    with crowd(world, tmp_path) as processes:
+        for _ in range(2):
+            processes.start("import")
+        processes.start("merge", json.dumps(wanted))
+        taken = processes.run()
+    assert all(taken[:2]), "one process did everything"
+    world.model = model
+    world.check([*imports, *(Merge(guid(old), guid(new)) for old, new in wanted)])
+    in_order(world, [one for one in imports if isinstance(one, Import)])
