@@ -41,6 +41,7 @@ from mergeguard import (
     Outcome,
     Override,
     Overrides,
+    ParkedEvent,
     Plan,
     PlanOptions,
     Profile,
@@ -66,6 +67,7 @@ from mergeguard import (
     Unmerge,
     Unmerged,
     Verified,
+    WokenEvents,
 )
 from mergeguard.core.guids import from_uuids, to_uuids
 from mergeguard.errors import MalformedEvent
@@ -292,6 +294,9 @@ def tend(database: Path, folder: Path) -> Sequence[QueueCheck]:
     pending, dead = mergeguard.queue_list(database)
     assert_type(dead, Sequence[DeadEvent])
     assert not pending
+    parked: Sequence[ParkedEvent] = mergeguard.queue_parked(database)
+    woken: WokenEvents = mergeguard.queue_wake(database)
+    assert (len(parked), woken.left, woken.woken) == (0, 0, ())
     shown: ShownEvent = mergeguard.queue_show(database, dead[0].event.id, settings=settings)
     assert shown.body == b"<message/>"
     exported: ExportedEvents = mergeguard.queue_export(database, folder / "saved", settings=settings)
