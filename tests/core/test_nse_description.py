@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import tomllib
 import uuid
 from typing import Any
@@ -53,9 +54,10 @@ def test_every_key_becomes_its_part_of_the_message() -> None:
     assert described(tomllib.loads(WHOLE), "event.toml") == Message("custominventory", (pc,), (link,), (data,))
 
 
-def test_the_example_describes_one_of_each() -> None:
+def test_the_example_describes_what_a_new_server_takes_and_shows_the_rest() -> None:
     message = described(tomllib.loads(EXAMPLE), "example")
-    assert [len(message.resources), len(message.associations), len(message.data)] == [1, 1, 1]
+    assert [len(message.resources), len(message.associations), len(message.data)] == [1, 0, 1]
+    assert len(described(tomllib.loads(re.sub(r"(?m)^# (\[\[|\w+ = )", r"\1", EXAMPLE)), "example").associations) == 1
     assert message.data[0].rows == (Row(("EXAMPLE-PC", "example", "Example OS 10")),)
 
 

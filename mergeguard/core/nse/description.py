@@ -34,11 +34,12 @@ keys = [
   { name = "uniqueid", value = "EXAMPLE-0001" },
 ]
 
-# A link from a parent to a child, each a ref of this file or a guid. Here: where the computer stands.
-[[associations]]
-type = "05de450f-39ea-4aae-8c5f-77817889c27c"
-parent = "pc"
-child = "8d0a9a2e-52f4-4b6e-9d4c-0c9a3b1f7e55"
+# A link from a parent to a child, each a ref of this file or a guid; for instance where the computer stands. Its type
+# has to be in the catalogue of the server, and both ends have to be known there or described here.
+# [[associations]]
+# type = "05de450f-39ea-4aae-8c5f-77817889c27c"
+# parent = "pc"
+# child = "8d0a9a2e-52f4-4b6e-9d4c-0c9a3b1f7e55"
 
 # The rows of one resource in one data class, cells by position: of this one, name, domain and operating system.
 # They take the place of what is there; with 'partial = true' they change the columns that they give.
