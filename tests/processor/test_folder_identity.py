@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from processor.conftest import Ground
 
+import mergeguard
 from mergeguard.errors import PermissionDenied, UsageError
 from mergeguard.processor.folder_identity import FILE, read_identity, require_same_folder
 from mergeguard.storage.queue.folder_table import open_folder_table
@@ -113,3 +115,15 @@ def test_a_share_without_hard_links_gets_its_file_too(
     assert same(ground, folder)
     assert same(ground, folder)
     assert {path.name for path in folder.iterdir()} == ({FILE} if is_shared else set())
+
+
+def test_a_server_with_another_folder_does_not_start(ground: Ground, tmp_path: Path, is_shared: bool) -> None:
+    if not is_shared:
+        return
+    mine, other = made(tmp_path / "mine"), made(tmp_path / "other")
+    assert same(ground, mine)
+    config = tmp_path / "other.toml"
+    config.write_text(f'[event_queue]\nevent_queue_path = "{other}"\n')
+    with pytest.raises(UsageError, match="is not the folder of this queue"):
+        mergeguard.serve(ground.url, threading.Event(), port=0, handler="store", config=config)
+    assert not (other / FILE).exists()
