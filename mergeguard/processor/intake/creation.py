@@ -109,9 +109,10 @@ def _why(failure: Exception) -> str:
 
 
 def answer_of(found: Resource) -> str:
-    """Write what an agent reads: its guid, and whose it is."""
+    """Write what an agent reads: its guid, and what it was asked for."""
     kind = "" if found.type is None else f" typeGuid={quoteattr(str(found.type))}"
-    return f"<resource guid={quoteattr(str(found.guid))}{kind} name={quoteattr(found.name)} />\n"
+    name = f" name={quoteattr(found.name)}" if found.name else ""
+    return f"<resource guid={quoteattr(str(found.guid))}{kind}{name} />\n"
 
 
 async def _asked(request: Request) -> Resource:

@@ -199,4 +199,4 @@ def test_both_ways_of_asking_say_the_same(name: str, keys: list[tuple[str, str]]
 @given(name=st.text(CHARACTERS, max_size=20))
 def test_an_answer_is_xml_whatever_the_name(name: str) -> None:
     found = ET.fromstring(answer_of(Resource("", GUID, None, name)))  # noqa: S314 - our own answer
-    assert (found.get("guid"), found.get("name"), found.get("typeGuid")) == (str(GUID), name, None)
+    assert (found.get("guid"), found.get("name"), found.get("typeGuid")) == (str(GUID), name or None, None)
