@@ -251,7 +251,7 @@ class SqliteSource(DatabaseSource):
                 self._changing = None
 
     def _rest(self) -> None:
-        """Close the connection of a writer between two transactions: looking at the file would drop its locks.
+        """Close the connection of a writer between two transactions, so that a snapshot can be read without locks.
 
         Raises:
             RuntimeError: it is in the middle of a transaction.

@@ -2,14 +2,17 @@
 
 A database in WAL mode makes ``-wal`` and ``-shm`` files whenever it is opened the ordinary way. One that nobody writes
 is opened as *immutable* instead: without locks and side files, and with proof afterwards that it did not move.
-Nothing here may run while a connection of this process holds locks on the file, save ``made``: closing any handle
-of a file drops the POSIX locks that the process has on it.
+Closing any handle of a file drops the POSIX locks that the process has on it, those of other connections too: another
+program would take itself for the last one and delete a log that is in use. So what is looked at is kept open.
 """
 
 from __future__ import annotations
 
+import os
 import stat
+import threading
 import time
+from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +23,12 @@ _MAGIC = b"SQLite format 3\0"
 _WAL = 2
 _TICK = 0.05
 """Seconds; longer than the step in which file systems count the time of a change."""
+
+MOST_KEPT = 64
+"""Files that are kept open at a time."""
+_kept: OrderedDict[tuple[int, int], int] = OrderedDict()
+"""By device and inode, the last one used last."""
+_keeping = threading.Lock()
 
 Mark = tuple[int, int, int, bytes]
 """Inode, size, time of the last change and the file change counter: equal marks mean an unchanged file."""
@@ -85,8 +94,7 @@ def look(path: Path) -> Opening:
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise NotADatabase(f"{path}: this is not a file", hint="name the database file itself")
-    with path.open("rb") as file:
-        header = file.read(100)
+    header = read_without_closing(path, 0, 100)
     if header and not header.startswith(_MAGIC):
         raise NotADatabase(
             f"{path}: the file is not an SQLite database",
@@ -98,6 +106,37 @@ def look(path: Path) -> Opening:
     # The mark first: what changes the file after it is noticed, and what changed it before has emptied the log.
     mark = _mark(path)
     return Opening(path, wal, wal and not _has_content(path, "-wal"), mark, _beside(path))
+
+
+def read_without_closing(path: Path, start: int, count: int) -> bytes:
+    """Return some bytes of a regular file, and leave it open.
+
+    Raises:
+        OSError: it does not exist or may not be read.
+    """
+    if not hasattr(os, "pread"):  # Windows: its locks belong to a handle, and closing another one drops none
+        with path.open("rb") as file:
+            file.seek(start)
+            return file.read(count)
+    with _keeping:
+        status = path.stat()
+        handle = _kept.get((status.st_dev, status.st_ino))
+        if handle is None:
+            handle = _keep(path)
+        else:
+            _kept.move_to_end((status.st_dev, status.st_ino))
+        return os.pread(handle, count, start)
+
+
+def _keep(path: Path) -> int:
+    """Open a file; close those that are deleted, and where there are too many the one that was last used first."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    status = os.fstat(handle)
+    for name, other in list(_kept.items()):
+        if not os.fstat(other).st_nlink or len(_kept) >= MOST_KEPT:
+            os.close(_kept.pop(name))
+    _kept[status.st_dev, status.st_ino] = handle
+    return handle
 
 
 def left_behind(path: Path) -> bool:
@@ -112,9 +151,7 @@ def _settle(changed: float) -> None:
 
 
 def _mark(path: Path) -> Mark:
-    with path.open("rb") as file:
-        file.seek(24)
-        counter = file.read(4)
+    counter = read_without_closing(path, 24, 4)
     status = path.stat()
     return status.st_ino, status.st_size, status.st_mtime_ns, counter
 

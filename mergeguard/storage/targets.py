@@ -168,8 +168,10 @@ def _open_file(target: str, profile: Profile, options: Options) -> Source:
 
 
 def _begins_as_sqlite(target: str) -> bool:
+    from mergeguard.storage.sqlite_file import read_without_closing  # noqa: PLC0415 - only for names that say nothing
+
     try:
-        with Path(target).open("rb") as file:
-            return file.read(len(_SQLITE_MAGIC)) == _SQLITE_MAGIC
+        path = Path(target)
+        return path.is_file() and read_without_closing(path, 0, len(_SQLITE_MAGIC)) == _SQLITE_MAGIC
     except (OSError, ValueError):  # the ValueError is a NUL or a lone surrogate in the name
         return False
