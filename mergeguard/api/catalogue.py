@@ -5,7 +5,7 @@ A target is here a database with the reference schema.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,11 +16,9 @@ from mergeguard.storage.secrets import masked
 from mergeguard.storage.source import Options
 
 if TYPE_CHECKING:  # each pulls in more than a program that does not call for it should pay
-    from mergeguard.core.importing.catalogue import DataClass
     from mergeguard.storage.importing.catalogue_file import CatalogueFile
     from mergeguard.storage.importing.database_store import DatabaseImportStore
     from mergeguard.storage.importing.making import CatalogueAdded
-    from mergeguard.storage.profile import Reference
 
 
 @contextmanager
@@ -66,7 +64,9 @@ def catalogue_add(
     Raises:
         UsageError: the file cannot be read, or something of it stands in the catalogue otherwise.
         UnknownSchema: as ``catalogue``.
-        PermissionDenied, Locked, WriteFailed: nothing was changed.
+        PermissionDenied: this login may not make tables; nothing was changed.
+        Locked: another session held a lock for too long; nothing was changed.
+        WriteFailed: any other failure; nothing was changed.
     """
     from mergeguard.storage.importing import catalogue_file  # noqa: PLC0415 - only with a catalogue
     from mergeguard.storage.importing.making import add_to_catalogue  # noqa: PLC0415 - as above
@@ -74,13 +74,3 @@ def catalogue_add(
     wanted = file if isinstance(file, catalogue_file.CatalogueFile) else catalogue_file.read_catalogue_file(file)
     with opened_catalogue(target, options) as store:
         return add_to_catalogue(store, wanted)
-
-
-def catalogue_references(classes: Sequence[DataClass]) -> Sequence[Reference]:
-    """Return what a profile has to declare of data classes, so that merges and repairs know their rows.
-
-    The built-in profile ``reference`` needs none of it: it takes them from the catalogue by itself.
-    """
-    from mergeguard.storage.importing.references import class_references  # noqa: PLC0415 - only with a catalogue
-
-    return [reference for one in classes for reference in class_references(one)]

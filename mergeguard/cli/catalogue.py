@@ -58,4 +58,4 @@ def add(
     from mergeguard.render.data_classes import added_text
 
     added = api.catalogue_add(chosen.target, file, options=chosen.options)
-    terminal.write(added_text(added, api.catalogue_references(added.classes)), terminal.STDOUT)
+    terminal.write(added_text(added), terminal.STDOUT)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 
 from mergeguard.core.importing.catalogue import DataClass
 from mergeguard.render.table import aligned
@@ -46,7 +45,7 @@ def catalogue_document(found: CatalogueFile) -> str:
     return catalogue_text(found)
 
 
-def added_text(added: CatalogueAdded, references: Sequence[Reference]) -> str:
+def added_text(added: CatalogueAdded) -> str:
     """Say what was added, and what a profile other than the built-in one has to declare."""
     if added.nothing:
         return "Nothing was added: all of it stands in the catalogue.\n"
@@ -54,11 +53,11 @@ def added_text(added: CatalogueAdded, references: Sequence[Reference]) -> str:
     lines += [f"added the association type {visible(one.name)}" for one in added.associations]
     lines += [f"added the data class {visible(one.name)}, with the table {visible(one.table)}" for one in added.classes]
     lines += [f"the data class {visible(one.name)} is purged otherwise from now on" for one in added.changed]
-    if references:
+    if added.references:
         lines += [
             "",
             "# The built-in profile 'reference' knows this by itself; a profile of your own needs:",
-            *(line for one in references for line in ("", *_reference(one))),
+            *(line for one in added.references for line in ("", *_reference(one))),
         ]
     return "\n".join(lines) + "\n"
 

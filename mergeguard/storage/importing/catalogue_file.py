@@ -27,19 +27,17 @@ _HINT = "'mergeguard catalogue show TARGET' prints what a database has, as such 
 
 @dataclass(frozen=True, slots=True)
 class ResourceType:
-    """A kind of resource."""
+    """A kind of resource: what it is derived from, and the enforcement keys that make two of it one."""
 
     guid: uuid.UUID
     name: str
     bases: tuple[uuid.UUID, ...] = ()
-    """The types that it is derived from."""
     merge_keys: tuple[str, ...] = ()
-    """Its enforcement keys."""
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogueFile:
-    """What a file holds."""
+    """The resource types, association types and data classes of a catalogue, or what is to be added to one."""
 
     types: tuple[ResourceType, ...] = ()
     associations: tuple[AssociationType, ...] = ()

@@ -11,6 +11,8 @@ from mergeguard.core.importing.catalogue import AssociationType, Catalogue, Cell
 from mergeguard.errors import UsageError
 from mergeguard.storage.importing.catalogue_file import CatalogueFile, ResourceType
 from mergeguard.storage.importing.class_statements import RESOURCE, TIME, Statement
+from mergeguard.storage.importing.references import class_references
+from mergeguard.storage.profile import Reference
 
 if TYPE_CHECKING:
     from mergeguard.storage.importing.database_store import DatabaseImportStore
@@ -42,6 +44,14 @@ class CatalogueAdded:
     def nothing(self) -> bool:
         """Whether all stood there already."""
         return not (self.types or self.associations or self.classes or self.changed)
+
+    @property
+    def references(self) -> tuple[Reference, ...]:
+        """What a profile has to declare of the added classes, so that merges and repairs know their rows.
+
+        The built-in profile ``reference`` needs none of it: it takes them from the catalogue by itself.
+        """
+        return tuple(reference for one in self.classes for reference in class_references(one))
 
 
 def add_to_catalogue(store: DatabaseImportStore, wanted: CatalogueFile) -> CatalogueAdded:
