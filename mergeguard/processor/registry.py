@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -13,18 +14,33 @@ from mergeguard.core.events import Claim, Queue
 from mergeguard.core.importing.content import checked
 from mergeguard.core.importing.identify import Judge
 from mergeguard.core.nse.message import Message, Resource
-from mergeguard.errors import Locked
+from mergeguard.errors import Locked, MergeGuardError
 from mergeguard.processor.handlers import EventBatch
 from mergeguard.processor.importers.importer import Merging
 from mergeguard.processor.importers.resources import Resolver
 from mergeguard.processor.importers.rules import key_rules
 from mergeguard.processor.settings import Settings
+from mergeguard.storage import failures
 from mergeguard.storage.importing.store import ImportStore
 from mergeguard.storage.queue.store import EventStore
 
 _TRIES: Final = 5
 """Times that a question is asked when others are at the same resources; each waits as long as a lock is waited for."""
 _NO_EVENTS: Final = Claim("CreateResource.aspx", Queue.PRIORITY, (), dt.datetime.max.replace(tzinfo=dt.UTC))
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Say in MergeGuard's words what the driver says of statements that were sent together, at the end."""
+    try:
+        yield
+    except MergeGuardError:
+        raise
+    except Exception as error:
+        known = failures.as_error(error, "the reference schema", writing=True)
+        if known is None:
+            raise
+        raise known from error
 
 
 class ResourceRegistry:
@@ -56,7 +72,8 @@ class ResourceRegistry:
         mine = replace(asked, guid=asked.guid or uuid.uuid4())  # the same at each try
         for left in reversed(range(_TRIES)):
             try:
-                return self._once(mine)
+                with _translated():
+                    return self._once(mine)
             except Locked:
                 if not left:
                     raise

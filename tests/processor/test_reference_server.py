@@ -6,20 +6,24 @@ import logging
 import os
 import re
 import secrets
+import sqlite3
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
 from conftest import PostgresServer
 
+from mergeguard.core.importing.catalogue import Catalogue
 from mergeguard.core.importing.keys import COMPUTER
 from mergeguard.core.nse.message import Key, Resource
-from mergeguard.errors import EventParked, MalformedEvent, UnknownSchema
+from mergeguard.errors import EventParked, Locked, MalformedEvent, MergeGuardError, UnknownSchema
+from mergeguard.processor.importers.resources import Resolver
 from mergeguard.processor.reference_server import COMPUTER_KEYS, ReferenceServer
 from mergeguard.processor.settings import Settings
 from mergeguard.storage import schema
@@ -199,6 +203,37 @@ def test_a_guid_in_a_circle_is_nobody_until_it_is_mended(place: Place) -> None:
     place.write(f"""DELETE FROM "ResourceMerge" WHERE "OldGuid" = '{B}'""")
     assert place.server.lead_somewhere([A, B, C]) == {A, B, C}
     assert place.ask("uniqueid=card 1", guid=A) == B
+
+
+def test_a_lock_at_the_end_of_it_is_waited_for_and_an_outage_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[Exception] = [sqlite3.OperationalError("database is locked") for _ in range(4)]
+
+    class Batch:
+        """A transaction whose last statements fail."""
+
+        connection = None
+
+        def finish(self, _ran: object) -> None:
+            if said:
+                raise said.pop()
+
+    with opened(str(schema.sqlite_url(tmp_path / "site.db"))) as place:
+        place.server.prepare()
+        monkeypatch.setattr(place.server.registry._events, "batch", lambda _claim: nullcontext(Batch()))
+        monkeypatch.setattr(Resolver, "resolve", lambda *_: SimpleNamespace(found=[SimpleNamespace(guid=B)]))
+        monkeypatch.setattr(place.server._store, "catalogue", lambda _: Catalogue(types=frozenset({COMPUTER})))
+        assert place.ask("uniqueid=card 1", guid=A) == B
+        said += [sqlite3.OperationalError("database is locked") for _ in range(5)]
+        with pytest.raises(Locked):
+            place.ask("uniqueid=card 1", guid=A)
+        said += [sqlite3.OperationalError("unable to open database file")]
+        with pytest.raises(MergeGuardError, match="unable to open"):
+            place.ask("uniqueid=card 1", guid=A)
+        said += [KeyError("a bug")]
+        with pytest.raises(KeyError):
+            place.ask("uniqueid=card 1", guid=A)
 
 
 def test_many_who_ask_at_once_with_one_key_are_one(place: Place) -> None:
