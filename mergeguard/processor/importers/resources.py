@@ -21,8 +21,19 @@ TRIES: Final = 20
 """How often it is looked again because others merge the same resources meanwhile."""
 MergeByKey = Callable[[uuid.UUID, uuid.UUID, str], object]
 """(old, new, key) merges in the transaction that is open; ``errors.MergeRefused`` says that it must not be."""
+FIRM: Final = frozenset({"never-merge", "type-mismatch", "no-guard", "no-key"})
+"""Reasons of a refusal that do not depend on what others are doing."""
 _LEADS: Final = "mergeguard resolve says where a guid leads, and mergeguard scan what is wrong there"
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """A merge by key that is not made: the two stay apart, and the event goes on."""
+
+    merge: KeyMerge
+    firmly: bool
+    """Whether it would be refused again; else somebody may have been merging the same, and it is tried once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +74,19 @@ class Resolver:
             Locked: others merge the same resources again and again, or hold them for too long.
         """
         held = set(self.transaction.expect(self.expected))
+        doubted: set[KeyMerge] = set()
         for _ in range(TRIES):
             known = self._known(resources, others)
             found = identify(resources, known, judge)
             if any(each.changes_owners for each in found):
                 self.transaction.hold_keys(_matching(resources, found, judge))
                 found = identify(resources, self._known(resources, others), judge)
-                judge = self._write(resources, found, judge)
+                refused = self._write(resources, found)
                 self.transaction.expect(Expected())  # what was read ahead may be otherwise now
+                if refused is not None and (refused.firmly or refused.merge in doubted):
+                    judge = with_apart(judge, (refused.merge.old, refused.merge.new))
+                elif refused is not None:
+                    doubted.add(refused.merge)
                 continue
             currents = _currents(found, others, known.standings)
             if currents <= held:
@@ -90,8 +106,8 @@ class Resolver:
         require_way(standings)
         return Known(owners, standings)
 
-    def _write(self, resources: Sequence[Incoming], found: Sequence[Found], judge: Judge) -> Judge:
-        """Write what was found; of a merge that is refused the pair is kept apart, and the event goes on."""
+    def _write(self, resources: Sequence[Incoming], found: Sequence[Found]) -> _Refused | None:
+        """Write what was found, up to the first merge that is refused."""
         for resource, each in zip(resources, found, strict=True):
             if each.new and each.type is not None:
                 managed = resource.sent is not None and resource.sent == self.speaker
@@ -99,11 +115,12 @@ class Resolver:
             if each.keys:
                 self.transaction.add_keys(each.guid, each.keys)
             for merge in each.merges:
-                if not self._merged(resource, merge):
-                    return with_apart(judge, (merge.old, merge.new))
-        return judge
+                refused = self._merged(resource, merge)
+                if refused is not None:
+                    return refused
+        return None
 
-    def _merged(self, resource: Incoming, merge: KeyMerge) -> bool:
+    def _merged(self, resource: Incoming, merge: KeyMerge) -> _Refused | None:
         try:
             self.merge(merge.old, merge.new, merge.key)
         except MergeRefused as refused:
@@ -111,12 +128,12 @@ class Resolver:
                 "a merge by key is refused",
                 extra={"old": str(merge.old), "new": str(merge.new), "key": merge.key, "why": refused.message},
             )
-            return False
+            return _Refused(merge, refused.reason in FIRM)
         _log.info(
             "resources are merged by a key",
             extra={"old": str(merge.old), "new": str(merge.new), "key": merge.key, "place": resource.place},
         )
-        return True
+        return None
 
 
 def require_way(standings: Mapping[uuid.UUID, Standing]) -> None:

@@ -23,7 +23,7 @@ from importing_samples import (
 
 from mergeguard.core.importing.keys import COMPUTER
 from mergeguard.core.nse import write
-from mergeguard.errors import EventParked, GuidNotFound, MalformedEvent
+from mergeguard.errors import EventParked, GuidNotFound, MalformedEvent, MergeRefused
 
 PC = computer("pc", 1, "fqdn=pc1", "serial=4711", name="PC1")
 
@@ -98,6 +98,25 @@ def test_a_merge_that_is_refused_does_not_stop_the_event(world: World) -> None:
     assert not world.tables.merges
     assert world.rows(NOTES, 2) == [("mine",)]
     assert world.keys(2) == {"uniqueid=u", "fqdn=pc1"}
+
+
+def test_a_merge_that_others_were_in_the_way_of_is_tried_once_more(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest, refusals = world.merging.merge, ["shadowed-live"]
+
+    def refusing(*asked: object) -> None:
+        if refusals:
+            raise MergeRefused("somebody is at it", reason=refusals.pop())
+        honest(*asked)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(world.merging, "merge", refusing)
+    for times in (1, 2):
+        world.send(computer("pc", 10 * times, f"fqdn={times}"))
+        world.send(computer("pc", 10 * times + 1, f"uniqueid={times}"))
+        refusals[:] = ["shadowed-live"] * times
+        world.send(computer("pc", None, f"fqdn={times}", f"uniqueid={times}"))
+        assert len(world.tables.merges) == 1, "what is refused twice stays apart"
 
 
 def test_computers_stay_apart_where_that_is_set() -> None:
