@@ -41,10 +41,10 @@ def messages(draw: st.DrawFn) -> Message:
         )
         for label in [*labels, *[""] * draw(st.integers(0, 1))]
     )
-    targets = st.builds(Target, guid=GUIDS)
+    targets = GUIDS.map(lambda guid: Target(guid=guid))
     if labels:
         targets |= st.sampled_from(labels).map(Target)
-    associations = draw(st.lists(st.builds(Association, GUIDS, targets, targets), max_size=3))
+    associations = draw(st.lists(st.tuples(GUIDS, targets, targets).map(lambda parts: Association(*parts)), max_size=3))
     rows = st.lists(CELLS.map(Row), max_size=4).map(tuple)
     data = draw(st.lists(st.builds(ClassData, GUIDS, targets, rows, st.booleans()), max_size=4))
     recipient = draw(st.sampled_from(["", "custominventory"]) | TEXTS.map(lambda text: text.strip().replace("\r", "")))

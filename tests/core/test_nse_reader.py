@@ -219,6 +219,26 @@ def test_rows_of_many_shapes_are_as_a_dictionary_says(rows: list[dict[int, str]]
         (f'guid="{PC}"', f'guid="{PC}" typeGuid="{{{PC}"', f"line 7, <resource>: typeGuid '{{{PC}' is no guid"),
         (f'guid="{PC}"', f'guid="{PC}{" " * 99}"', f"line 7, <resource>: guid '{PC}"),
         (f'guid="{PC}"', f'guid="{PC}" GUID=""', "line 7, <resource>: the attribute guid stands there twice"),
+        (
+            f'childResourceGuid="{OS}"/>',
+            f'childResourceGuid="{OS}"><b/></resourceAssociation>',
+            "Association>: <b> may not",
+        ),
+        (
+            "<resourceAssociations>",
+            "<resourceAssociations><row/>",
+            "line 11, <resourceAssociations>: <row> may not stand",
+        ),
+        (
+            f'typeGuid="{OS}"',
+            f'typeGuid="{OS}" TYPEGUID=""',
+            "<resourceAssociation>: the attribute typeGuid stands there twice",
+        ),
+        (
+            f'childResourceGuid="{OS}"',
+            f'childResourceGuid="{uuid.UUID(int=0)}"',
+            "neither childResourceRef nor childResourceGuid",
+        ),
         (f'typeGuid="{OS}"', "", "line 12, <resourceAssociation>: it has no typeGuid"),
         ('parentResourceRef="pc"', "", "line 12, <resourceAssociation>: it names no resource: it has neither parent"),
         ("childResourceGuid", 'childResourceRef="pc" childResourceGuid', "line 12, <resourceAssociation>: it has both"),
@@ -388,3 +408,18 @@ def test_what_was_read_leaves_nothing_to_the_collector(body: str) -> None:
         assert gc.collect() == 0
     finally:
         gc.enable()
+
+
+@given(st.lists(st.sampled_from([OS, PC]), min_size=6, max_size=6), st.integers(0, 9), st.integers(0, 9))
+@settings(max_examples=30)
+def test_associations_are_compared_by_what_they_say_and_not_by_their_lines(
+    guids: list[uuid.UUID], a: int, b: int
+) -> None:
+    left, right = guids[:3], guids[3:]
+    one, other = (
+        Association(kind, Target(guid=parent), Target(guid=child), line)
+        for (kind, parent, child), line in ((left, a), (right, b))
+    )
+    assert (one == other, one != other) == (left == right, left != right)
+    assert len({one, other}) == 2 - (left == right)
+    assert one != tuple(one)

@@ -66,7 +66,7 @@ def needed(name: str, text: str | None) -> uuid.UUID:
 
 
 def _guid(name: str, text: str) -> uuid.UUID | None:
-    found = _plain(text)
+    found = plain(text)
     if found is None and len(text) <= _LONGEST_GUID:
         found = guids.parse(text)
     if found is not None:
@@ -76,17 +76,21 @@ def _guid(name: str, text: str) -> uuid.UUID | None:
     return None
 
 
-def _plain(text: str) -> uuid.UUID | None:
-    """Read a guid in the usual spelling, with braces or without, four times as fast as any other is read."""
+def plain(text: str) -> uuid.UUID | None:
+    """Read a guid in the usual spelling, with braces or without, four times as fast as any other is read.
+
+    ``None`` for any other text, and for the guid that stands for none.
+    """
     if text[:1] == "{" and text[-1] == "}":
         text = text[1:-1]
     digits = text.replace("-", "")
     if len(text) != 36 or len(digits) != 32 or text[8:24:5] != "----":
         return None
     try:
-        return uuid.UUID(bytes=bytes.fromhex(digits))
+        found = uuid.UUID(bytes=bytes.fromhex(digits))
     except ValueError:  # no digits, or blanks between them
         return None
+    return found if found.int else None
 
 
 def switch(attributes: Attributes, name: str) -> bool:

@@ -29,35 +29,40 @@ class Resource:
     line: int = field(default=0, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """Which resource a part of a message means: by the label of one in the message, or by a guid; one is set."""
 
     ref: str | None = None
     guid: uuid.UUID | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Association:
-    """A typed link from a parent to a child."""
+class Association(NamedTuple):
+    """A typed link from a parent to a child. A tuple, as there may be many thousands of them in an event."""
 
     type: uuid.UUID
     parent: Target
     child: Target
-    line: int = field(default=0, compare=False)
+    line: int = 0
+
+    def __eq__(self, other: object) -> bool:
+        """Say whether they say the same; where they stood is not compared, here as elsewhere."""
+        return isinstance(other, Association) and self[:3] == other[:3]
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self[:3])
 
 
 class Row(NamedTuple):
-    """One row of a data class: cells by position, ``None`` where the message gives none.
-
-    A tuple, as there may be a hundred thousand of them in an event.
-    """
+    """One row of a data class: cells by position, ``None`` where the message gives none. A tuple as well."""
 
     cells: tuple[str | None, ...]
     line: int = 0
 
     def __eq__(self, other: object) -> bool:
-        """Say whether the cells are the same; where they stood is not compared, here as elsewhere."""
+        """Say whether the cells are the same."""
         return isinstance(other, Row) and self.cells == other.cells
 
     def __ne__(self, other: object) -> bool:

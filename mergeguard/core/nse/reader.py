@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import Final, NoReturn
 
 from mergeguard.core.nse import grammar
@@ -11,15 +12,14 @@ from mergeguard.core.nse.attributes import NAMES, Attributes, guid, needed, spel
 from mergeguard.core.nse.envelope import MOST_RECIPIENT
 from mergeguard.core.nse.grammar import Place
 from mergeguard.core.nse.limits import DEFAULT, Limits
-from mergeguard.core.nse.message import Association, ClassData, Key, Message, Resource
+from mergeguard.core.nse.links import Links
+from mergeguard.core.nse.message import ClassData, Key, Message, Resource
 from mergeguard.core.nse.parsing import Amiss, parse, strict_parser
 from mergeguard.core.nse.rows import Rows
 from mergeguard.core.nse.shapes import COLUMNS
 from mergeguard.core.nse.targets import Targets
 from mergeguard.errors import MalformedEvent
 
-_PARENT: Final = ("parentResourceRef", "parentResourceGuid")
-_CHILD: Final = ("childResourceRef", "childResourceGuid")
 _RESOURCE: Final = ("resourceRef", "resourceGuid")
 _INTERNED: Final = {name: name for name in COLUMNS[:64]}
 
@@ -49,15 +49,16 @@ class _Reader:
         self._limits = limits
         self._parser = parser = strict_parser(interned=_INTERNED.copy())
         self._rows = Rows(parser, limits)
-        self._row_handlers = self._rows.handlers(self._refuse_row, self._end_rows)
+        self._row_handlers = self._rows.handlers(partial(self._refuse_in, "row"), self._end_rows)
         self._between = between or self._refuse_text
         parser.buffer_text = between is not None  # a text that is kept back is told where the next element stands
         self._open: list[Place] = [grammar.OUTSIDE]
         self._line = 1
         self._to: list[str] | None = None
         self._targets = Targets()
+        self._links = Links(parser, self._targets)
+        self._link_handlers = self._links.handlers(self._count, self._refuse_in, self._end_links)
         self._resources: list[Resource] = []
-        self._associations: list[Association] = []
         self._data: list[ClassData] = []
         self._parts = 0
         self._resource: tuple[Attributes, int]
@@ -69,7 +70,7 @@ class _Reader:
             grammar.TO: self._begin_to,
             grammar.RESOURCE: self._begin_resource,
             grammar.KEY: self._add_key,
-            grammar.ASSOCIATION: self._add_association,
+            grammar.ASSOCIATIONS: self._begin_links,
             grammar.DATA_CLASS: self._begin_class,
             grammar.ROWS: self._begin_rows,
         }
@@ -77,7 +78,7 @@ class _Reader:
 
     def read(self, body: bytes) -> Message:
         """Read a body; a reader reads one."""
-        self._hear()
+        self._hear(self._handlers)
         self._parser.CharacterDataHandler = self._between
         try:
             parse(self._parser, body)
@@ -90,17 +91,17 @@ class _Reader:
         return Message(
             "".join(self._to or ()).strip()[:MOST_RECIPIENT],
             tuple(self._resources),
-            tuple(self._associations),
+            tuple(self._links.links),
             tuple(self._data),
             self._line,
         )
 
     # Any element
 
-    def _hear(self) -> None:
+    def _hear(self, handlers: tuple[Callable[..., None], Callable[[str], None]], *, ordered: bool = False) -> None:
         parser = self._parser
-        parser.StartElementHandler, parser.EndElementHandler = self._handlers
-        parser.ordered_attributes = False
+        parser.StartElementHandler, parser.EndElementHandler = handlers
+        parser.ordered_attributes = ordered
 
     def _any_handlers(self) -> tuple[Callable[[str, dict[str, str]], None], Callable[[str], None]]:
         """Return what is called for elements that are no rows; bound to names, for it is called often."""
@@ -139,8 +140,7 @@ class _Reader:
         if not around.lenient:
             self._refuse(f"<{name[:80]}> may not stand in it")
         if len(self._open) > self._limits.depth:  # what is known stands in each other seven deep at most
-            what = f"elements stand in each other more than {self._limits.depth:,} deep"
-            raise MalformedEvent(f"line {self._parser.CurrentLineNumber}, <{name[:80]}>: {what}")
+            self._refuse_in(name[:80], f"elements stand in each other more than {self._limits.depth:,} deep")
         self._parser.CharacterDataHandler = None
         return grammar.LET_BE
 
@@ -190,13 +190,12 @@ class _Reader:
         kind, name = guid(attributes, "typeGuid"), attributes.get("name", "")
         return Resource(ref, found, kind, name, tuple(self._keys), line)
 
-    def _add_association(self, attributes: Attributes) -> None:
-        self._count()
-        line, meant = self._parser.CurrentLineNumber, self._targets.meant
-        kind = needed("typeGuid", attributes.get("typeGuid"))
-        parent = meant(attributes, _PARENT, line, "resourceAssociation")
-        child = meant(attributes, _CHILD, line, "resourceAssociation")
-        self._associations.append(Association(kind, parent, child, line))
+    def _begin_links(self, _attributes: Attributes) -> None:
+        self._hear(self._link_handlers, ordered=True)
+
+    def _end_links(self, _name: str) -> None:
+        self._hear(self._handlers)
+        self._open.pop()
 
     # Data
 
@@ -206,18 +205,17 @@ class _Reader:
     def _begin_rows(self, attributes: Attributes) -> None:
         self._count()
         self._block = attributes, self._parser.CurrentLineNumber
-        self._parser.StartElementHandler, self._parser.EndElementHandler = self._row_handlers
-        self._parser.ordered_attributes = True
+        self._hear(self._row_handlers, ordered=True)
 
     def _end_rows(self, _name: str) -> None:
         attributes, line = self._block
         try:
-            target = self._targets.meant(attributes, _RESOURCE, line, "resource")
+            target = self._targets.find(attributes, _RESOURCE, line, "resource")
             partial = "partialUpdate" in attributes and switch(attributes, "partialUpdate")
         except Amiss as problem:
             raise MalformedEvent(f"line {line}, <resource>: {problem}") from None
         self._data.append(ClassData(self._class, target, self._rows.take(), partial, line))
-        self._hear()
+        self._hear(self._handlers)
         self._open.pop()
 
     # What is wrong
@@ -227,12 +225,12 @@ class _Reader:
         if self._parts > self._limits.parts:
             raise Amiss(f"the message has more than {self._limits.parts:,} resources, keys, associations and blocks")
 
-    def _refuse_row(self, what: str) -> NoReturn:
-        raise MalformedEvent(f"line {self._parser.CurrentLineNumber}, <row>: {what}")
-
     def _refuse_text(self, text: str) -> None:
         if text.strip():
             self._refuse(f"the text {text.strip()[:80]!r} may not stand in it")
 
     def _refuse(self, what: str) -> NoReturn:
-        raise MalformedEvent(f"line {self._parser.CurrentLineNumber}, <{self._open[-1].name}>: {what}")
+        self._refuse_in(self._open[-1].name, what)
+
+    def _refuse_in(self, element: str, what: str) -> NoReturn:
+        raise MalformedEvent(f"line {self._parser.CurrentLineNumber}, <{element}>: {what}")

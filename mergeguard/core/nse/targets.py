@@ -13,8 +13,8 @@ class Targets:
 
     def __init__(self) -> None:
         self._labels: set[str] = set()
-        self._meant: dict[str, tuple[Target, int, str]] = {}
-        """By label, with the line and the element that used it first."""
+        self.meant: dict[str, tuple[Target, int, str]] = {}
+        """What is meant by each label that was used, with the line and the element that used it first."""
 
     def name(self, label: str) -> None:
         """Note the label of a resource; empty: it has none.
@@ -27,7 +27,7 @@ class Targets:
         if label:
             self._labels.add(label)
 
-    def meant(self, attributes: Attributes, names: tuple[str, str], line: int, element: str) -> Target:
+    def find(self, attributes: Attributes, names: tuple[str, str], line: int, element: str) -> Target:
         """Return which resource is meant, by the attributes of these names: as a label, as a guid.
 
         Raises:
@@ -43,9 +43,9 @@ class Targets:
             return Target(None, found)
         if found is not None:
             raise Amiss(f"it has both {by_ref} and {by_guid}; one of them says which resource is meant")
-        known = self._meant.get(label)
+        known = self.meant.get(label)
         if known is None:
-            known = self._meant[label] = Target(label), line, element
+            known = self.meant[label] = Target(label), line, element
         return known[0]
 
     def check(self) -> None:
@@ -54,7 +54,7 @@ class Targets:
         Raises:
             MalformedEvent: it is not; with the line and the element that used it first.
         """
-        for label, (_, line, element) in self._meant.items():
+        for label, (_, line, element) in self.meant.items():
             if label not in self._labels:
                 raise MalformedEvent(
                     f"line {line}, <{element}>: {label[:80]!r} is the ref of no resource of the message"

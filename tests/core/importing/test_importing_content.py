@@ -95,10 +95,10 @@ def test_rows_that_do_not_fit_are_refused_with_their_place(data: ClassData, word
             r"^line 3, <resource>: the value of its key fqdn has",
         ),
         (
-            replace(link(OWNED, "pc", 5), type=UNKNOWN, line=3),
+            link(OWNED, "pc", 5)._replace(type=UNKNOWN, line=3),
             r"^line 3, <resourceAssociation>: the association type 0+-",
         ),
-        (replace(link(OWNED, "pc", "nobody"), line=3), r"^line 3, <resourceAssociation>: the child is 'nobody'"),
+        (link(OWNED, "pc", "nobody")._replace(line=3), r"^line 3, <resourceAssociation>: the child is 'nobody'"),
     ],
 )
 def test_other_parts_that_do_not_fit_are_refused_with_their_place(part: Resource, words: str) -> None:
