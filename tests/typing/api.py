@@ -6,6 +6,7 @@ import threading
 import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import assert_type
 
@@ -21,6 +22,9 @@ from mergeguard import (
     Currents,
     DeadEvent,
     DemoResult,
+    Duplicate,
+    DuplicateOutcome,
+    Duplicates,
     Event,
     ExitCode,
     Explanation,
@@ -31,10 +35,14 @@ from mergeguard import (
     GuardStatus,
     Handler,
     JournalStep,
+    LeftAlone,
     Lookup,
     Merged,
+    MergedResource,
+    MergedResources,
     MergeGraph,
     MergeGuardError,
+    MovedSource,
     Nightly,
     NightlyOptions,
     Options,
@@ -59,6 +67,8 @@ from mergeguard import (
     ScanReport,
     Scripts,
     Severity,
+    SharedKey,
+    SharedKeys,
     ShownEvent,
     Step,
     TableShape,
@@ -159,6 +169,26 @@ def look_up(database: Path) -> tuple[Lookup, Built, Verified]:
     built: Built = mergeguard.build_lookup(database)
     verified: Verified = mergeguard.verify_lookup(database)
     return lookup, built, verified
+
+
+def tell_resources(database: Path) -> MergedResources:
+    """Ask which resources share keys, which are one, and which became one."""
+    shared: SharedKeys = mergeguard.shared_keys(database, names=["name"])
+    keys: tuple[SharedKey, ...] = shared.keys
+    assert shared.values >= len(keys)
+    found: Duplicates = mergeguard.find_duplicates(database, by=["serialnumber"])
+    pairs: tuple[Duplicate, ...] = found.pairs
+    left: tuple[LeftAlone, ...] = found.left
+    made: Sequence[DuplicateOutcome] = mergeguard.merge_duplicates(database, pairs)
+    assert (len(made), left) == (len(pairs), found.left)
+    told: MergedResources = mergeguard.merged_resources(database, limit=5)
+    merges: tuple[MergedResource, ...] = told.merges
+    assert len(merges) <= told.rows
+    moved: Sequence[MovedSource] = ()
+    with suppress(MergeGuardError):  # there is no queue in the demonstration
+        moved = mergeguard.queue_sources(database)
+    assert not moved
+    return told
 
 
 def doctor(database: Path) -> Sequence[tuple[str, str, bool]]:
@@ -342,6 +372,7 @@ def main(folder: Path) -> None:
     assert applied.steps == undone.steps == len(planned.steps)
     assert unmerge(database).rows == 1
     assert merge(database).lookup_rows
+    assert tell_resources(database).rows
     assert guard(database).holds
     assert by_sql(database).kind == "sqlite"
     assert nightly(database, folder / "reports").files
