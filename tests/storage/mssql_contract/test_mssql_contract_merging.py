@@ -13,10 +13,11 @@ import pytest
 from mergeguard.errors import MergeRefused
 from mergeguard.integrity.lookup import build_lookup, verify_lookup
 from mergeguard.integrity.undo import undo_run
-from mergeguard.resources.merge import merge, open_merges
+from mergeguard.resources.merge import merge, open_merges, prepare_merges
 from mergeguard.resources.one_merge import OneMerge
 from mergeguard.storage import mssql
 from mergeguard.storage.profile import Association, Journal, Live, Lookup, Merge, Merging, Profile
+from mergeguard.storage.rows_within import rows_in
 from mergeguard.storage.source import Options
 
 pytestmark = pytest.mark.mssql
@@ -98,3 +99,22 @@ def test_a_merge_is_taken_back(place: Any, profile: Profile) -> None:
         assert picture() != before
         undo_run(source, profile, merged.run_id or "")
     assert picture() == before
+
+
+def test_a_merge_in_somebodys_transaction_is_true_with_its_commit(place: Any, profile: Profile) -> None:
+    with closing(mssql.MssqlSource(place.url, profile, Options())) as source:
+        ready = prepare_merges(source, profile)
+        found = []
+        for commits in (False, True):
+            with source.engine.connect() as connection, connection.begin() as transaction:
+                connection.exec_driver_sql("SET XACT_ABORT OFF")
+                with connection.begin_nested():
+                    found.append(ready.merge_within(rows_in(source, connection), A, B))
+                with pytest.raises(MergeRefused):
+                    ready.merge_within(rows_in(source, connection), B, A)
+                if not commits:
+                    transaction.rollback()
+            with source.snapshot() as snapshot:
+                rows = list(source.rows(snapshot).having(profile.merge.table, "old", [A]))
+            assert len(rows) == int(commits)
+        undo_run(source, profile, found[1].run_id or "")
