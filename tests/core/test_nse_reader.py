@@ -423,3 +423,19 @@ def test_associations_are_compared_by_what_they_say_and_not_by_their_lines(
     assert (one == other, one != other) == (left == right, left != right)
     assert len({one, other}) == 2 - (left == right)
     assert one != tuple(one)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        'typeGuid="{os}" childResourceRef="pc" parentResourceGuid="{pc}"',
+        'childResourceRef="pc" typeGuid="{os}" parentResourceGuid="{pc}"',
+        'TypeGuid="{os}" ParentResourceGuid="{{{pc}}}" ChildResourceRef="pc"',
+        'typeGuid="{os}" parentResourceGuid="{pc}" childResourceRef="pc" note="let be"',
+    ],
+)
+def test_an_end_is_told_by_its_name_and_not_by_its_place(attributes: str) -> None:
+    link = f"<resourceAssociation {attributes.format(os=OS, pc=PC)}/>"
+    body = EVENT.replace("</resourceAssociations>", f"{link}</resourceAssociations>")
+    usual = Association(OS, Target("pc"), Target(guid=OS))
+    assert read(body.encode()).associations == (usual, Association(OS, Target(guid=PC), Target("pc")))
