@@ -112,6 +112,8 @@ def look(question: Question, clock: Callable[[], float] = time.monotonic) -> Loo
     with _opened(question) as (source, profile):
         report = _tried(failures, "scan", lambda: _scanned(source, profile, question.limit))
         verified = _tried(failures, "verify the lookup", lambda: _verified(source, profile))
+        if report is not None and not report.complete:
+            failures.append(f"scan: not all was read within {question.limit:g} seconds")
         purged = _tried(failures, "purge", lambda: _purged(source, profile))
     return Looked(
         rules=() if report is None else _rules(report),

@@ -235,6 +235,8 @@ class ServerMetrics:
             self._own["mergeguard_integrity_findings"].clear()
         for rule in found.rules:
             self._own["mergeguard_integrity_findings"].labels(rule.rule, rule.name, rule.severity).set(rule.count)
+        if found.drift is None and not found.failures:  # there is no lookup any more
+            self._own["mergeguard_integrity_lookup_drift"].clear()
         for kind, olds in (found.drift or {}).items():
             self._own["mergeguard_integrity_lookup_drift"].labels(kind).set(olds)
         self._own["mergeguard_integrity_purged_rows_total"].inc(found.purged)

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mergeguard import api
+from mergeguard.core.rules import OUT_OF_TIME
 from mergeguard.processor.integrity_job import FIRST_SECONDS, IntegrityJob, ask_process
 from mergeguard.processor.integrity_look import Looked, Question, RuleResult, look
 from mergeguard.processor.metrics import ServerMetrics
@@ -123,6 +124,12 @@ def test_a_look_holds_the_lookup_against_the_rows(demo: Path) -> None:
     assert look(question(demo)).drift == {"missing": 0, "extra": 0, "different": 0}
 
 
+def test_a_scan_that_is_cut_short_is_a_failure(demo: Path) -> None:
+    looked = look(question(demo, limit=0.0))
+    assert looked.failures == ("scan: not all was read within 0 seconds",)
+    assert set(looked.unchecked.values()) == {OUT_OF_TIME}
+
+
 def test_a_look_purges_event_classes_and_says_how_many_rows(demo: Path) -> None:
     with closing(sqlite3.connect(demo)) as connection, connection:
         (before,) = connection.execute("SELECT count(*) FROM Evt_Software_Execution").fetchone()
@@ -211,6 +218,8 @@ def test_metrics_keep_what_a_failed_look_did_not_see() -> None:
     metrics.looked(Looked(failures=("scan: away",)), 20.0)
     metrics.looked(Looked(rules=seen[:1], failures=("purge: no",), purged=2), 30.0)
     text = metrics.exposition()
+    metrics.looked(Looked(), 40.0)
+    assert "lookup_drift{" not in metrics.exposition()
     assert 'rule="MG001",severity="error"} 2.0' in text
     assert "MG002" not in text
     assert 'mergeguard_integrity_lookup_drift{kind="missing"} 3.0' in text
