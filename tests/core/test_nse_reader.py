@@ -77,6 +77,7 @@ def test_a_message_is_read_however_untidily_it_is_written(message: Message, seed
     assert read(text.encode()) == message
 
 
+@settings(max_examples=50)
 @given(nse_messages.messages(), st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "iso-8859-1", "windows-1252"]))
 def test_a_message_is_read_in_any_encoding(message: Message, encoding: str) -> None:
     declared = encoding.removesuffix("-sig")
@@ -114,6 +115,7 @@ def test_what_was_damaged_on_its_way_is_read_or_refused(message: Message, data: 
         assert re.match(r"line \d+|its encoding", str(refused))  # noqa: PT017 - either is right, a third way is not
 
 
+@settings(max_examples=30)
 @given(nse_messages.messages())
 def test_what_stands_on_it_is_what_the_envelope_says(message: Message) -> None:
     assert envelope(write(message)).recipient == read(write(message)).recipient == message.recipient

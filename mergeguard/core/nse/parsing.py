@@ -25,9 +25,9 @@ class _DocumentType(Exception):
     """A document type begins."""
 
 
-def strict_parser(*, interned: dict[str, str] | None = None) -> expat.XMLParserType:
-    """Return a parser that refuses a document type; ``interned`` holds the names that come back as the same objects."""
-    parser = expat.ParserCreate(None, None, interned)
+def strict_parser() -> expat.XMLParserType:
+    """Return a parser that refuses a document type."""
+    parser = expat.ParserCreate()
     parser.buffer_text = True
     parser.StartDoctypeDeclHandler = _doctype
     return parser

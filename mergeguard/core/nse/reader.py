@@ -16,12 +16,10 @@ from mergeguard.core.nse.links import Links
 from mergeguard.core.nse.message import ClassData, Key, Message, Resource
 from mergeguard.core.nse.parsing import Amiss, parse, strict_parser
 from mergeguard.core.nse.rows import Rows
-from mergeguard.core.nse.shapes import COLUMNS
 from mergeguard.core.nse.targets import Targets
 from mergeguard.errors import MalformedEvent
 
 _RESOURCE: Final = ("resourceRef", "resourceGuid")
-_INTERNED: Final = {name: name for name in COLUMNS[:64]}
 
 
 def read(body: bytes, limits: Limits = DEFAULT) -> Message:
@@ -47,7 +45,7 @@ class _Reader:
     def __init__(self, limits: Limits, between: Callable[[str], object] | None) -> None:
         """Give texts between elements, line breaks for the most part, to ``between``; ``None`` refuses all others."""
         self._limits = limits
-        self._parser = parser = strict_parser(interned=_INTERNED.copy())
+        self._parser = parser = strict_parser()
         self._rows = Rows(parser, limits)
         self._row_handlers = self._rows.handlers(partial(self._refuse_in, "row"), self._end_rows)
         self._between = between or self._refuse_text
