@@ -277,7 +277,7 @@ def test_our_own_merge_passes_every_check_when_sessions_are_lost(
     own = OwnMerge(files)
     lost = (Fault.CRASH, Fault.DISCONNECT, Fault.COMMIT_UNKNOWN)
     try:
-        schedules = 500 if pytestconfig.getoption("--long") else 40
+        schedules = 500 if pytestconfig.getoption("--long") else 25
         tally = check_merges(own, drawn=cases(LEVELS), faults=lost, schedules=schedules)
     finally:
         own.close()
