@@ -11,6 +11,35 @@ from hypothesis import strategies as st
 
 from mergeguard.core.nse import Association, ClassData, Key, Message, Resource, Row, Target
 
+PC = uuid.UUID("740184d3-f507-47a9-b170-8bf2f81e099c")
+OS = uuid.UUID("2b2a934a-b000-57f1-83f0-b840d59f1df2")
+EVENT = f"""<?xml version="1.0"?>
+<message>
+<to>custominventory</to>
+<body>
+<inventory>
+<resources>
+<resource ref="pc" guid="{PC}" name="PC">
+<key name="fqdn" value="pc.example"/>
+</resource>
+</resources>
+<resourceAssociations>
+<resourceAssociation typeGuid="{OS}" parentResourceRef="pc" childResourceGuid="{OS}"/>
+</resourceAssociations>
+<inventoryClass guid="{OS}">
+<data>
+<resource resourceRef="pc">
+<row c0="a" c1="b"/>
+<row c1="d" c0="c"/>
+</resource>
+</data>
+</inventoryClass>
+</inventory>
+</body>
+</message>
+"""
+"""One of each element, on a line of its own, so that a line says which."""
+
 TEXTS = st.text(
     st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff")
     | st.sampled_from("\t\n\r<&>\"'%"),

@@ -7,19 +7,18 @@ import gc
 import random
 import re
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 
 import nse_messages
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from nse_messages import EVENT, OS, PC
 
 from mergeguard.core.nse import (
     Association,
     ClassData,
     Key,
-    Limits,
     Message,
     Resource,
     Row,
@@ -32,38 +31,11 @@ from mergeguard.core.nse.shapes import COLUMNS
 from mergeguard.errors import MalformedEvent
 
 SAMPLES = Path(__file__).parents[1] / "data" / "nse"
-PC = uuid.UUID("740184d3-f507-47a9-b170-8bf2f81e099c")
-OS = uuid.UUID("2b2a934a-b000-57f1-83f0-b840d59f1df2")
-EVENT = f"""<?xml version="1.0"?>
-<message>
-<to>custominventory</to>
-<body>
-<inventory>
-<resources>
-<resource ref="pc" guid="{PC}" name="PC">
-<key name="fqdn" value="pc.example"/>
-</resource>
-</resources>
-<resourceAssociations>
-<resourceAssociation typeGuid="{OS}" parentResourceRef="pc" childResourceGuid="{OS}"/>
-</resourceAssociations>
-<inventoryClass guid="{OS}">
-<data>
-<resource resourceRef="pc">
-<row c0="a" c1="b"/>
-<row c1="d" c0="c"/>
-</resource>
-</data>
-</inventoryClass>
-</inventory>
-</body>
-</message>
-"""
 
 
-def refusal(body: str | bytes, limits: Limits | None = None) -> str:
+def refusal(body: str | bytes) -> str:
     with pytest.raises(MalformedEvent) as refused:
-        read(body.encode() if isinstance(body, str) else body, limits or Limits())
+        read(body.encode() if isinstance(body, str) else body)
     return str(refused.value)
 
 
@@ -312,68 +284,6 @@ def test_an_envelope_may_have_more_on_it_and_a_message_less() -> None:
     assert read(b"<message><to>a</to><to>b</to><body/></message>") == Message("a")
     assert read(b"<message><to>" + b"x" * 1000 + b"</to></message>").recipient == "x" * 200
     assert read(b"<message><to>a<!-- b --><![CDATA[<c>]]></to></message>").recipient == "a<c>"
-
-
-def times(text: str, start: str, number: int) -> str:
-    """Return the event with a line of it ``number`` times."""
-    [line] = [line for line in EVENT.splitlines() if line.startswith(start)]
-    return text.replace(line + "\n", (line + "\n") * number)
-
-
-@pytest.mark.parametrize(
-    ("limits", "grown", "words"),
-    [
-        (Limits(size=len(EVENT)), lambda more: EVENT + " " * more, f"it has {len(EVENT) + 1:,} bytes; at most"),
-        (
-            Limits(rows=10),
-            lambda more: times(EVENT, '<row c0="a"', 9 + more),
-            "line 27, <row>: the message has more than 10",
-        ),
-        (Limits(parts=12), lambda more: times(EVENT, "<key", 9 + more), "<resource>: the message has more than 12"),
-        (
-            Limits(parts=12),
-            lambda more: times(EVENT, "<resourceAssociation ", 9 + more),
-            "<resource>: the message has more than 12",
-        ),
-        (
-            Limits(gaps=6),
-            lambda more: EVENT.replace("c1=", f"c{4 + more}="),
-            "line 18, <row>: the rows so far leave out",
-        ),
-        (
-            Limits(depth=20),
-            lambda more: EVENT.replace("<body>", "<x>" * (19 + more) + "</x>" * (19 + more) + "<body>"),
-            "line 4, <x>: elements stand in each other more than 20 deep",
-        ),
-        (
-            Limits(attributes=9),
-            lambda more: EVENT.replace("<message>", "<message" + "".join(f" a{at}=''" for at in range(9 + more)) + ">"),
-            "line 2, <message>: it has more than 9 attributes",
-        ),
-        (
-            Limits(attributes=9),
-            lambda more: EVENT.replace(
-                '<row c0="a"', "<row" + "".join(f" c{at}=''" for at in (0, *range(2, 9 + more)))
-            ),
-            "line 17, <row>: it has more than 9 attributes",
-        ),
-    ],
-    ids=["size", "rows", "keys", "associations", "gaps", "depth", "attributes", "cells"],
-)
-def test_a_limit_is_what_is_still_read(limits: Limits, grown: Callable[[int], str], words: str) -> None:
-    assert read(grown(0).encode(), limits)
-    assert words in refusal(grown(1), limits)
-
-
-def test_the_row_after_a_hundred_thousand_is_refused() -> None:
-    body = EVENT.replace('<row c0="a" c1="b"/>\n', "<row/>\n" * 100_000)
-    assert refusal(body).startswith("line 100017, <row>: the message has more than 100,000 rows")
-
-
-def test_rows_that_are_short_to_send_and_long_to_keep_end_at_their_limit() -> None:
-    body = EVENT.replace('<row c0="a" c1="b"/>', '<row c1023="x"/>' * 98)
-    assert "leave out more than 100,000 cells" in refusal(body, Limits(gaps=100_000))
-    assert Limits().gaps == 10_000_000
 
 
 def test_more_shapes_than_are_kept_are_read_all_the_same() -> None:
