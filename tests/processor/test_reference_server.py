@@ -22,7 +22,8 @@ from conftest import PostgresServer
 from mergeguard.core.importing.catalogue import Catalogue
 from mergeguard.core.importing.keys import COMPUTER
 from mergeguard.core.nse.message import Key, Resource
-from mergeguard.errors import EventParked, Locked, MalformedEvent, MergeGuardError, UnknownSchema
+from mergeguard.errors import ConnectFailed, EventParked, Locked, MalformedEvent, MergeGuardError, UnknownSchema
+from mergeguard.processor.handlers import EventBatch
 from mergeguard.processor.importers.resources import Resolver
 from mergeguard.processor.reference_server import COMPUTER_KEYS, ReferenceServer
 from mergeguard.processor.settings import Settings
@@ -31,6 +32,8 @@ from mergeguard.storage.queue.opening import open_store
 from mergeguard.storage.queue.store import EventStore
 from mergeguard.storage.source import Options
 
+SECRET = "s3/cret"
+AWAY = "postgresql://somebody@127.0.0.1:1/nowhere"
 A, B, C = (uuid.UUID(int=number) for number in (0xA, 0xB, 0xC))
 
 
@@ -152,6 +155,20 @@ def test_tables_of_another_schema_are_refused_and_left_alone(url: str) -> None:
         assert place.read('SELECT * FROM "ResourceType"') == []
         with pytest.raises(sa.exc.DBAPIError):
             place.read('SELECT * FROM "Item"')
+
+
+def test_a_database_that_is_away_is_waited_for_and_its_password_is_not_told(tmp_path: Path) -> None:
+    with (
+        closing(open_store(str(tmp_path / "other.db"))) as store,
+        closing(ReferenceServer(AWAY, Options(password=SECRET), store, Settings)) as server,
+    ):
+        with pytest.raises(ConnectFailed) as caught:
+            server.prepare()
+        assert caught.value.retryable
+        assert SECRET not in f"{caught.value.message} {caught.value.hint}"
+        with pytest.raises(Locked):  # nobody is asked before the server is prepared
+            server.merge(EventBatch(SimpleNamespace()), A, B, "uniqueid=1")  # type: ignore[arg-type]
+        assert server.lead_somewhere([A]) == frozenset()
 
 
 def test_servers_that_start_together_do_not_stumble(url: str) -> None:
