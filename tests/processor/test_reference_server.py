@@ -32,7 +32,7 @@ from mergeguard.storage.queue.opening import open_store
 from mergeguard.storage.queue.store import EventStore
 from mergeguard.storage.source import Options
 
-SECRET = "s3/cret"
+HUSH = "s3/cret"
 AWAY = "postgresql://somebody@127.0.0.1:1/nowhere"
 A, B, C = (uuid.UUID(int=number) for number in (0xA, 0xB, 0xC))
 
@@ -160,12 +160,12 @@ def test_tables_of_another_schema_are_refused_and_left_alone(url: str) -> None:
 def test_a_database_that_is_away_is_waited_for_and_its_password_is_not_told(tmp_path: Path) -> None:
     with (
         closing(open_store(str(tmp_path / "other.db"))) as store,
-        closing(ReferenceServer(AWAY, Options(password=SECRET), store, Settings)) as server,
+        closing(ReferenceServer(AWAY, Options(password=HUSH), store, Settings)) as server,
     ):
         with pytest.raises(ConnectFailed) as caught:
             server.prepare()
         assert caught.value.retryable
-        assert SECRET not in f"{caught.value.message} {caught.value.hint}"
+        assert HUSH not in f"{caught.value.message} {caught.value.hint}"
         with pytest.raises(Locked):  # nobody is asked before the server is prepared
             server.merge(EventBatch(SimpleNamespace()), A, B, "uniqueid=1")  # type: ignore[arg-type]
         assert server.lead_somewhere([A]) == frozenset()
