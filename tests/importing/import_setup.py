@@ -52,8 +52,10 @@ def importer_of(world: World, wrap: Callable[[Any], Any]) -> Iterator[Importer]:
     source = open_target(world.url, world.profile, Options(lock_timeout=20))
     if world.steps:
         schedulable(source)
-    ready = prepare_merges(source, world.profile)
+    ready, store = prepare_merges(source, world.profile), import_store(source)
+    with world.engine.connect() as connection:
+        store.catalogue(connection)  # who reads it first lets others wait, which is no step of a schedule
     try:
-        yield Importer(wrap(import_store(source)), lambda: world.settings, KeyMerging(ready))
+        yield Importer(wrap(store), lambda: world.settings, KeyMerging(ready))
     finally:
         source.close()

@@ -79,8 +79,12 @@ class Resolver:
             known = self._known(resources, others)
             found = identify(resources, known, judge)
             if any(each.changes_owners for each in found):
+                if self._hold_changed(found, held):
+                    continue
                 self.transaction.hold_keys(_matching(resources, found, judge))
                 found = identify(resources, self._known(resources, others), judge)
+                if self._hold_changed(found, held):
+                    continue
                 refused = self._write(resources, found)
                 self.transaction.expect(Expected())  # what was read ahead may be otherwise now
                 if refused is not None and (refused.firmly or refused.merge in doubted):
@@ -96,6 +100,18 @@ class Resolver:
             if self.transaction.standings(known.standings) == known.standings:
                 return Resolved(found, known.standings)
         raise Locked("other sessions merge the same resources again and again")
+
+    def _hold_changed(self, found: Iterable[Found], held: set[uuid.UUID]) -> bool:
+        """Hold what is made, or gets keys; say whether it was not held, and has to be looked at again.
+
+        Whatever a merge took away meanwhile would be left behind with a key, or be live again.
+        """
+        missing = {each.guid for each in found if each.new or each.keys} - held
+        if missing:
+            self.transaction.expect(Expected())  # what was read ahead may be otherwise behind the lock
+            self.transaction.hold(missing)
+            held |= missing
+        return bool(missing)
 
     def _known(self, resources: Iterable[Incoming], others: Collection[uuid.UUID]) -> Known:
         keys = {folded(key): key for each in resources for key in each.keys}
