@@ -8,7 +8,7 @@ got wrong, ``CannotCheck`` where the target could not be read.
 
 from __future__ import annotations
 
-from mergeguard.api.catalogue import catalogue, catalogue_add
+from mergeguard.api.cataloguing import catalogue, catalogue_add
 from mergeguard.api.nse import check_event, make_event, read_event, write_event
 from mergeguard.api.opened import ProfileLike
 from mergeguard.api.queueing import (

@@ -73,7 +73,7 @@ def check_event(body: bytes | Path, target: str | Path, *, options: Options = DE
         UnknownSchema: the database does not have the reference schema, or one of an earlier version.
         CannotCheck: the database could not be read.
     """
-    from mergeguard.api.catalogue import opened_catalogue  # noqa: PLC0415 - only with a catalogue
+    from mergeguard.api.cataloguing import opened_catalogue  # noqa: PLC0415 - only with a catalogue
     from mergeguard.core.importing.content import checked  # noqa: PLC0415 - as above
     from mergeguard.core.importing.keys import KeyRules  # noqa: PLC0415 - as above
 
