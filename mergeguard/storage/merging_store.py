@@ -29,6 +29,9 @@ UPSERT = (
     "INSERT INTO {table} AS r ({guid}, {turn}) VALUES {rows} ON CONFLICT ({guid}) DO UPDATE SET {turn} = r.{turn} + 1"
 )
 PRESENT = "INSERT INTO {table} ({guid}, {turn}) VALUES {rows} ON CONFLICT DO NOTHING"
+# PostgreSQL lets who shares a row pass those who wait to write it, for ever if new ones keep coming. So a merge first
+# takes the lock of the guid's turn, behind which importers queue.
+TURN = "SELECT pg_advisory_xact_lock(%s)"
 SHARE = "SELECT 1 FROM {table} WHERE {guid} IN ({marks}) ORDER BY {guid} FOR SHARE"
 UPSERT_MSSQL = (
     "SET NOCOUNT ON; UPDATE {table} WITH (UPDLOCK, HOLDLOCK, ROWLOCK) SET {turn} = {turn} + 1 WHERE {guid} = ?; "
@@ -42,6 +45,15 @@ PRESENT_MSSQL = (
 )
 SHARE_MSSQL = "SELECT COUNT(*) FROM {table} WITH (REPEATABLEREAD, ROWLOCK) WHERE {guid} IN ({marks})"
 AT_ONCE = 200
+
+
+def turn_of(guid: uuid.UUID) -> int:
+    """Return the number of the advisory lock by which merges and importers of a guid take turns on PostgreSQL.
+
+    Two versions of MergeGuard must agree on it. Where two guids have the same number, they wait for each other in vain.
+    """
+    half = int.from_bytes(guid.bytes[:8], "big") ^ int.from_bytes(guid.bytes[8:], "big")
+    return half - 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +107,12 @@ class MergingStore:
             if self._kind == "mssql":
                 for guid in ordered:
                     rows.tuples(UPSERT_MSSQL.format(**names), (self.roots.parameter(guid),) * 2)
+                return
+            if self._kind == "postgresql":
+                with rows.together():
+                    for guid in ordered:
+                        rows.run(TURN, [turn_of(guid)])
+                        rows.run(UPSERT.format(rows="(%s, 1)", **names), [self.roots.parameter(guid)])
                 return
             marks = ", ".join(f"({self.mark}, 1)" for _ in ordered)
             rows.run(UPSERT.format(rows=marks, **names), [self.roots.parameter(guid) for guid in ordered])

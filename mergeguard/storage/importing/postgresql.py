@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from mergeguard.core.importing.catalogue import DataClass
 from mergeguard.core.importing.standing import KeyOwner, Linked, Standing, Summary
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from mergeguard.storage.importing.store import OpenBatch
+    from mergeguard.storage.profile import Profile
 
 Statement = tuple[str, Sequence[Any]]
+_SHARED: Final = "mergeguard: shared guids"
 WALK = """
     WITH RECURSIVE way (g) AS (
         SELECT unnest(CAST(? AS uuid[]))
@@ -55,6 +57,8 @@ OWNERS = """
 # What is inserted and deleted at once leaves nothing, and whoever inserts the same waits until this transaction ends.
 HOLD_KEYS = "INSERT INTO mergeguard_key (key) SELECT unnest(CAST(? AS bigint[])) ON CONFLICT DO NOTHING"
 FREE_KEYS = "DELETE FROM mergeguard_key WHERE key = ANY (CAST(? AS bigint[]))"
+# Who waits behind a merge that waits goes on behind it; of the locks nothing is kept, for there may be thousands.
+TURNS = "SELECT pg_advisory_lock_shared(k), pg_advisory_unlock_shared(k) FROM unnest(CAST(? AS bigint[])) AS k"
 ROOTS = "INSERT INTO {roots} (guid, turn) SELECT g, 1 FROM unnest(CAST(? AS uuid[])) AS g ON CONFLICT DO NOTHING"
 SHARE = "SELECT 1 FROM {roots} WHERE guid = ANY (CAST(? AS uuid[])) ORDER BY guid FOR SHARE"
 _PAIRS = "unnest(CAST(? AS uuid[]), CAST(? AS uuid[])) AS k (one, other)"
@@ -201,10 +205,8 @@ class PostgresqlTransaction(DatabaseTransaction):
         rows_in(source, connection)
         asked = sorted(set(guids))
         if asked:
-            roots = connection.dialect.identifier_preparer.quote_identifier(source.profile.merging.roots)
             known = self._asked.union(asked)
-            locks = (ROOTS.format(roots=roots), [asked]), (SHARE.format(roots=roots), [asked])
-            self._ahead = known, self.ask_all(*locks, (WALK, [sorted(known)]))
+            self._ahead = known, self.ask_all(*locking(connection, source.profile, asked), (WALK, [sorted(known)]))
 
     def summaries(self, pairs: Collection[Pair]) -> Mapping[Pair, Summary]:
         """Return what was loaded last, by (data class, resource); a row that nobody has yet is made to be locked."""
@@ -291,6 +293,24 @@ class PostgresqlTransaction(DatabaseTransaction):
         connection = self._batch.connection
         with self.store.source.translated(writing=True):
             return self.store.ask_all(connection, statements)
+
+
+def locking(connection: sa.Connection, profile: Profile, guids: Sequence[uuid.UUID]) -> list[Statement]:
+    """Return what shares the rows by which merges lock some guids, which come in text order.
+
+    A guid that this transaction shares already is not queued for again: a merge may be waiting for just this one.
+    """
+    from mergeguard.storage.merging_store import turn_of  # noqa: PLC0415 - most of storage
+
+    transaction, shared = connection.info.get(_SHARED, (None, set()))
+    if transaction is None or transaction is not connection.get_transaction():
+        shared = set()
+        connection.info[_SHARED] = connection.get_transaction(), shared
+    turns = [turn_of(guid) for guid in guids if guid not in shared]
+    shared.update(guids)
+    roots = connection.dialect.identifier_preparer.quote_identifier(profile.merging.roots)
+    rows: list[Statement] = [(ROOTS.format(roots=roots), [guids]), (SHARE.format(roots=roots), [guids])]
+    return [(TURNS, [turns]), *rows] if turns else rows
 
 
 def _columns(rows: Sequence[Sequence[Any]], width: int = 0) -> list[list[Any]]:

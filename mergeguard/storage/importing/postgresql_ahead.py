@@ -18,12 +18,11 @@ from mergeguard.storage.importing.postgresql import (
     LINKED,
     OWNERS,
     PARENTS,
-    ROOTS,
-    SHARE,
     SUMMARIES,
     WALK,
     PostgresqlImportStore,
     PostgresqlTransaction,
+    locking,
 )
 from mergeguard.storage.importing.walks import standings_of
 from mergeguard.storage.queue.statements import with_percents
@@ -83,8 +82,7 @@ class AheadTransaction(PostgresqlTransaction):
 
         source, connection = self.store.source, self._batch.connection
         rows_in(source, connection)
-        roots = connection.dialect.identifier_preparer.quote_identifier(source.profile.merging.roots)
-        asked: list[Statement] = [(sql.format(roots=roots), [guids]) for sql in (ROOTS, SHARE)]
+        asked = locking(connection, source.profile, guids)
         asked.append((WALK, [guids]))
         if keys:
             asked.append((OWNERS, _columns(keys)))

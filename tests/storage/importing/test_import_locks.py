@@ -36,10 +36,10 @@ class Second:
         except BaseException as error:  # noqa: BLE001 - told to the test
             self.error = error
 
-    def wait_until_blocked(self, place: ImportPlace) -> None:
-        """Come back when the other session waits for a lock; fail where it never has to."""
+    def wait_until_blocked(self, place: ImportPlace, *, sessions: int = 1) -> None:
+        """Come back when so many sessions wait for a lock; fail where this one never has to."""
         with place.store.source.engine.connect() as connection:
-            while connection.execute(sa.text(BLOCKED)).scalar_one() == 0:
+            while connection.execute(sa.text(BLOCKED)).scalar_one() < sessions:
                 connection.rollback()
                 assert self._thread.is_alive(), "nothing kept it waiting"
 
@@ -223,3 +223,24 @@ def test_what_is_written_behind_a_hold_is_seen(postgresql: ImportPlace) -> None:
         assert not transaction.standings([guid])[guid].live
         transaction.create(guid, COMPUTER, "pc")
         assert transaction.standings([guid])[guid].live
+
+
+def test_a_merge_that_waits_is_not_passed_by(postgresql: ImportPlace, guids: list[uuid.UUID]) -> None:
+    """Else a merge of what all importers share would wait for as long as there are any."""
+    old, new, other = guids
+    source = postgresql.store.source
+    importing(postgresql, lambda transaction: transaction.hold(guids))()
+
+    def look(transaction: ImportTransaction) -> uuid.UUID | None:
+        transaction.hold([old])
+        return transaction.standings([old])[old].current
+
+    with postgresql.doing() as batch:
+        postgresql.store.within(batch).hold([old])
+        merging = Second(lambda: merge(source, source.profile, old, new))
+        merging.wait_until_blocked(postgresql)
+        postgresql.store.within(batch).hold([old, other])  # what it shares already it does not queue for
+        second = Second(importing(postgresql, look))
+        second.wait_until_blocked(postgresql, sessions=2)
+    assert merging.join().new_root == new
+    assert second.join() == new
