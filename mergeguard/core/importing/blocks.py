@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -19,30 +19,48 @@ Meant: TypeAlias = int | uuid.UUID
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """All rows of one resource in one data class, as sent."""
+    """All rows of one resource in one data class, read."""
 
     data_class: DataClass
-    meant: Meant
     rows: tuple[Cells, ...]
     lines: tuple[int, ...]
     """Of the rows."""
-    place: str
-    partial: bool = False
     given: tuple[frozenset[str], ...] = ()
     """Of each row of a partial update: the columns that it gives."""
+
+
+@dataclass(frozen=True, slots=True)
+class SentBlock:
+    """All rows of one resource in one data class, as sent: what is unchanged need not be read."""
+
+    data_class: DataClass
+    meant: Meant
+    sent: tuple[Row, ...]
+    place: str
+    foreign: frozenset[uuid.UUID]
+    """The resources that its rows refer to."""
+    partial: bool = False
     hash: str | None = None
     """``None`` for partial updates and events, which are compared with nothing."""
 
-    @property
-    def foreign(self) -> Collection[uuid.UUID]:
-        """The resources that its rows refer to."""
-        at = [number for number, column in enumerate(self.data_class.columns) if column.resource]
-        return {cell for row in self.rows for cell in (row[number] for number in at) if isinstance(cell, uuid.UUID)}
+    def read(self) -> Block:
+        """Read the cells.
+
+        Raises:
+            MalformedEvent: something does not fit; the text names the line and the element.
+        """
+        data_class, lines = self.data_class, tuple(row.line for row in self.sent)
+        readers = _readers(data_class, partial=self.partial)
+        rows = tuple([_cells(data_class, row, readers) for row in self.sent])
+        if not data_class.event:
+            _require_keys(data_class, rows, lines)
+        given = tuple(_given(data_class, row) for row in self.sent) if self.partial else ()
+        return Block(data_class, rows, lines, given)
 
 
 def blocks_of(
     data: Iterable[ClassData], catalogue: Catalogue, find: Callable[[Target, str], Meant]
-) -> tuple[Block, ...]:
+) -> tuple[SentBlock, ...]:
     """Bring together what belongs together, and check it.
 
     Args:
@@ -60,23 +78,38 @@ def blocks_of(
     return tuple(_block(catalogue.classes[guid], meant, parts) for (guid, meant), parts in together.items())
 
 
-def _block(data_class: DataClass, meant: Meant, parts: Sequence[ClassData]) -> Block:
+def _block(data_class: DataClass, meant: Meant, parts: Sequence[ClassData]) -> SentBlock:
     place = f"line {parts[0].line}, <resource>"
     partial = parts[0].partial
     if any(each.partial is not partial for each in parts):
         raise MalformedEvent(
             f"{place}: a part of its rows in {data_class.name} is a partial update, and another is not"
         )
-    rows = [row for each in parts for row in each.rows]
+    rows = tuple(row for each in parts for row in each.rows)
     _require_number(data_class, rows, place, partial=partial)
-    readers = _readers(data_class, partial=partial)
-    cells = tuple([_cells(data_class, row, readers) for row in rows])
-    lines = tuple(row.line for row in rows)
-    if not data_class.event:
-        _require_keys(data_class, cells, lines)
-    given = tuple(_given(data_class, row) for row in rows) if partial else ()
-    hash_ = None if partial or data_class.event else data_hash(data_class, cells)
-    return Block(data_class, meant, cells, lines, place, partial, given, hash_)
+    hash_ = None if partial or data_class.event else data_hash(data_class, [row.cells for row in rows])
+    return SentBlock(data_class, meant, rows, place, _foreign(data_class, rows), partial, hash_)
+
+
+def _foreign(data_class: DataClass, rows: Sequence[Row]) -> frozenset[uuid.UUID]:
+    """Return the resources that rows refer to; everything else in them may stay unread."""
+    found: set[uuid.UUID] = set()
+    for number, column in enumerate(data_class.columns):
+        if column.resource:
+            read = partial_reader(reader_of(column))
+            for row in rows:
+                text = row.cells[number] if number < len(row.cells) else None
+                value = _cell(data_class, row, number, read, text)
+                if isinstance(value, uuid.UUID):
+                    found.add(value)
+    return frozenset(found)
+
+
+def _cell(data_class: DataClass, row: Row, number: int, read: Reader, text: str | None) -> Value:
+    try:
+        return read(text)
+    except Misfit as misfit:
+        raise MalformedEvent(f"line {row.line}, <row>: c{number} of {data_class.name}: {misfit}") from None
 
 
 def _require_number(data_class: DataClass, rows: Sequence[Row], place: str, *, partial: bool) -> None:

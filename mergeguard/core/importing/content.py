@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from mergeguard.core import guids
-from mergeguard.core.importing.blocks import Block, Meant, blocks_of
+from mergeguard.core.importing.blocks import Meant, SentBlock, blocks_of
 from mergeguard.core.importing.catalogue import Catalogue
 from mergeguard.core.importing.keys import KeyRules, usable
 from mergeguard.core.nse.message import Key, Message, Resource, Target
@@ -52,7 +52,7 @@ class Content:
     """All that a message says."""
 
     resources: tuple[Incoming, ...]
-    blocks: tuple[Block, ...]
+    blocks: tuple[SentBlock, ...]
     links: tuple[Link, ...]
 
     @property
@@ -69,7 +69,7 @@ class Content:
 
 
 def checked(message: Message, catalogue: Catalogue, rules: KeyRules) -> Content:
-    """Check a message against the catalogue.
+    """Check a message against the catalogue, all but the cells of its rows: those are checked when they are read.
 
     Raises:
         MalformedEvent: it does not fit; the text names the line and the element.

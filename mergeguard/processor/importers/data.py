@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from mergeguard.core.importing.blocks import Block, updates
+from mergeguard.core.importing.blocks import SentBlock, updates
 from mergeguard.core.importing.mapping import mapped
 from mergeguard.core.importing.newest import Fate, fate
 from mergeguard.core.importing.standing import Summary
@@ -19,7 +19,7 @@ from mergeguard.storage.importing.store import ImportTransaction
 class Placed:
     """A block whose resource is found."""
 
-    block: Block
+    block: SentBlock
     resource: uuid.UUID
     direct: bool
     """Whether it was sent with this guid, so that no merge came in between."""
@@ -44,13 +44,14 @@ class DataImporter:
         """Write what is newer than what stands.
 
         Raises:
+            MalformedEvent: a cell does not fit its column.
             GuidNotFound: a foreign key that leads to no resource.
         """
-        every = [Placed(mapped(each.block, self.current), each.resource, each.direct) for each in blocks]
-        for each in every:
-            if each.block.data_class.event and each.block.rows:
-                self.transaction.append_rows(each.block.data_class, each.resource, each.block.rows, self.received)
-        inventory = [each for each in every if not each.block.data_class.event]
+        for each in blocks:
+            if each.block.data_class.event and each.block.sent:
+                rows = mapped(each.block.read(), self.current).rows
+                self.transaction.append_rows(each.block.data_class, each.resource, rows, self.received)
+        inventory = [each for each in blocks if not each.block.data_class.event]
         if inventory:
             self._load(inventory)
 
@@ -70,12 +71,12 @@ class DataImporter:
             self.transaction.confirm(confirmed, self.event)
 
     def _write(self, placed: Placed) -> None:
-        block, resource = placed.block, placed.resource
-        if block.partial:
+        block, resource = mapped(placed.block.read(), self.current), placed.resource
+        if placed.block.partial:
             self.transaction.update_rows(block.data_class, resource, updates(block))
             return self.transaction.summarise(block.data_class, resource, None, None, self.event)
         self.transaction.replace_rows(block.data_class, resource, block.rows)
-        return self.transaction.summarise(block.data_class, resource, len(block.rows), block.hash, self.event)
+        return self.transaction.summarise(block.data_class, resource, len(block.rows), placed.block.hash, self.event)
 
 
 def _confirmed(placed: Placed, summary: Summary, event: int) -> list[tuple[uuid.UUID, uuid.UUID]]:
