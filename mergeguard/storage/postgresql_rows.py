@@ -277,6 +277,15 @@ class PostgresqlRows(DatabaseRows):
         for sql, values, cursor in sent:
             self._answers.setdefault((sql, repr(tuple(values))), deque()).append(cursor.fetchall())
 
+    def run(self, sql: str, values: Sequence[object] = ()) -> Any:  # noqa: ANN401 - as above
+        """Send a statement; in a pipeline by a cursor of its own.
+
+        One that was sent before would take its answer for this one's, if that comes just now.
+        """
+        if self._piped:
+            self._cursor = self.source.raw(self.connection).cursor()
+        return super().run(sql, values)
+
     def tuples(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Fetch all that a statement gives; what was sent ahead is here already."""
         if self._answers:
