@@ -295,10 +295,13 @@ class PostgresqlTransaction(DatabaseTransaction):
             return self.store.ask_all(connection, statements)
 
 
-def locking(connection: sa.Connection, profile: Profile, guids: Sequence[uuid.UUID]) -> list[Statement]:
+def locking(
+    connection: sa.Connection, profile: Profile, guids: Sequence[uuid.UUID], *, make: bool = True
+) -> list[Statement]:
     """Return what shares the rows by which merges lock some guids, which come in text order.
 
-    A guid that this transaction shares already is not queued for again: a merge may be waiting for just this one.
+    The last statement returns a row for each; without ``make`` there may be less, for none is made. A guid that this
+    transaction shares already is not queued for again: a merge may be waiting for just this one.
     """
     from mergeguard.storage.merging_store import turn_of  # noqa: PLC0415 - most of storage
 
@@ -309,8 +312,11 @@ def locking(connection: sa.Connection, profile: Profile, guids: Sequence[uuid.UU
     turns = [turn_of(guid) for guid in guids if guid not in shared]
     shared.update(guids)
     roots = connection.dialect.identifier_preparer.quote_identifier(profile.merging.roots)
-    rows: list[Statement] = [(ROOTS.format(roots=roots), [guids]), (SHARE.format(roots=roots), [guids])]
-    return [(TURNS, [turns]), *rows] if turns else rows
+    return [
+        *([(TURNS, [turns])] if turns else []),
+        *([(ROOTS.format(roots=roots), [guids])] if make else []),
+        (SHARE.format(roots=roots), [guids]),
+    ]
 
 
 def _columns(rows: Sequence[Sequence[Any]], width: int = 0) -> list[list[Any]]:

@@ -61,7 +61,9 @@ class AheadTransaction(PostgresqlTransaction):
             self._read = Ahead(held=self._read.held)
             return ()
         guids, keys = sorted(expected.guids), folded(expected.keys)
-        told = self._told(guids, keys, expected)
+        shared, told = self._told(guids, keys, expected, make=False)
+        if shared < len(guids):  # one of them was never held: what holds it is made, and all is read behind it
+            _, told = self._told(guids, keys, expected, make=True)
         found = (KeyOwner(*row) for row in told.get(OWNERS, ()))
         self._read = Ahead(
             held=expected.guids,
@@ -75,14 +77,19 @@ class AheadTransaction(PostgresqlTransaction):
         return expected.guids
 
     def _told(
-        self, guids: Sequence[uuid.UUID], keys: Sequence[tuple[str, str]], expected: Expected
-    ) -> Mapping[str, Sequence[Sequence[Any]]]:
-        """Send the statements, those that lock before those that read what is locked; return their rows."""
+        self, guids: Sequence[uuid.UUID], keys: Sequence[tuple[str, str]], expected: Expected, *, make: bool
+    ) -> tuple[int, Mapping[str, Sequence[Sequence[Any]]]]:
+        """Send the statements, those that lock before those that read what is locked.
+
+        Returns:
+            How many of the guids are held, and the rows of each statement.
+        """
         from mergeguard.storage.rows_within import rows_in  # noqa: PLC0415 - most of storage
 
         source, connection = self.store.source, self._batch.connection
         rows_in(source, connection)
-        asked = locking(connection, source.profile, guids)
+        asked = locking(connection, source.profile, guids, make=make)
+        share = asked[-1][0]
         asked.append((WALK, [guids]))
         if keys:
             asked.append((OWNERS, _columns(keys)))
@@ -95,9 +102,10 @@ class AheadTransaction(PostgresqlTransaction):
         with source.translated(writing=True):
             with driver.pipeline():
                 sent = [driver.execute(with_percents(sql).encode(), tuple(values)) for sql, values in asked]
-            return {
+            told = {
                 sql: each.fetchall() if each.description else [] for (sql, _), each in zip(asked, sent, strict=True)
             }
+        return len(told[share]), told
 
     def owners(self, keys: Collection[Key]) -> Sequence[KeyOwner]:
         """Return who has any of these keys."""
