@@ -1,4 +1,4 @@
-"""What importers read and write in PostgreSQL: lists travel as arrays, and locks go along with what they are for."""
+"""What importers read and write in PostgreSQL: lists travel as arrays or JSON, locks along with what they are for."""
 
 from __future__ import annotations
 
@@ -253,7 +253,7 @@ class PostgresqlTransaction(DatabaseTransaction):
         known = self.store.statements(data_class)
         if not rows:
             return self.add(known.delete, guid)
-        return self.add(known.replace_all, guid, guid, *_columns([known.cells(row) for row in rows]))
+        return self.add(known.replace_all, guid, guid, known.document(rows))
 
     def append_rows(
         self, data_class: DataClass, guid: uuid.UUID, rows: Sequence[Sequence[Any]], time: dt.datetime
@@ -261,8 +261,7 @@ class PostgresqlTransaction(DatabaseTransaction):
         """Add rows of an event class, in one statement."""
         known = self.store.statements(data_class)
         if rows:
-            cells = [known.cells(row) for row in rows]
-            self.add(known.append_all, guid, self.spelling.time(time), *_columns(cells))
+            self.add(known.append_all, guid, self.spelling.time(time), known.document(rows))
 
     def summarise(
         self, data_class: DataClass, guid: uuid.UUID, rows: int | None, hash_: str | None, event: int

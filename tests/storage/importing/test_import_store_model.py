@@ -29,7 +29,7 @@ Pair = tuple[uuid.UUID, uuid.UUID]
 cells = {
     CellType.TEXT: st.sampled_from(["", "a", "ß %s ?", "x" * 40]),
     CellType.INTEGER: st.sampled_from([0, -1, 2**40]),
-    CellType.NUMBER: st.sampled_from([0, 1.5, -2]),
+    CellType.NUMBER: st.sampled_from([0, 0.1, 1.5, -2, 1e300]),
     CellType.BOOLEAN: st.booleans(),
     CellType.TIME: st.just(TIME),
     CellType.GUID: st.sampled_from(GUIDS),
