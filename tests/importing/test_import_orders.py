@@ -12,7 +12,7 @@ from importing.import_race import AT_COMMIT
 from importing.import_state import CHECKS
 from importing.import_world import World
 
-quickly = settings(max_examples=12, suppress_health_check=list(HealthCheck), deadline=None)
+quickly = settings(max_examples=8, suppress_health_check=list(HealthCheck), deadline=None)
 
 
 def made(world: World, case: Case, order: Sequence[int] | None = None) -> tuple[Model, list[Operation], Facts]:

@@ -25,7 +25,7 @@ def names(one: Import) -> bool:
     return tangled in {*ends, *(resource.guid for resource in message.resources)} or str(tangled) in cells
 
 
-@settings(max_examples=8, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=5, suppress_health_check=list(HealthCheck), deadline=None)
 @given(
     case=cases(most=6, before=0, guids=3),
     merges_later=st.booleans(),

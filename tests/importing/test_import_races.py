@@ -13,7 +13,7 @@ from importing.import_world import World
 from mergeguard.testing.choices import Interruptions, interruptions
 from mergeguard.testing.postgresql import PostgresqlWatcher
 
-racing = settings(max_examples=25, suppress_health_check=list(HealthCheck), deadline=None)
+racing = settings(max_examples=20, suppress_health_check=list(HealthCheck), deadline=None)
 
 
 @racing
@@ -43,7 +43,7 @@ def test_some_order_explains_what_depends_on_it(
 
 
 EVERYTHING = Sent(0, single=1, many=((0, 1), (0, 2)), other=2, happened=1, any_=(1, 2), from_=(1,))
-SWITCHES = [tuple((gap, 0) for _ in range(12)) for gap in range(8)]
+SWITCHES = [tuple((gap, 0) for _ in range(12)) for gap in (0, 1, 2, 4, 6)]
 """The other goes on after every so many steps."""
 
 
@@ -64,7 +64,7 @@ def test_events_of_one_source_are_taken_one_after_the_other_while_it_is_merged(
     race_world: World, watcher: PostgresqlWatcher
 ) -> None:
     case = Case(3, (), (Sent(0, happened=1), Sent(0, happened=2), (0, 1), Sent(0, happened=0), (2, 1)))
-    for schedule in SWITCHES[::3]:
+    for schedule in SWITCHES[::2]:
         Race(race_world, watcher).run(case, schedule)
         assert told(race_world) == sorted(told(race_world))
 
