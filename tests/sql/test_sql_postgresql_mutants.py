@@ -62,7 +62,7 @@ FAULTS = [
     Planted("depth", MERGE, "depth = k.depth + 1", "depth = k.depth"),
     Planted("the class is left behind", MERGE, "WHERE k.current_guid = old_root;", "WHERE false;"),
     Planted("no before-images", MERGE, "|| moved.befores || live_rows", "|| moved.afters || live_rows"),
-    Planted("an older datum wins", SURVIVAL, "facts.times[o] >= facts.times[n]", "facts.times[o] < facts.times[n]"),
+    Planted("an older datum wins", SURVIVAL, ") >= (facts.numbers[n], facts", ") < (facts.numbers[n], facts"),
     Planted("links with oneself", SURVIVAL, "IF facts.itself[n] THEN", "IF false THEN"),
     Planted("one link too many", SURVIVAL, "r.place > most", "r.place > most + 1"),
     Planted("duplicates stay", SURVIVAL, "        IF FOUND THEN\n", "        IF false THEN\n"),
