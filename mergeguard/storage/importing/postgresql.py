@@ -148,7 +148,7 @@ class PostgresqlImportStore(DatabaseImportStore):
 
     def walk(self, connection: sa.Connection, guids: Sequence[uuid.UUID]) -> Sequence[Sequence[Any]]:
         """Walk from all guids in one statement."""
-        return self.ask(connection, WALK, [list(guids)])
+        return self.ask(connection, WALK, [array(guids)])
 
     def within(self, batch: OpenBatch) -> PostgresqlTransaction:
         """Return the reads and writes of the transaction that is open in a batch."""
@@ -187,7 +187,7 @@ class PostgresqlTransaction(DatabaseTransaction):
 
     def owners(self, keys: Collection[Key]) -> Sequence[KeyOwner]:
         """Return who has any of these keys."""
-        found = self.ask(OWNERS, _columns(folded(keys), 2)) if keys else []
+        found = self.ask(OWNERS, columns(folded(keys))) if keys else []
         return [KeyOwner(*row) for row in found]
 
     def hold_keys(self, keys: Collection[Key]) -> None:
@@ -206,7 +206,8 @@ class PostgresqlTransaction(DatabaseTransaction):
         asked = sorted(set(guids))
         if asked:
             known = self._asked.union(asked)
-            self._ahead = known, self.ask_all(*locking(connection, source.profile, asked), (WALK, [sorted(known)]))
+            locks = locking(connection, source.profile, asked)
+            self._ahead = known, self.ask_all(*locks, (WALK, [array(sorted(known))]))
 
     def summaries(self, pairs: Collection[Pair]) -> Mapping[Pair, Summary]:
         """Return what was loaded last, by (data class, resource); a row that nobody has yet is made to be locked."""
@@ -214,7 +215,7 @@ class PostgresqlTransaction(DatabaseTransaction):
         found = self._locked(asked)
         missing = [pair for pair in asked if pair not in found]
         if missing:
-            made = {(one, other) for one, other in self.ask(FIRST, _columns(missing, 2))}
+            made = {(one, other) for one, other in self.ask(FIRST, columns(missing))}
             found |= self._locked([pair for pair in missing if pair not in made])
         return {pair: summary for pair, summary in found.items() if summary is not None}
 
@@ -224,7 +225,7 @@ class PostgresqlTransaction(DatabaseTransaction):
             return {}
         return {
             (one, other): Summary(one, other, hash_, event) if rows or hash_ is not None or event is not None else None
-            for one, other, hash_, event, rows in self.ask(SUMMARIES, _columns(pairs, 2))
+            for one, other, hash_, event, rows in self.ask(SUMMARIES, columns(pairs))
         }
 
     def linked(self, ends: Collection[Pair]) -> Sequence[Linked]:
@@ -233,7 +234,7 @@ class PostgresqlTransaction(DatabaseTransaction):
         if not asked:
             return []
         parents = sorted({parent for _, parent in asked})
-        return [Linked(*row) for row in self.ask_all((PARENTS, [parents]), (LINKED, _columns(asked, 2)))]
+        return [Linked(*row) for row in self.ask_all((PARENTS, [array(parents)]), (LINKED, columns(asked)))]
 
     def create(self, guid: uuid.UUID, kind: uuid.UUID, name: str, *, managed: bool = False) -> None:
         """Write a new resource."""
@@ -246,7 +247,7 @@ class PostgresqlTransaction(DatabaseTransaction):
     def add_keys(self, guid: uuid.UUID, keys: Collection[Key]) -> None:
         """Give a resource keys that it does not have yet."""
         if keys:
-            self.add(ADD_KEYS, guid, *_columns(folded(keys), 2), guid)
+            self.add(ADD_KEYS, guid, *columns(folded(keys)), guid)
 
     def replace_rows(self, data_class: DataClass, guid: uuid.UUID, rows: Sequence[Sequence[Any]]) -> None:
         """Write the rows of a resource in place of those that stand there, in one statement."""
@@ -274,7 +275,7 @@ class PostgresqlTransaction(DatabaseTransaction):
     def confirm(self, pairs: Collection[Pair], event: int) -> None:
         """Write down that newer events said the same."""
         if pairs:
-            self.add(CONFIRM, event, *_columns(sorted(set(pairs)), 2))
+            self.add(CONFIRM, event, *columns(sorted(set(pairs))))
 
     def link(self, links: Collection[Linked]) -> None:
         """Write associations; one that stands gets the newer event."""
@@ -311,20 +312,28 @@ def locking(
     turns = [turn_of(guid) for guid in guids if guid not in shared]
     shared.update(guids)
     roots = connection.dialect.identifier_preparer.quote_identifier(profile.merging.roots)
+    asked = [array(guids)]
     return [
         *([(TURNS, [turns])] if turns else []),
-        *([(ROOTS.format(roots=roots), [guids])] if make else []),
-        (SHARE.format(roots=roots), [guids]),
+        *([(ROOTS.format(roots=roots), asked)] if make else []),
+        (SHARE.format(roots=roots), asked),
     ]
 
 
-def _columns(rows: Sequence[Sequence[Any]], width: int = 0) -> list[list[Any]]:
-    """Turn rows into a list each column."""
-    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
+def columns(rows: Sequence[Sequence[Any]]) -> list[Any]:
+    """Turn rows into an array each column; guids, of which there are many, by the quickest way."""
+    return [array(column) for column in zip(*rows, strict=True)]
+
+
+def array(values: Sequence[Any]) -> Any:  # noqa: ANN401 - a list, or the text of one
+    """Return values as the driver is to send them for an array."""
+    if values and isinstance(values[0], uuid.UUID):
+        return "{" + ",".join(map(str, values)) + "}"
+    return list(values)
 
 
 def _link_columns(links: Collection[Linked]) -> list[list[Any]]:
-    return _columns([(one.type, one.parent, one.child, one.event) for one in links])
+    return columns([(one.type, one.parent, one.child, one.event) for one in links])
 
 
 def _number(key: tuple[str, str]) -> int:

@@ -22,6 +22,8 @@ from mergeguard.storage.importing.postgresql import (
     WALK,
     PostgresqlImportStore,
     PostgresqlTransaction,
+    array,
+    columns,
     locking,
 )
 from mergeguard.storage.importing.walks import standings_of
@@ -90,14 +92,14 @@ class AheadTransaction(PostgresqlTransaction):
         rows_in(source, connection)
         asked = locking(connection, source.profile, guids, make=make)
         share = asked[-1][0]
-        asked.append((WALK, [guids]))
+        asked.append((WALK, [array(guids)]))
         if keys:
-            asked.append((OWNERS, _columns(keys)))
+            asked.append((OWNERS, columns(keys)))
         if expected.pairs:
-            asked.append((SUMMARIES, _columns(sorted(expected.pairs))))
+            asked.append((SUMMARIES, columns(sorted(expected.pairs))))
         if expected.ends:
-            asked.append((PARENTS, [sorted({parent for _, parent in expected.ends})]))
-            asked.append((LINKED, _columns(sorted(expected.ends))))
+            asked.append((PARENTS, [array(sorted({parent for _, parent in expected.ends}))]))
+            asked.append((LINKED, columns(sorted(expected.ends))))
         driver: Any = connection.connection.driver_connection
         with source.translated(writing=True):
             with driver.pipeline():
@@ -145,7 +147,3 @@ def _summary(row: Sequence[Any]) -> tuple[Pair, Summary | None]:
     one, other, hash_, event, count = row
     loaded = bool(count) or hash_ is not None or event is not None
     return (one, other), Summary(one, other, hash_, event) if loaded else None
-
-
-def _columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]
