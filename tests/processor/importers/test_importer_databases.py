@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from importing_samples import OWNED, SOFTWARE, USES, computer, guid, link, rows
 
+from mergeguard.core.events import Reason
 from mergeguard.core.importing.catalogue import CellType, DataClass, DataColumn
 from mergeguard.processor.handlers import EventBatch
 from mergeguard.storage.importing.catalogue_file import CatalogueFile
@@ -174,6 +175,28 @@ def test_an_event_that_fails_leaves_nothing_and_harms_no_neighbour(imports: Any)
     assert dead[bad[2]].startswith("line 2, column")
     assert imports.table("Item", "Guid") == [texts(1)]
     assert imports.table("Evt_Software_Execution", "Program") == [("after",)]
+
+
+def test_who_is_not_heard_is_dead_at_once(imports: Any) -> None:
+    pc = computer("pc", 1, "fqdn=1")
+    imports.post(pc, computer("other", 2, "fqdn=2"), source=guid(1))
+    imports.drain()
+    imports.execute('UPDATE "ItemResource" SET "Status" = \'retired\' WHERE "Guid" = :a', a=guid(1))
+    refused = imports.post(pc, rows(RUN, "pc", ("a",)), source=guid(1))
+    imports.post(pc, rows(IDENTIFICATION, "pc", ("back",)), source=guid(1))
+    imports.drain()
+    [dead] = imports.queue.dead()
+    assert (dead.event.id, dead.event.tries, dead.failure.reason) == (refused, 1, Reason.REFUSED)
+    assert imports.table("ItemResource", "Status") == [("active",), ("active",)]
+    imports.merge(guid(1), guid(2))
+    assert imports.table("AgentBlacklist", "Guid", "ReplacedBy") == [texts(1, 2)]
+    listed = imports.post(pc, rows(RUN, "pc", ("refused",)), source=guid(1))
+    imports.drain(black_listed_agents="refuse")
+    assert f"its source {guid(1)} is on the black list" in imports.dead()[listed]
+    imports.post(pc, rows(RUN, "pc", ("mapped",)), source=guid(1))
+    imports.drain()
+    assert imports.table("Evt_Software_Execution", "_ResourceGuid", "Program") == [(str(guid(2)), "mapped")]
+    imports.execute('DELETE FROM "AgentBlacklist"')
 
 
 def test_guids_in_a_circle_park_their_chain_alone(imports: Any) -> None:
