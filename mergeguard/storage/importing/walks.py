@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mergeguard.core.closure import Status
 from mergeguard.core.importing.standing import Standing
 from mergeguard.core.merging.ends import end_of, steps_of
 from mergeguard.storage.importing.spelling import maybe_guid, maybe_time, read_guid
@@ -48,17 +49,29 @@ def standings_of(asked: Collection[uuid.UUID], rows: Iterable[Sequence[Any]]) ->
     steps = steps_of(pairs, live)
     found = {}
     for guid in asked:
+        at = known[guid] if guid in live else None
+        if at is not None:  # a live guid is never walked through
+            found[guid] = _standing(guid, guid, Status.OK, at, blacklisted=guid in banned)
+            continue
         end = end_of(guid, steps, live)
         at = known[end.current] if end.current is not None and end.current in live else None
-        found[guid] = Standing(
-            guid,
-            end.current,
-            end.status,
-            live=at is not None,
-            type=at.type if at else None,
-            retired=at is not None and at.retired,
-            managed=at is not None and at.managed,
-            created=at.created if at else None,
-            blacklisted=guid in banned,
-        )
+        found[guid] = _standing(guid, end.current, end.status, at, blacklisted=guid in banned)
     return found
+
+
+def _standing(
+    guid: uuid.UUID, current: uuid.UUID | None, status: Status, at: _Resource | None, *, blacklisted: bool
+) -> Standing:
+    if at is None:
+        return Standing(guid, current, status, blacklisted=blacklisted)
+    return Standing(
+        guid,
+        current,
+        status,
+        live=True,
+        type=at.type,
+        retired=at.retired,
+        managed=at.managed,
+        created=at.created,
+        blacklisted=blacklisted,
+    )
