@@ -16,10 +16,16 @@ from mergeguard import (
     Answer,
     Applied,
     ApplyOptions,
+    AssociationType,
     Built,
+    CatalogueAdded,
+    CatalogueFile,
+    CellType,
     ColumnMoves,
     Confidence,
     Currents,
+    DataClass,
+    DataColumn,
     DeadEvent,
     DemoResult,
     Duplicate,
@@ -60,6 +66,7 @@ from mergeguard import (
     Refusal,
     Refused,
     Resolved,
+    ResourceType,
     RowChange,
     RowRef,
     Run,
@@ -169,6 +176,19 @@ def look_up(database: Path) -> tuple[Lookup, Built, Verified]:
     built: Built = mergeguard.build_lookup(database)
     verified: Verified = mergeguard.verify_lookup(database)
     return lookup, built, verified
+
+
+def extend_catalogue(database: Path) -> CatalogueAdded:
+    """See what importers take, and add a data class with its table."""
+    known: CatalogueFile = mergeguard.catalogue(database)
+    types: tuple[ResourceType, ...] = known.types
+    links: tuple[AssociationType, ...] = known.associations
+    column = DataColumn("MAC", CellType.TEXT, 20, nullable=False, key=True)
+    guid = uuid.UUID(int=1)
+    one = DataClass(guid, "Network card", "Inv_Network_Card", multi_row=True, event=False, columns=(column,))
+    added: CatalogueAdded = mergeguard.catalogue_add(database, CatalogueFile(types, links, (*known.classes, one)))
+    assert (added.types, added.associations, added.classes) == ((), (), (one,))
+    return added
 
 
 def tell_resources(database: Path) -> MergedResources:
@@ -372,6 +392,7 @@ def main(folder: Path) -> None:
     assert applied.steps == undone.steps == len(planned.steps)
     assert unmerge(database).rows == 1
     assert merge(database).lookup_rows
+    assert not extend_catalogue(database).nothing
     assert tell_resources(database).rows
     assert guard(database).holds
     assert by_sql(database).kind == "sqlite"
