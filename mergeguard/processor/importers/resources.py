@@ -51,6 +51,16 @@ class Resolved:
         return standing.current if standing is not None and standing.live else None
 
 
+@dataclass(slots=True)
+class _Progress:
+    """What is known of one event's way so far."""
+
+    judge: Judge
+    held: set[uuid.UUID]
+    doubted: set[KeyMerge] = field(default_factory=set)
+    """Merges that were refused once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Resolver:
     """One event's way from guids and keys to resources."""
@@ -73,33 +83,45 @@ class Resolver:
             MalformedEvent: keys of another type, or a new resource without a type.
             Locked: others merge the same resources again and again, or hold them for too long.
         """
-        held = set(self.transaction.expect(self.expected))
-        doubted: set[KeyMerge] = set()
+        progress = _Progress(judge, set(self.transaction.expect(self.expected)))
         for _ in range(TRIES):
             known = self._known(resources, others)
-            found = identify(resources, known, judge)
+            found = identify(resources, known, progress.judge)
             if any(each.changes_owners for each in found):
-                if self._hold_changed(found, held):
-                    continue
-                self.transaction.hold_keys(_matching(resources, found, judge))
-                found = identify(resources, self._known(resources, others), judge)
-                if self._hold_changed(found, held):
-                    continue
-                refused = self._write(resources, found)
-                self.transaction.expect(Expected())  # what was read ahead may be otherwise now
-                if refused is not None and (refused.firmly or refused.merge in doubted):
-                    judge = with_apart(judge, (refused.merge.old, refused.merge.new))
-                elif refused is not None:
-                    doubted.add(refused.merge)
+                self._make(resources, others, found, progress)
                 continue
             currents = _currents(found, others, known.standings)
-            if currents <= held:
+            if currents <= progress.held:
                 return Resolved(found, known.standings)
-            self.transaction.hold(currents - held)
-            held |= currents
+            self.transaction.hold(currents - progress.held)
+            progress.held |= currents
             if self.transaction.standings(known.standings) == known.standings:
                 return Resolved(found, known.standings)
         raise Locked("other sessions merge the same resources again and again")
+
+    def _make(
+        self,
+        resources: Sequence[Incoming],
+        others: Collection[uuid.UUID],
+        found: Sequence[Found],
+        progress: _Progress,
+    ) -> None:
+        """Write what was found, if it is found once more behind the locks of resources and keys."""
+        if self._hold_changed(found, progress.held):
+            return
+        keys = _matching(resources, found, progress.judge)
+        self.transaction.hold_keys(keys)
+        found = identify(resources, self._known(resources, others), progress.judge)
+        if self._hold_changed(found, progress.held) or not set(_matching(resources, found, progress.judge)) <= set(
+            keys
+        ):
+            return
+        refused = self._write(resources, found)
+        self.transaction.expect(Expected())  # what was read ahead may be otherwise now
+        if refused is not None and (refused.firmly or refused.merge in progress.doubted):
+            progress.judge = with_apart(progress.judge, (refused.merge.old, refused.merge.new))
+        elif refused is not None:
+            progress.doubted.add(refused.merge)
 
     def _hold_changed(self, found: Iterable[Found], held: set[uuid.UUID]) -> bool:
         """Hold what is made, or gets keys; say whether it was not held, and has to be looked at again.
