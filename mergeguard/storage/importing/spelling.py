@@ -13,8 +13,6 @@ from mergeguard.core.importing.catalogue import CellType
 from mergeguard.storage.journal_tables import CLOCKS
 
 Item = TypeVar("Item")
-MOST_CHARACTERS = 250
-"""Of a text whose column says no length, where the database wants one."""
 
 
 @dataclass(frozen=True, slots=True)
