@@ -222,7 +222,7 @@ class Store:
 
     def __init__(self, tables: Tables, opened: Callable[[Tables], Transaction] = Transaction) -> None:
         self.tables = tables
-        self._opened = opened
+        self.opened = opened
         self.kept: Catalogue | None = None
 
     def catalogue(self, connection: Any) -> Catalogue:  # noqa: ARG002 - the protocol's
@@ -234,7 +234,7 @@ class Store:
         self.kept = None
 
     def within(self, batch: Any) -> Transaction:  # noqa: ARG002 - likewise
-        return self._opened(self.tables)
+        return self.opened(self.tables)
 
 
 class Merging:

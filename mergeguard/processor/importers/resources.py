@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from mergeguard.core.events import MOST_PARKED_GUIDS
@@ -59,6 +59,8 @@ class _Progress:
     held: set[uuid.UUID]
     doubted: set[KeyMerge] = field(default_factory=set)
     """Merges that were refused once."""
+    given: set[tuple[uuid.UUID, Key]] = field(default_factory=set)
+    """Keys that resources got: a database may hold two for equal that differ here, and keep the one that stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class Resolver:
         progress = _Progress(judge, set(self.transaction.expect(self.expected)))
         for _ in range(TRIES):
             known = self._known(resources, others)
-            found = identify(resources, known, progress.judge)
+            found = _found(resources, known, progress)
             if any(each.changes_owners for each in found):
                 self._make(resources, others, found, progress)
                 continue
@@ -111,12 +113,12 @@ class Resolver:
             return
         keys = _matching(resources, found, progress.judge)
         self.transaction.hold_keys(keys)
-        found = identify(resources, self._known(resources, others), progress.judge)
+        found = _found(resources, self._known(resources, others), progress)
         if self._hold_changed(found, progress.held) or not set(_matching(resources, found, progress.judge)) <= set(
             keys
         ):
             return
-        refused = self._write(resources, found)
+        refused = self._write(resources, found, progress.given)
         self.transaction.expect(Expected())  # what was read ahead may be otherwise now
         if refused is not None and (refused.firmly or refused.merge in progress.doubted):
             progress.judge = with_apart(progress.judge, (refused.merge.old, refused.merge.new))
@@ -144,7 +146,9 @@ class Resolver:
         require_way(standings)
         return Known(owners, standings)
 
-    def _write(self, resources: Sequence[Incoming], found: Sequence[Found]) -> _Refused | None:
+    def _write(
+        self, resources: Sequence[Incoming], found: Sequence[Found], given: set[tuple[uuid.UUID, Key]]
+    ) -> _Refused | None:
         """Write what was found, up to the first merge that is refused."""
         for resource, each in zip(resources, found, strict=True):
             if each.new and each.type is not None:
@@ -152,6 +156,7 @@ class Resolver:
                 self.transaction.create(each.guid, each.type, _name(resource, each.guid), managed=managed)
             if each.keys:
                 self.transaction.add_keys(each.guid, each.keys)
+                given.update((each.guid, key) for key in each.keys)
             for merge in each.merges:
                 refused = self._merged(resource, merge)
                 if refused is not None:
@@ -191,6 +196,16 @@ def require_way(standings: Mapping[uuid.UUID, Standing]) -> None:
         status=standings[astray[0]].status.text,
         hint=_LEADS,
     )
+
+
+def _found(resources: Sequence[Incoming], known: Known, progress: _Progress) -> list[Found]:
+    """Say who the resources are, without the keys that they were given already."""
+    found = identify(resources, known, progress.judge)
+    if not progress.given:
+        return found
+    return [
+        replace(each, keys=tuple(key for key in each.keys if (each.guid, key) not in progress.given)) for each in found
+    ]
 
 
 def _matching(resources: Sequence[Incoming], found: Sequence[Found], judge: Judge) -> list[Key]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Collection
+
 import pytest
-from importing_model import merge
+from importing_model import Transaction, merge
 from importing_samples import (
     IDENTIFICATION,
     INSTALLED,
@@ -23,6 +26,7 @@ from importing_samples import (
 
 from mergeguard.core.importing.keys import COMPUTER
 from mergeguard.core.nse import write
+from mergeguard.core.nse.message import Key
 from mergeguard.errors import EventParked, GuidNotFound, MalformedEvent, MergeRefused
 
 PC = computer("pc", 1, "fqdn=pc1", "serial=4711", name="PC1")
@@ -317,6 +321,21 @@ def test_many_parked_guids_are_cut(world: World) -> None:
     with pytest.raises(EventParked, match="and 147 more") as parked:
         world.send(PC, *(link(USES, "pc", each) for each in numbers))
     assert len(parked.value.guids) == 100
+
+
+def test_keys_that_the_database_holds_for_equal_do_not_stop_the_event(world: World) -> None:
+    class Collated(Transaction):
+        """Compares as SQL Server does."""
+
+        def add_keys(self, guid: uuid.UUID, keys: Collection[Key]) -> None:
+            known = {each.value.replace("ß", "ss") for each in self.tables.keys[guid]}
+            super().add_keys(guid, [each for each in keys if each.value.replace("ß", "ss") not in known])
+
+    world.store.opened = Collated
+    world.send(computer("pc", 1, "fqdn=strasse"))
+    world.send(computer("pc", 1, "fqdn=stra\u00dfe"), rows(NOTES, "pc", ("a",)))
+    assert world.keys(1) == {"fqdn=strasse"}
+    assert world.rows(NOTES, 1) == [("a",)]
 
 
 def test_a_key_of_many_names_is_kept_as_sent(world: World) -> None:
