@@ -116,5 +116,7 @@ class _Places:
     def _current(self, guid: uuid.UUID, what: str) -> uuid.UUID:
         current = self._sent.get(guid) or self._resolved.alive(guid)
         if current is None:
-            raise GuidNotFound(f"{what}, and there is no such resource", hint="send that resource first, or in the same message")
+            raise GuidNotFound(
+                f"{what}, and there is no such resource", hint="send that resource first, or in the same message"
+            )
         return current
