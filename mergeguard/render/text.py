@@ -59,9 +59,11 @@ def fold(words: Iterable[str], width: int, indent: str, gap: str = " ") -> list[
     """
     lines: list[str] = []
     line = ""
-    for word in words:
+    several = list(words)
+    for number, word in enumerate(several, 1):
         longer = f"{line}{gap}{word}" if line else word
-        if line and columns(indent) + columns(longer) > width:
+        mark = gap.rstrip() if number < len(several) else ""  # it has to fit too, should the line end here
+        if line and columns(indent) + columns(longer + mark) > width:
             lines.append(indent + (line + gap).rstrip())
             longer = word
         line = longer

@@ -8,6 +8,7 @@ program would take itself for the last one and delete a log that is in use. So w
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import threading
@@ -120,6 +121,9 @@ def read_without_closing(path: Path, start: int, count: int) -> bytes:
             return file.read(count)
     with _keeping:
         status = path.stat()
+        if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
+            # A handle that was opened before would still do: the rights are those of now.
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
         handle = _kept.get((status.st_dev, status.st_ino))
         if handle is None:
             handle = _keep(path)

@@ -96,6 +96,7 @@ def test_a_catalogue_that_is_none_is_told_once(call: Callable, folder: Path, bas
         (b"", "line 1, column 1: no element found"),
         (b"\xff\xfe\x00", "line 1, column "),
     ],
+    ids=["cut short", "empty", "half a character"],
 )
 def test_a_file_that_is_damaged_is_a_finding(call: Callable, folder: Path, content: bytes, words: str) -> None:
     (folder / "damaged").write_bytes(content)

@@ -61,4 +61,5 @@ def test_folded_lines_hold_every_word_in_order_and_fit(words: list[str], width: 
 
 
 def test_a_walk_keeps_its_arrow_at_the_end_of_a_line() -> None:
-    assert fold(["aaaa", "bbbb", "cccc"], 14, "", gap=" -> ") == ["aaaa -> bbbb ->", "cccc"]
+    assert fold(["aaaa", "bbbb", "cccc"], 15, "", gap=" -> ") == ["aaaa -> bbbb ->", "cccc"]
+    assert fold(["aaaa", "bbbb", "cccc"], 14, "", gap=" -> ") == ["aaaa ->", "bbbb -> cccc"]
