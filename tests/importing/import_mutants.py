@@ -27,6 +27,7 @@ from mergeguard.core.importing.standing import Linked, Standing, Summary
 from mergeguard.core.nse.message import Key
 from mergeguard.errors import EventParked, MalformedEvent, MergeRefused
 from mergeguard.processor.importers.importer import Importer
+from mergeguard.storage.importing import postgresql_ahead
 
 Guid = uuid.UUID
 
@@ -215,6 +216,13 @@ class Apart:
 # --- What else is planted ---
 
 
+def _read_ahead_without_locks(patch: pytest.MonkeyPatch) -> None:
+    def unlocked(_connection: Any, _profile: Any, guids: Sequence[Guid], **_: Any) -> list[Any]:
+        return [("SELECT g FROM unnest(CAST(? AS uuid[])) AS g", [postgresql_ahead.array(guids)])]
+
+    patch.setattr(postgresql_ahead, "locking", unlocked)
+
+
 def _hash_kept(world: World, merge: Merge) -> None:
     """After a merge the survivor has the hash that it had before, whatever its rows are now."""
     before = world.state().summaries
@@ -310,6 +318,7 @@ MUTANTS: Final = (
     Mutant("lookup read before the lock", "live_refs", ReadBeforeTheLock, races=True),
     Mutant("nothing is held", "live_refs", NothingHeld, races=True),
     Mutant("one guid is held", "live_refs", OneHeld, races=True),
+    Mutant("what is read ahead is not held", "live_refs", plant=_read_ahead_without_locks, races=True),
     Mutant("keys that known ones get are not held", "serialisable", KeysNotHeld, races=True, drawn=st.just(SHARING)),
     Mutant("keys that newcomers get are not held", "one_resource", KeysNotHeld, races=True, drawn=st.just(NEWCOMERS)),
     Mutant("a key takes the place of another", "keys_united", KeysReplaced, drawn=cases(keys=True)),

@@ -74,7 +74,11 @@ def test_a_fault_that_needs_no_race_is_found(
 
 
 @pytest.mark.parametrize("mutant", RACING, ids=[mutant.name for mutant in RACING])
-def test_a_fault_that_needs_a_race_is_found(race_world: World, watcher: PostgresqlWatcher, mutant: Mutant) -> None:
+def test_a_fault_that_needs_a_race_is_found(
+    race_world: World, watcher: PostgresqlWatcher, mutant: Mutant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if mutant.plant is not None:
+        mutant.plant(monkeypatch)
     with Planted(race_world, mutant) as planted:
 
         def play(case: Case, schedule: Interruptions) -> None:
