@@ -79,7 +79,8 @@ def check_event(body: bytes | Path, target: str | Path, *, options: Options = DE
 
     message = read_event(body)
     with opened_catalogue(target, options) as store, store.source.snapshot() as snapshot:
-        checked(message, store.read(snapshot.connection), KeyRules())
+        for block in checked(message, store.read(snapshot.connection), KeyRules()).blocks:
+            block.read()
     return message
 
 

@@ -94,7 +94,10 @@ def merge_duplicates(
 
     Raises:
         Unsupported: the target is a file.
-        Locked, PermissionDenied, WriteFailed, JournalDamaged: those before it are merged, as the journal tells.
+        Locked: those before it are merged, as the journal tells.
+        PermissionDenied: likewise.
+        WriteFailed: likewise.
+        JournalDamaged: likewise.
         CannotCheck: the target could not be read.
     """
     from mergeguard.resources.duplicates import merge_duplicates as merge  # noqa: PLC0415 - imports NumPy

@@ -67,7 +67,7 @@ def test_every_type_of_ours_in_a_signature_is_public(name: str) -> None:
     words = " ".join(str(parameter.annotation) for parameter in signature.parameters.values())
     named = set(re.findall(r"[A-Z]\w+", f"{words} {signature.return_annotation}"))
     # Names of Python's own, and the aliases that the module itself explains.
-    pythons = {"Path", "UUID", "None", "Sequence", "Iterable", "Callable"}
+    pythons = {"Path", "UUID", "None", "Sequence", "Iterable", "Collection", "Callable"}
     assert named - pythons - {"ProfileLike", "Progress", "Guids"} <= set(mergeguard.__all__)
 
 
