@@ -178,3 +178,21 @@ def unchanged(folder: Path) -> Callable[[], contextlib.AbstractContextManager[No
         assert contents() == before
 
     return hold
+
+
+@pytest.fixture
+def nobody() -> Callable[[], contextlib.AbstractContextManager[None]]:
+    """Be an unprivileged user for a while, where the tests run as root."""
+
+    @contextlib.contextmanager
+    def be() -> Iterator[None]:
+        if os.geteuid() != 0:
+            yield
+            return
+        os.seteuid(65534)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+
+    return be

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import os
 import re
 import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -188,19 +187,6 @@ def test_odd_guids_are_findings_with_their_row_ids(kind: str, call: Callable, fo
     assert "x" * 300 not in ran.out
 
 
-@contextmanager
-def nobody() -> Iterator[None]:
-    """Be an unprivileged user for a while, where the tests run as root."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
 @pytest.fixture
 def open_folder(monkeypatch: pytest.MonkeyPatch, call: Callable, made_demo: Path) -> Iterator[Path]:
     """A current folder that anybody may enter, with two targets; all that a scan imports is imported."""
@@ -217,7 +203,7 @@ def open_folder(monkeypatch: pytest.MonkeyPatch, call: Callable, made_demo: Path
 
 
 @pytest.mark.parametrize("name", ["good.csv", "tz.db"])
-def test_a_file_that_this_user_may_not_read(name: str, open_folder: Path, call: Callable) -> None:
+def test_a_file_that_this_user_may_not_read(name: str, open_folder: Path, call: Callable, nobody: Callable) -> None:
     (open_folder / name).chmod(0)
     with nobody():
         ran = call("scan", name)
@@ -225,7 +211,7 @@ def test_a_file_that_this_user_may_not_read(name: str, open_folder: Path, call: 
     assert {path.name for path in open_folder.iterdir()} == {"good.csv", "tz.db"}
 
 
-def test_a_folder_that_this_user_may_not_write(open_folder: Path, call: Callable) -> None:
+def test_a_folder_that_this_user_may_not_write(open_folder: Path, call: Callable, nobody: Callable) -> None:
     flags = ("--format", "html", "--output", "report.html")
     assert call("scan", "good.csv", *flags).code == 0
     Path("report.html").unlink()
@@ -236,7 +222,7 @@ def test_a_folder_that_this_user_may_not_write(open_folder: Path, call: Callable
     assert {path.name for path in open_folder.iterdir()} == {"good.csv", "tz.db"}
 
 
-def test_a_current_folder_that_this_user_may_not_enter(open_folder: Path, call: Callable) -> None:
+def test_a_current_folder_that_this_user_may_not_enter(open_folder: Path, call: Callable, nobody: Callable) -> None:
     settings = open_folder / "mergeguard.toml"
     settings.write_text("fail_on = 'none'")
     open_folder.chmod(0)
