@@ -27,6 +27,9 @@ PLAIN = Mutant("every lock is taken by itself, as on other databases", "", store
             Case(3, (), (Sent(2, shared=0, newcomer=True), Sent(2, shared=0, newcomer=True), (0, 1))),
             id="two newcomers with one key",
         ),
+        pytest.param(
+            Case(3, (Sent(0, single=1),), (Sent(0, any_=(1,)), Sent(1, from_=(0,)))), id="a link stands there twice"
+        ),
     ],
 )
 @pytest.mark.parametrize("mutant", [AHEAD, PLAIN], ids=["ahead", "plain"])

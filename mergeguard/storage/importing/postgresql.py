@@ -125,6 +125,14 @@ LINK = f"""
     SELECT k.kind, k.parent, k.child, clock_timestamp(), k.event FROM k
     WHERE NOT EXISTS (SELECT 1 FROM "ResourceAssociation" AS a WHERE {_SAME})
 """  # noqa: S608 - names of columns
+# Two events must not write the same new link at once; of one that stands the row itself is locked by its update.
+HOLD_LINKS = f"""
+    INSERT INTO mergeguard_key (key)
+    SELECT k.number FROM unnest(CAST(? AS uuid[]), CAST(? AS uuid[]), CAST(? AS uuid[]), CAST(? AS bigint[]))
+        AS k (kind, parent, child, number)
+    WHERE NOT EXISTS (SELECT 1 FROM "ResourceAssociation" AS a WHERE {_SAME})
+    ORDER BY k.number ON CONFLICT DO NOTHING
+"""  # noqa: S608 - names of columns
 UNLINK = f'DELETE FROM "ResourceAssociation" AS a USING {_LINKS} AS k WHERE {_SAME}'  # noqa: S608 - as above
 
 
@@ -280,6 +288,10 @@ class PostgresqlTransaction(DatabaseTransaction):
     def link(self, links: Collection[Linked]) -> None:
         """Write associations; one that stands gets the newer event."""
         if links:
+            ends = sorted({(one.type, one.parent, one.child) for one in links})
+            numbers = [_number((str(kind), f"{parent} {child}")) for kind, parent, child in ends]
+            self.add(HOLD_LINKS, *columns(ends), numbers)
+            self.add(FREE_KEYS, numbers)
             self.add(LINK, *_link_columns(links))
 
     def unlink(self, links: Collection[Linked]) -> None:
