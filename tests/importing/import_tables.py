@@ -61,6 +61,8 @@ class Tables:
             if "mergeguard_queue" in self._known:
                 connection.exec_driver_sql(f"UPDATE mergeguard_queue SET {counters}")
             self._begin(connection, model)
+            if "mergeguard_root" in self._known:  # who is the first to hold a guid lets others wait, which hides races
+                self.insert(connection, "mergeguard_root", ("guid", "turn"), [(one, 1) for one in model.types])
 
     def _begin(self, connection: sa.Connection, model: Model) -> None:
         for table, columns, rows in (
