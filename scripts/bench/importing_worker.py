@@ -46,7 +46,8 @@ def main() -> None:
     if way == "prepare":
         prepare(url)
         return
-    settings = Settings(event_queue_path=Path(folder))
+    # A claim is one transaction, or the slower way would have more of them, and more of what the queue itself costs.
+    settings = Settings(event_queue_path=Path(folder), batch_milliseconds=60_000)
     settings.queue_folder.mkdir(parents=True, exist_ok=True)
     store = open_store(url)
     worker = Worker(
