@@ -128,7 +128,7 @@ LINK = f"""
     INSERT INTO [dbo].[ResourceAssociation] ([ResourceAssociationTypeGuid], [ParentResourceGuid],
         [ChildResourceGuid], [CreatedDate], [EventId])
     SELECT k.kind, k.parent, k.child, SYSUTCDATETIME(), MAX(k.event) FROM {{given}} AS k (kind, parent, child, event)
-    WHERE NOT EXISTS (SELECT 1 FROM [dbo].[ResourceAssociation] AS a WHERE {_SAME})
+    WHERE NOT EXISTS (SELECT 1 FROM [dbo].[ResourceAssociation] AS a WITH (UPDLOCK, HOLDLOCK) WHERE {_SAME})
     GROUP BY k.kind, k.parent, k.child
 """  # noqa: S608 - names of columns
 UNLINK = f"""
