@@ -60,8 +60,13 @@ class QueueMachine(RuleBasedStateMachine):
 
     # --- What happens ---
 
-    @rule(asked=st.lists(ASKED, min_size=1, max_size=5), limit=st.sampled_from([0, 0, 5]))
-    def register(self, asked: list[tuple[object, int, Queue, bool]], limit: int) -> None:
+    @rule(
+        asked=st.lists(ASKED, min_size=1, max_size=5),
+        limit=st.sampled_from([0, 0, 5]),
+        claimed=st.sampled_from([None, *QUEUES]),
+    )
+    def register(self, asked: list[tuple[object, int, Queue, bool]], limit: int, claimed: Queue | None) -> None:
+        """Register events; a worker may be there at once, for some runs of the machine leave the rule ``claim`` out."""
         events = [self._event(*one) for one in asked]
         answers = self.place.store.register(events, file_limit=limit)
         for event, answer in zip(events, answers, strict=True):
@@ -70,6 +75,8 @@ class QueueMachine(RuleBasedStateMachine):
                 continue
             self.order.register(event, answer.id)
             self.bodies[answer.id] = event.body
+        if claimed is not None:
+            self._claim(WORKERS[0], claimed, events=6, chains=4)
 
     @rule(
         worker=st.sampled_from(WORKERS),
@@ -78,6 +85,9 @@ class QueueMachine(RuleBasedStateMachine):
         chains=st.integers(1, 4),
     )
     def claim(self, worker: str, queue: Queue, events: int, chains: int) -> None:
+        self._claim(worker, queue, events, chains)
+
+    def _claim(self, worker: str, queue: Queue, events: int, chains: int) -> None:
         now = self._now()
         must = self.order.claimable(queue, now)
         claim = self.place.store.claim(queue, worker, LEASE, events=events, chains=chains)
@@ -276,7 +286,7 @@ def hold(place: Place, **settings: object) -> int:
             super().teardown()
 
     Machine.place = place
-    examples = max(1, hypothesis.settings().max_examples // 3)
+    examples = max(1, hypothesis.settings().max_examples // 2)
     # A minimal example on a real server takes longer than a test may; the steps are printed as they were.
     phases = [one for one in hypothesis.Phase if one is not hypothesis.Phase.shrink]
     given = {"stateful_step_count": 25, "max_examples": examples, "phases": phases, **settings}

@@ -48,6 +48,7 @@ from mergeguard import (
     MergedResources,
     MergeGraph,
     MergeGuardError,
+    Message,
     MovedSource,
     Nightly,
     NightlyOptions,
@@ -209,6 +210,15 @@ def tell_resources(database: Path) -> MergedResources:
         moved = mergeguard.queue_sources(database)
     assert not moved
     return told
+
+
+def exchange_events(database: Path) -> Message:
+    """Write an event, read it, and check it against the catalogue of a database."""
+    made: bytes = mergeguard.make_event('to = "1592b913-72f3-4c36-91d2-d4eda21d2f96"')
+    message: Message = mergeguard.read_event(made)
+    written: bytes = mergeguard.write_event(message)
+    assert mergeguard.check_event(written, database) == message
+    return message
 
 
 def doctor(database: Path) -> Sequence[tuple[str, str, bool]]:
@@ -394,6 +404,7 @@ def main(folder: Path) -> None:
     assert merge(database).lookup_rows
     assert not extend_catalogue(database).nothing
     assert tell_resources(database).rows
+    assert exchange_events(database).recipient
     assert guard(database).holds
     assert by_sql(database).kind == "sqlite"
     assert nightly(database, folder / "reports").files
