@@ -140,8 +140,8 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 run_layer check 50 "Lint, format, types, layers"
-run_layer unit 700 "Unit and property tests"
-run_layer storage 340 "Storage and PostgreSQL"
+run_layer unit 740 "Unit and property tests"
+run_layer storage 300 "Storage and PostgreSQL"
 run_layer lowest_networkx 35 "Graph tests on the lowest networkx"
 
 echo
