@@ -19,6 +19,7 @@ from mergeguard.processor.intake.http import Intake
 from mergeguard.processor.intake.inbox import Inbox
 from mergeguard.processor.intake.inbox_steps import InboxSteps
 from mergeguard.processor.intake.payloads import Payloads
+from mergeguard.processor.intake.posts import POST_EVENT
 from mergeguard.processor.intake.readiness import Readiness
 from mergeguard.processor.intake.registrar import Registrar
 from mergeguard.processor.settings import LEGACY_FOLDERS, Settings
@@ -255,3 +256,22 @@ def settle(here: World, inbox: Inbox) -> None:
 
 def left(here: World) -> set[str]:
     return {path.name for folder in INBOXES for path in (here.root / folder).iterdir()}
+
+
+async def posted(app: Any, pieces: Sequence[bytes], path: str = POST_EVENT) -> list[dict[str, Any]]:
+    """Post pieces and stop in the middle; return what is answered."""
+    waiting = [{"type": "http.request", "body": piece, "more_body": True} for piece in pieces]
+    answered: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        if not waiting:
+            await asyncio.Event().wait()
+        return waiting.pop(0)
+
+    async def send(message: dict[str, Any]) -> None:
+        answered.append(message)
+
+    about = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "headers": []}
+    place = {"asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "http", "root_path": "", "query_string": b""}
+    await app({**about, **place, "client": ("192.0.2.1", 1), "server": ("192.0.2.2", 80)}, receive, send)
+    return answered

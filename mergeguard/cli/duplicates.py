@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mergeguard.cli import terminal
 from mergeguard.cli.consent import consent
-from mergeguard.cli.options import Chosen, with_target
+from mergeguard.cli.options import Chosen, ListFormats, Outputs, with_target
 from mergeguard.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -31,10 +30,8 @@ def duplicates(
         ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    format: Annotated[  # noqa: A002 - the flag
-        list[str] | None, typer.Option(help="table (default), json, jsonl, csv or tsv.", metavar="FORMAT")
-    ] = None,
-    output: Annotated[list[Path] | None, typer.Option(help="File for it ('-': stdout).", metavar="FILE")] = None,
+    format: ListFormats = None,  # noqa: A002 - the flag
+    output: Outputs = None,
 ) -> None:
     """Find an unmanaged resource of TARGET that a managed one is by its serial number, system number or barcode.
 

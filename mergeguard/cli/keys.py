@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mergeguard.cli import terminal
-from mergeguard.cli.options import Chosen, with_target
+from mergeguard.cli.options import Chosen, ListFormats, Outputs, with_target
 
 
 @with_target()
@@ -17,10 +16,8 @@ def keys(
     *,
     name: Annotated[list[str] | None, typer.Option(help="Only keys of this name; repeatable.", metavar="KEY")] = None,
     limit: Annotated[int, typer.Option(help="How many to list at most.", min=0, metavar="N")] = 1000,
-    format: Annotated[  # noqa: A002 - the flag
-        list[str] | None, typer.Option(help="table (default), json, jsonl, csv or tsv.", metavar="FORMAT")
-    ] = None,
-    output: Annotated[list[Path] | None, typer.Option(help="File for it ('-': stdout).", metavar="FILE")] = None,
+    format: ListFormats = None,  # noqa: A002 - the flag
+    output: Outputs = None,
 ) -> None:
     """List the key values that several live resources of TARGET share, those with the most resources first.
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, get_type_hints
 
 import typer
 
@@ -95,6 +95,14 @@ class Chosen:
     def to_write(self) -> Options:
         """How to open the target where the command's name says that it writes."""
         return replace(self.options, recover=True)
+
+
+ListFormats: TypeAlias = Annotated[
+    list[str] | None, typer.Option(help="table (default), json, jsonl, csv or tsv.", metavar="FORMAT")
+]
+"""Of what is a list of rows."""
+Outputs: TypeAlias = Annotated[list[Path] | None, typer.Option(help="File for it ('-': stdout).", metavar="FILE")]
+"""A file for each format."""
 
 
 def with_target(

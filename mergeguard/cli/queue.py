@@ -11,7 +11,7 @@ import typer
 
 from mergeguard.cli import help, terminal  # noqa: A004 - the module of the help pages
 from mergeguard.cli.consent import consent
-from mergeguard.cli.options import Chosen, with_target
+from mergeguard.cli.options import Chosen, ListFormats, Outputs, with_target
 from mergeguard.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def status(
     format: Annotated[  # noqa: A002 - the flag
         list[str] | None, typer.Option(help="table (default), json or prometheus.", metavar="FORMAT")
     ] = None,
-    output: Annotated[list[Path] | None, typer.Option(help="File for it ('-': stdout).", metavar="FILE")] = None,
+    output: Outputs = None,
     core_settings: CoreSettings = None,
 ) -> None:
     """Show the Event Queue Statistics of TARGET: depth, bytes, ages and rates of each queue, its chains and leases."""
@@ -174,10 +174,8 @@ def wake(
 def sources(
     chosen: Chosen,
     *,
-    format: Annotated[  # noqa: A002 - the flag
-        list[str] | None, typer.Option(help="table (default), json, jsonl, csv or tsv.", metavar="FORMAT")
-    ] = None,
-    output: Annotated[list[Path] | None, typer.Option(help="File for it ('-': stdout).", metavar="FILE")] = None,
+    format: ListFormats = None,  # noqa: A002 - the flag
+    output: Outputs = None,
 ) -> None:
     """List the sources of waiting events of TARGET that were merged away, and what each is now."""
     from mergeguard import api

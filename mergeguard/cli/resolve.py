@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mergeguard.cli import terminal
-from mergeguard.cli.options import Chosen, with_target
+from mergeguard.cli.options import Chosen, ListFormats, with_target
 from mergeguard.errors import ExitCode, UsageError
 
 MAX_LINE = 4096
@@ -23,9 +23,7 @@ def resolve(
     guid: Annotated[
         list[str], typer.Argument(help="Guids in any usual spelling; '-' reads one a line from stdin.", metavar="GUID")
     ],
-    format: Annotated[  # noqa: A002 - the flag
-        list[str] | None, typer.Option(help="table (default), json, jsonl, csv or tsv.", metavar="FORMAT")
-    ] = None,
+    format: ListFormats = None,  # noqa: A002 - the flag
     output: Annotated[
         list[Path] | None, typer.Option(help="File for the answers ('-': stdout).", metavar="FILE")
     ] = None,

@@ -158,7 +158,7 @@ def leads(source: Source, profile: Profile) -> LeadSomewhere:
 
     def ask(guids: Collection[uuid.UUID]) -> AbstractSet[uuid.UUID]:
         with database.translated():
-            # Not a snapshot: to open one looks at an SQLite file, and that drops the locks of others in this process.
+            # Not a snapshot: of an SQLite file it may read without locks, and the server that asks writes it meanwhile.
             connection = database.connect_to_write()
         try:
             with database.translated():

@@ -54,7 +54,6 @@ class Beside:
         return self._thread.submit(read, self._connection)
 
     def _open(self) -> bool:
-        connection = None
         try:
             connection = self._connection = self._source.engine.connect()
             # A writer that waits for the first connection to end lets no other in: there is nothing to wait for.

@@ -1,8 +1,9 @@
 """Reads SQLite tables by the thousand rows: SQL joins a column's values into one, and Python makes no object a value.
 
-It is as fast as Arrow drivers are, needs none of them, and stays on the one connection that holds the snapshot.
-SQLite lets every value have a type of its own, so only the rows whose values are stored in the usual way of their
-column travel packed; the others, usually none, follow as single rows.
+It is as fast as Arrow drivers are and needs none of them. It stays on connections that see the snapshot: the one that
+holds it, and a second one where that is safe (``sqlite_beside``). SQLite lets every value have a type of its own, so
+only the rows whose values are stored in the usual way of their column travel packed; the others, usually none, follow
+as single rows.
 
 ``group_concat`` keeps the bytes of blobs. What it gave is measured all the same before it is believed, and a chunk
 that does not measure up is read row by row.

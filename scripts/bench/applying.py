@@ -158,7 +158,7 @@ def measure(database: str, url: str, asked: argparse.Namespace) -> None:
         rate = asked.components / min(run["seconds"] for run in runs)
         locked = (f"{1000 * min(run[share] for run in runs):.1f} ms" for share in ("p50", "p99") if share in runs[0])
         extra[way] = (
-            f"{rate:,.0f} a second; under lock {' p50, '.join(locked)} p99"
+            f"{rate:,.0f} a second; wait and lock {' p50, '.join(locked)} p99"
             if "p50" in runs[0]
             else f"{rate:,.0f} a second"
         )

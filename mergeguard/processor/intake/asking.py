@@ -6,19 +6,17 @@ and ``name``, and elements ``key`` with ``name`` and ``value``; whatever else st
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from typing import Final, NoReturn
 
 from mergeguard.core.events import NO_SOURCE
+from mergeguard.core.importing.keys import COMPUTER
 from mergeguard.core.nse.message import Key, Resource
 from mergeguard.core.nse.parsing import parse, strict_parser
 from mergeguard.errors import MalformedEvent
 from mergeguard.processor.intake.posts import source_of
 from mergeguard.processor.intake.refusals import Refused
 
-COMPUTER: Final = uuid.UUID("493435f7-3b17-4c4c-b07f-c23e7ab7781f")
-"""The type of computers: agents that name no type are some."""
 MOST_KEYS: Final = 200
 MOST_DEPTH: Final = 32
 LONGEST: Final = 500
@@ -106,7 +104,7 @@ def _resource(said: dict[str, str], keys: Sequence[Key]) -> Resource:
     return Resource(
         ref="",
         guid=None if guid == NO_SOURCE else guid,
-        type=COMPUTER if kind == NO_SOURCE else kind,
+        type=COMPUTER if kind == NO_SOURCE else kind,  # agents that name no type are computers
         name=said.get("name", "").strip()[:LONGEST],
         keys=tuple(dict.fromkeys(keys)),
         line=1,

@@ -21,7 +21,8 @@ from mergeguard.core.nse.message import Resource
 from mergeguard.errors import EventParked, MalformedEvent, MergeGuardError
 from mergeguard.processor.intake.asking import asked_in_query, asked_in_xml
 from mergeguard.processor.intake.bodies import Decoder, codings
-from mergeguard.processor.intake.refusals import BUSY_TEXT, Refused, TooLarge
+from mergeguard.processor.intake.patience import coming
+from mergeguard.processor.intake.refusals import BUSY_TEXT, Refused, TooLarge, TooSlow
 from mergeguard.processor.settings import Settings
 
 CREATE_RESOURCE: Final = "/Altiris/NS/Agent/CreateResource.aspx"
@@ -29,7 +30,6 @@ CREATE_RESOURCE: Final = "/Altiris/NS/Agent/CreateResource.aspx"
 MOST_BYTES: Final = 256 * 1024
 """Of a question: hundreds of keys fit in."""
 _SOON: Final = 1
-_JOINED: Final = b""
 
 _log = logging.getLogger(__name__)
 
@@ -79,10 +79,14 @@ class Creation:
         if closed is not None:
             return self._busy(f"it is {closed}", _SOON)
         try:
-            asked = await _asked(request)
+            asked = await _asked(request, self.settings().body_seconds)
             found = await anyio.to_thread.run_sync(self.registry.register, asked)
         except ClientDisconnect:
             return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody hears it
+        except TooSlow as slow:
+            self.counts.asked("busy")
+            headers = {"Retry-After": str(self.settings().retry_after_seconds), "Connection": "close"}
+            return PlainTextResponse(f"{slow.message}\n", slow.status, headers=headers)
         except (Refused, MalformedEvent) as refusal:
             self.counts.asked("refused")
             return _refused(request, refusal)
@@ -115,9 +119,9 @@ def answer_of(found: Resource) -> str:
     return f"<resource guid={quoteattr(str(found.guid))}{kind}{name} />\n"
 
 
-async def _asked(request: Request) -> Resource:
+async def _asked(request: Request, seconds: float) -> Resource:
     """Read the question: XML in the body, or in the query as ``xml``, or plain words in the query."""
-    body = await _body(request)
+    body = await _body(request, seconds)
     query = request.query_params.multi_items()
     said = [value for name, value in query if name.lower() == "xml"]
     if body:
@@ -127,14 +131,14 @@ async def _asked(request: Request) -> Resource:
     return asked_in_query(query)
 
 
-async def _body(request: Request) -> bytes:
+async def _body(request: Request, seconds: float) -> bytes:
     decoder = Decoder(codings(request.headers.get("content-encoding", "")), MOST_BYTES)
     whole = bytearray()
-    async for data in request.stream():
-        whole.extend(_JOINED.join(decoder.feed(data)))
+    async for data in coming(request.stream(), seconds):
+        whole.extend(b"".join(decoder.feed(data)))
         if len(whole) > MOST_BYTES:
             raise TooLarge(f"the question is larger than {MOST_BYTES:,} bytes")
-    whole.extend(_JOINED.join(decoder.finish()))
+    whole.extend(b"".join(decoder.finish()))
     return bytes(whole)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import uuid
 from dataclasses import dataclass, field, replace
@@ -13,12 +14,13 @@ from xml.etree import ElementTree as ET
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from intake_world import Caller, Tally
+from intake_world import Caller, Tally, posted
 
+from mergeguard.core.importing.keys import COMPUTER
 from mergeguard.core.nse.message import Key, Resource
 from mergeguard.errors import ConnectFailed, EventParked, MalformedEvent
 from mergeguard.processor.intake.app import create_app
-from mergeguard.processor.intake.asking import COMPUTER, asked_in_query, asked_in_xml
+from mergeguard.processor.intake.asking import asked_in_query, asked_in_xml
 from mergeguard.processor.intake.creation import CREATE_RESOURCE, MOST_BYTES, Creation, answer_of
 from mergeguard.processor.intake.http import Intake
 from mergeguard.processor.settings import Settings
@@ -200,3 +202,13 @@ def test_both_ways_of_asking_say_the_same(name: str, keys: list[tuple[str, str]]
 def test_an_answer_is_xml_whatever_the_name(name: str) -> None:
     found = ET.fromstring(answer_of(Resource("", GUID, None, name)))  # noqa: S314 - our own answer
     assert (found.get("guid"), found.get("name"), found.get("typeGuid")) == (str(GUID), name or None, None)
+
+
+def test_an_agent_that_stops_in_its_question_is_told_busy(known: Known, tmp_path: Path) -> None:
+    settings = Settings(event_queue_path=tmp_path, body_seconds=0.05, retry_after_seconds=7)
+    app = create_app(*OTHERS, Creation(known, lambda: settings, known))
+    head, *rest = asyncio.run(posted(app, [ASKED[:20]], CREATE_RESOURCE))
+    headers = {name.decode(): value.decode() for name, value in head["headers"]}
+    assert (head["status"], headers["connection"], headers["retry-after"]) == (503, "close", "7")
+    assert rest[0]["body"].startswith(b"server busy: less than 1024 bytes of the body came")
+    assert (known.questions, known.answers) == ([], ["busy"])

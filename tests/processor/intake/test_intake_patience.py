@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from intake_world import World, world
+from intake_world import World, posted, world
 
 from mergeguard.processor.intake.patience import LEAST, coming
-from mergeguard.processor.intake.posts import POST_EVENT
 from mergeguard.processor.intake.refusals import TooSlow
 
 
@@ -83,25 +81,6 @@ def test_time_that_is_spent_on_a_piece_is_not_the_sender_s() -> None:
         return read
 
     assert asyncio.run(slowly()) == 20
-
-
-async def posted(app: Any, pieces: Sequence[bytes]) -> list[dict[str, Any]]:
-    """Post pieces and stop in the middle; return what is answered."""
-    waiting = [{"type": "http.request", "body": piece, "more_body": True} for piece in pieces]
-    answered: list[dict[str, Any]] = []
-
-    async def receive() -> dict[str, Any]:
-        if not waiting:
-            await asyncio.Event().wait()
-        return waiting.pop(0)
-
-    async def send(message: dict[str, Any]) -> None:
-        answered.append(message)
-
-    about = {"type": "http", "method": "POST", "path": POST_EVENT, "raw_path": POST_EVENT.encode(), "headers": []}
-    place = {"asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "http", "root_path": "", "query_string": b""}
-    await app({**about, **place, "client": ("192.0.2.1", 1), "server": ("192.0.2.2", 80)}, receive, send)
-    return answered
 
 
 @pytest.mark.parametrize("pieces", [[], [b"x" * 100], [b"x" * 20_000]])
