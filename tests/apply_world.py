@@ -16,7 +16,7 @@ from mergeguard.integrity.apply import Applied, ApplyOptions, apply_plan
 from mergeguard.integrity.lookup import build_lookup, verify_lookup
 from mergeguard.integrity.planning import PlanOptions, make_plan
 from mergeguard.integrity.undo import Undone, undo_run
-from mergeguard.storage.journal import Journal
+from mergeguard.storage.journal.writing import Journal
 from mergeguard.storage.profile import Profile
 from mergeguard.storage.source import Options, Source
 from mergeguard.storage.targets import open_target

@@ -19,8 +19,9 @@ import pyarrow.parquet as pq
 
 from mergeguard.core import guids
 from mergeguard.errors import UnreadableFile
-from mergeguard.storage import file_rows, text_blocks
-from mergeguard.storage.files import FileSource
+from mergeguard.storage.files import rows as file_rows
+from mergeguard.storage.files import text_blocks
+from mergeguard.storage.files.source import FileSource
 from mergeguard.storage.profile import Profile
 from mergeguard.storage.source import Batch, Column, GuidCells, Kind, Options, Selection
 

@@ -13,7 +13,7 @@ import networkx as nx
 import sqlalchemy as sa
 
 from mergeguard.integrity.guard import install_guard
-from mergeguard.storage.guard_parts import RESTORING, RESTORING_ID
+from mergeguard.storage.guard.parts import RESTORING, RESTORING_ID
 from mergeguard.storage.profile import Merge, Merging, Profile
 from mergeguard.storage.source import Options, Source
 from mergeguard.storage.targets import open_target

@@ -15,9 +15,10 @@ from merge_model import guid
 from rule_model import Case
 
 from mergeguard.integrity.sql_scripts import install_sql, sql_scripts_of, uninstall_sql
-from mergeguard.storage import mssql, sql_scripts
+from mergeguard.storage.mssql import source as mssql
 from mergeguard.storage.profile import Journal as JournalNames
 from mergeguard.storage.profile import Live, Lookup, Merge, Merging, Profile, Types
+from mergeguard.storage.scripts import files as sql_scripts
 from mergeguard.storage.source import Options
 
 GUID = "uniqueidentifier NOT NULL"

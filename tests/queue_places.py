@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from mergeguard.core.events import Claim, NewEvent, Parking, Queue, Ran, Registered
 from mergeguard.core.order import State
-from mergeguard.storage.mssql import MssqlSource
+from mergeguard.storage.mssql.source import MssqlSource
 from mergeguard.storage.profile import Profile
 from mergeguard.storage.queue.opening import open_store
 from mergeguard.storage.queue.store import EventStore

@@ -49,7 +49,7 @@ def save_plan(plan: Plan, path: str | Path, *, replace: bool = False) -> None:
         UsageError: the file exists already and is not to be replaced, or cannot be made there.
         WriteFailed: any other failure, a full disk above all.
     """
-    from mergeguard.storage.plan_file import save_plan as save  # noqa: PLC0415 - imports NumPy
+    from mergeguard.storage.own_files.plan_file import save_plan as save  # noqa: PLC0415 - imports NumPy
 
     save(plan, path, replace=replace)
 
@@ -63,7 +63,7 @@ def load_plan(path: str | Path, *, expired: bool = False) -> Plan:
     """
     from datetime import UTC, datetime  # noqa: PLC0415 - as above
 
-    from mergeguard.storage.plan_file import load_plan as load  # noqa: PLC0415 - as above
+    from mergeguard.storage.own_files.plan_file import load_plan as load  # noqa: PLC0415 - as above
 
     return load(path, now=None if expired else datetime.now(UTC))
 
@@ -186,7 +186,7 @@ def journal(target: str | Path, profile: ProfileLike = None, *, options: Options
         Unsupported: the target is a file.
         CannotCheck: the target could not be read.
     """
-    from mergeguard.storage.journal import Journal  # noqa: PLC0415 - imports SQLAlchemy
+    from mergeguard.storage.journal.writing import Journal  # noqa: PLC0415 - imports SQLAlchemy
 
     with opened(target, profile, options) as (source, chosen):
         return Journal(source, chosen).runs()
@@ -205,7 +205,7 @@ def journal_run(
         CannotCheck: the target could not be read.
     """
     from mergeguard.integrity.undo import find_run  # noqa: PLC0415 - imports NumPy
-    from mergeguard.storage.journal import Journal  # noqa: PLC0415 - imports SQLAlchemy
+    from mergeguard.storage.journal.writing import Journal  # noqa: PLC0415 - imports SQLAlchemy
 
     with opened(target, profile, options) as (source, chosen):
         kept = Journal(source, chosen)
@@ -220,7 +220,7 @@ def identify(target: str | Path, profile: ProfileLike = None, *, options: Option
         Unsupported: the target is a file.
         CannotCheck: the target could not be read.
     """
-    from mergeguard.storage.identity import identify as look  # noqa: PLC0415 - imports SQLAlchemy
+    from mergeguard.storage.database.identity import identify as look  # noqa: PLC0415 - imports SQLAlchemy
 
     with opened(target, profile, options) as (source, _):
         return look(source)

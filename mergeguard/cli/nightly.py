@@ -84,7 +84,7 @@ def nightly(chosen: Chosen) -> None:
 def _options(settings: Settings) -> NightlyOptions:
     from mergeguard.integrity.nightly import NightlyOptions
     from mergeguard.integrity.scan import ScanOptions
-    from mergeguard.storage import baseline
+    from mergeguard.storage.own_files import baseline
 
     known = None if settings.baseline is None else baseline.load(settings.baseline)
     return NightlyOptions(

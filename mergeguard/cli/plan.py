@@ -92,7 +92,7 @@ def require_free(out: Path, target: str, *, force: bool) -> None:
 
 def overrides_of(path: Path | None) -> dict[str, Override]:
     """Read what a person decided; nothing, where there is no file."""
-    from mergeguard.storage.overrides import load_overrides
+    from mergeguard.storage.own_files.overrides import load_overrides
 
     return {} if path is None else load_overrides(path)
 

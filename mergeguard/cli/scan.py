@@ -109,7 +109,7 @@ def scan(  # noqa: PLR0913 - one parameter a flag
 def _scan(chosen: Chosen) -> ScanReport:
     from mergeguard import api
     from mergeguard.integrity.scan import ScanOptions
-    from mergeguard.storage import baseline
+    from mergeguard.storage.own_files import baseline
 
     settings = chosen.settings
     known = None if settings.baseline is None else baseline.load(settings.baseline)
@@ -136,7 +136,7 @@ def _remember(report: ScanReport, history: Path) -> Trend:
 
 
 def _write_baseline(report: ScanReport, known: Path | None, path: Path) -> None:
-    from mergeguard.storage import baseline
+    from mergeguard.storage.own_files import baseline
 
     text = baseline.draft(report) if known is None else baseline.draft(report, baseline.load(known))
     terminal.write(text, path)

@@ -54,7 +54,7 @@ def show(
 
 
 def _json(made: Plan) -> str:
-    from mergeguard.storage.plan_file import dumps_plan
+    from mergeguard.storage.own_files.plan_file import dumps_plan
 
     return dumps_plan(made)
 

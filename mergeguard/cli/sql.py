@@ -14,7 +14,7 @@ from mergeguard.cli.options import Chosen, with_target
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mergeguard.storage.sql_scripts import Script
+    from mergeguard.storage.scripts.files import Script
 
 app = typer.Typer(
     help="Show, install or remove what MergeGuard does, as SQL for people without Python.",
@@ -44,7 +44,7 @@ def show(
     if output_dir is None:
         terminal.write(_text(found.files), terminal.STDOUT)
         return
-    from mergeguard.storage.sql_scripts import save
+    from mergeguard.storage.scripts.files import save
 
     for path in save(found.files, output_dir):
         terminal.write(f"{path}\n", terminal.STDOUT)

@@ -94,7 +94,7 @@ def _old_guids(told: _Told) -> None:
 
 def _circle(told: _Told) -> str:
     from mergeguard.processor.demo_events import RING, guid_of
-    from mergeguard.storage.demo_circle import close_circle
+    from mergeguard.storage.merging.demo_circle import close_circle
 
     ring = [guid_of(name) for name in RING]
     _say(f"\n=== 6. A script that does not look first merges {' into '.join((*RING, RING[0]))}. The guard refuses it")

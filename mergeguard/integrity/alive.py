@@ -11,8 +11,8 @@ from mergeguard.integrity.surroundings import Surroundings
 from mergeguard.storage.profile import Live, Profile
 
 if TYPE_CHECKING:
-    from mergeguard.storage.database_rows import DatabaseRows
-    from mergeguard.storage.stored_table import Condition
+    from mergeguard.storage.database.stored_table import Condition
+    from mergeguard.storage.rows.database import DatabaseRows
 
 
 class Alive:

@@ -23,7 +23,7 @@ from mergeguard.storage.who import who
 from mergeguard.version import __version__
 
 if TYPE_CHECKING:
-    from mergeguard.storage.database_writing import DatabaseWriting
+    from mergeguard.storage.database.writing import DatabaseWriting
     from mergeguard.storage.profile import Profile
 
 PHASE = "applying steps"

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from mergeguard.core.repair.plan import Plan, RowChange, TableShape
 from mergeguard.errors import PlanRefused, Stale, UnknownSchema, Unsupported
-from mergeguard.storage.identity import check_identity
+from mergeguard.storage.database.identity import check_identity
 
 if TYPE_CHECKING:
-    from mergeguard.storage.database import DatabaseSource
-    from mergeguard.storage.database_rows import DatabaseRows
-    from mergeguard.storage.database_writing import DatabaseWriting
+    from mergeguard.storage.database.source import DatabaseSource
+    from mergeguard.storage.database.writing import DatabaseWriting
     from mergeguard.storage.profile import Profile
+    from mergeguard.storage.rows.database import DatabaseRows
     from mergeguard.storage.source import Source
 
 
@@ -25,7 +25,7 @@ def require_database(source: Source) -> DatabaseSource:
         Unsupported: it is a file.
         CannotCheck: it cannot be opened.
     """
-    from mergeguard.storage.database import DatabaseSource  # noqa: PLC0415 - SQLAlchemy; a file target does without
+    from mergeguard.storage.database.source import DatabaseSource  # noqa: PLC0415 - SQLAlchemy; a file target does without
 
     if not isinstance(source, DatabaseSource):
         raise Unsupported(

@@ -18,7 +18,7 @@ from mergeguard.integrity.surroundings import Surroundings
 from mergeguard.storage.source import Progress
 
 if TYPE_CHECKING:
-    from mergeguard.storage.database import DatabaseSource
+    from mergeguard.storage.database.source import DatabaseSource
     from mergeguard.storage.profile import Profile
 
 _SHOWN = 5

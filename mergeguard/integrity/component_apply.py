@@ -18,11 +18,11 @@ from mergeguard.integrity.rows_differ import cut, differences, same
 
 if TYPE_CHECKING:
     from mergeguard.integrity.workshop import Workshop
-    from mergeguard.storage.database_rows import DatabaseRows
-    from mergeguard.storage.database_writing import DatabaseWriting
-    from mergeguard.storage.lookup_part import LookupPartWriter
+    from mergeguard.storage.database.stored_table import Condition
+    from mergeguard.storage.database.writing import DatabaseWriting
+    from mergeguard.storage.lookup.part import LookupPartWriter
     from mergeguard.storage.profile import Profile
-    from mergeguard.storage.stored_table import Condition
+    from mergeguard.storage.rows.database import DatabaseRows
 
 _SHOWN = 5
 

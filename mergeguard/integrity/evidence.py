@@ -15,7 +15,7 @@ from mergeguard.core.columns import ReferenceCounts, TypeTable
 from mergeguard.core.facts import Facts
 from mergeguard.core.index import GuidIndex
 from mergeguard.core.repair.evidence import Known, ReadFrom
-from mergeguard.storage.known_guids import KnownGuids
+from mergeguard.storage.database.known_guids import KnownGuids
 from mergeguard.storage.profile import Profile
 from mergeguard.storage.source import Snapshot
 

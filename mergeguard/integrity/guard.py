@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mergeguard.errors import PermissionDenied, PlanRefused, ProfileError, Unsupported
-from mergeguard.storage import guard, guard_constraints
-from mergeguard.storage.guard import Standing
+from mergeguard.storage.guard import constraints as guard_constraints
+from mergeguard.storage.guard import installation as guard
+from mergeguard.storage.guard.installation import Standing
 
 if TYPE_CHECKING:
-    from mergeguard.storage.database import DatabaseSource
-    from mergeguard.storage.database_rows import DatabaseRows
-    from mergeguard.storage.guard_constraints import Constraint
-    from mergeguard.storage.guard_parts import GuardScript
+    from mergeguard.storage.database.source import DatabaseSource
+    from mergeguard.storage.guard.constraints import Constraint
+    from mergeguard.storage.guard.parts import GuardScript
     from mergeguard.storage.profile import Profile
+    from mergeguard.storage.rows.database import DatabaseRows
     from mergeguard.storage.source import Source
 
 _RULES = ("self-merge", "split", "redundant")
@@ -149,7 +150,7 @@ def require_database(source: Source) -> DatabaseSource:
     Raises:
         Unsupported: it is a file.
     """
-    from mergeguard.storage.database import DatabaseSource  # noqa: PLC0415 - SQLAlchemy; a file target does without
+    from mergeguard.storage.database.source import DatabaseSource  # noqa: PLC0415 - SQLAlchemy; a file target does without
 
     if not isinstance(source, DatabaseSource):
         raise Unsupported(f"{source.info.target} is a file: there is nothing in it that could refuse a merge")

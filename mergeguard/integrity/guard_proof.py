@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final, Literal, NoReturn
 
 from mergeguard.errors import MergeGuardError, MergeRefused, UnknownSchema, WriteFailed
 from mergeguard.integrity.guard import require_database
-from mergeguard.storage import guard
-from mergeguard.storage.guard_parts import MARK
-from mergeguard.storage.guard_trial import insert_at_once
+from mergeguard.storage.guard import installation as guard
+from mergeguard.storage.guard.parts import MARK
+from mergeguard.storage.guard.trial import insert_at_once
 
 if TYPE_CHECKING:
-    from mergeguard.storage.database_writing import DatabaseWriting
+    from mergeguard.storage.database.writing import DatabaseWriting
     from mergeguard.storage.profile import Profile
     from mergeguard.storage.source import Source
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mergeguard.core.findings import ScanReport
 from mergeguard.core.trend import Night, Trend
-from mergeguard.storage.history import HistoryStore
+from mergeguard.storage.own_files.history import HistoryStore
 
 
 def remember(report: ScanReport, path: Path) -> Trend:

@@ -12,8 +12,8 @@ from mergeguard.core.repair.plan import Image
 from mergeguard.storage.profile import Profile
 
 if TYPE_CHECKING:
-    from mergeguard.storage.database_rows import DatabaseRows
-    from mergeguard.storage.stored_table import Condition
+    from mergeguard.storage.database.stored_table import Condition
+    from mergeguard.storage.rows.database import DatabaseRows
 
 Pair: TypeAlias = tuple[uuid.UUID, uuid.UUID]
 

@@ -20,9 +20,9 @@ from mergeguard.errors import ExitCode, MergeGuardError, TargetNotFound, UsageEr
 from mergeguard.integrity import history
 from mergeguard.integrity.scan import Now, ScanOptions, scan_source, utc_now
 from mergeguard.integrity.verdict import gravest, verdict
-from mergeguard.storage import process_lock
+from mergeguard.storage.own_files import process_lock
+from mergeguard.storage.own_files.report_folder import ReportFolder
 from mergeguard.storage.profile import Profile
-from mergeguard.storage.report_folder import ReportFolder
 from mergeguard.storage.source import Progress, Source, silent
 
 DEFAULT_FORMATS: Final = ("html", "json")

@@ -12,14 +12,14 @@ from mergeguard.integrity.apply import apply_plan
 from mergeguard.integrity.apply_checks import require_database
 from mergeguard.integrity.nightly import Repaired
 from mergeguard.integrity.planning import PlanOptions, make_plan
-from mergeguard.storage.journal import Journal
-from mergeguard.storage.plan_file import save_plan
+from mergeguard.storage.journal.writing import Journal
+from mergeguard.storage.own_files.plan_file import save_plan
 from mergeguard.storage.source import Progress, Source
 
 if TYPE_CHECKING:
     from mergeguard.core.repair.plan import Plan
+    from mergeguard.storage.own_files.report_folder import ReportFolder
     from mergeguard.storage.profile import Profile
-    from mergeguard.storage.report_folder import ReportFolder
 
 CERTAIN = PlanOptions(least=Confidence.CERTAIN)
 

@@ -13,8 +13,8 @@ from mergeguard.core.repair.check import check_rows
 from mergeguard.core.repair.plan import Image
 from mergeguard.integrity.merges_now import MergeNow, MergesNow, Pair
 from mergeguard.integrity.surroundings import Surroundings
-from mergeguard.storage.lookup_part import LookupRow
-from mergeguard.storage.stored_table import Condition
+from mergeguard.storage.database.stored_table import Condition
+from mergeguard.storage.lookup.part import LookupRow
 
 
 class Part:

@@ -11,9 +11,9 @@ from mergeguard.core.findings import RowRef
 from mergeguard.core.repair.component import Component, DamagedRow
 from mergeguard.core.repair.plan import Image
 from mergeguard.errors import CannotCheck
-from mergeguard.storage.database_cells import times
-from mergeguard.storage.database_rows import DatabaseRows
+from mergeguard.storage.cells.database_cells import times
 from mergeguard.storage.profile import Profile
+from mergeguard.storage.rows.database import DatabaseRows
 
 _Pair: TypeAlias = tuple[uuid.UUID | None, uuid.UUID | None]
 

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from mergeguard.core.repair.component import Component, DamagedRow, LeftAlone
 from mergeguard.core.repair.evidence import Confidence, Known, ReadFrom, Vote
 from mergeguard.core.repair.plan import Action, Image, Refused, RowChange, Step
-from mergeguard.storage.overrides import override_line
+from mergeguard.storage.own_files.overrides import override_line
 
 Json: TypeAlias = dict[str, Any]
 

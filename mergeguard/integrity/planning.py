@@ -23,10 +23,10 @@ from mergeguard.integrity.plan_steps import Named, left_alone_of, refusal_of, st
 from mergeguard.integrity.reading import read_facts
 from mergeguard.integrity.scan import Now, utc_now
 from mergeguard.integrity.stale import stale_references
-from mergeguard.storage.database_rows import DatabaseRows
-from mergeguard.storage.identity import identify
+from mergeguard.storage.database.identity import identify
 from mergeguard.storage.profile import Profile
 from mergeguard.storage.profile_file import profile_document
+from mergeguard.storage.rows.database import DatabaseRows
 from mergeguard.storage.source import Progress, Snapshot, Source, silent
 from mergeguard.version import __version__
 

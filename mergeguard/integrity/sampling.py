@@ -21,8 +21,8 @@ from mergeguard.core.guids import Bools, Guids
 from mergeguard.core.index import GuidIndex
 from mergeguard.errors import CannotCheck
 from mergeguard.integrity import naming
-from mergeguard.storage.foreign_keys import ForeignKey, foreign_keys
-from mergeguard.storage.growing import GrowingColumn
+from mergeguard.storage.cells.growing import GrowingColumn
+from mergeguard.storage.database.foreign_keys import ForeignKey, foreign_keys
 from mergeguard.storage.source import Column, GuidCells, Kind, Progress, Selection, Snapshot, Source
 
 _GUID_TYPES = ("uuid", "uniqueidentifier", "guid")

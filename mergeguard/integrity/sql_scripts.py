@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from mergeguard.errors import PermissionDenied, Unsupported
 from mergeguard.resources.moving import keyed
 from mergeguard.resources.places import DeclaredTable, declared_tables, untouchable
-from mergeguard.storage import guard, sql_scripts
-from mergeguard.storage.sql_scripts import DATA, GUARD, INSTALLED, UNINSTALL, Repointed, Script
+from mergeguard.storage.guard import installation as guard
+from mergeguard.storage.scripts import files as sql_scripts
+from mergeguard.storage.scripts.files import DATA, GUARD, INSTALLED, UNINSTALL, Repointed, Script
 
 if TYPE_CHECKING:
-    from mergeguard.storage.database import DatabaseSource
-    from mergeguard.storage.database_rows import DatabaseRows
+    from mergeguard.storage.database.source import DatabaseSource
     from mergeguard.storage.profile import Profile
+    from mergeguard.storage.rows.database import DatabaseRows
     from mergeguard.storage.source import Source
 
 _GRANT = (
@@ -135,7 +136,7 @@ def _run(database: DatabaseSource, files: Sequence[Script]) -> None:
 
 
 def _require_database(source: Source) -> DatabaseSource:
-    from mergeguard.storage.database import DatabaseSource  # noqa: PLC0415 - SQLAlchemy; a file target does without
+    from mergeguard.storage.database.source import DatabaseSource  # noqa: PLC0415 - SQLAlchemy; a file target does without
 
     if not isinstance(source, DatabaseSource):
         raise Unsupported(f"{source.info.target} is a file: SQL scripts are for databases")

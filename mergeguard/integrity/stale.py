@@ -26,12 +26,13 @@ from mergeguard.core.repair.references import Held, Rewrite, rewrite
 from mergeguard.errors import MergeRefused
 from mergeguard.resources.hashes import StoredHashes, no_hashes
 from mergeguard.resources.places import DeclaredTable, declared_tables, untouchable
-from mergeguard.storage import assemble, row_ages
+from mergeguard.storage import assemble
 from mergeguard.storage.profile import Profile, Reference
+from mergeguard.storage.rows import ages as row_ages
 from mergeguard.storage.source import Progress, Snapshot, silent
 
 if TYPE_CHECKING:
-    from mergeguard.storage.database_rows import DatabaseRows
+    from mergeguard.storage.rows.database import DatabaseRows
 
 PHASE = "reading stale references"
 Currents: TypeAlias = Mapping[uuid.UUID, uuid.UUID]

@@ -20,15 +20,15 @@ from mergeguard.integrity.scan import Now, utc_now
 from mergeguard.integrity.tries import tried, with_words
 from mergeguard.integrity.undo_checks import guard_before, require_as_left, require_each_as_left
 from mergeguard.integrity.workshop import Workshop, open_workshop
-from mergeguard.storage.journal import Journal
+from mergeguard.storage.journal.writing import Journal
 from mergeguard.storage.source import Progress, Source, silent
 from mergeguard.storage.who import who
 from mergeguard.version import __version__
 
 if TYPE_CHECKING:
-    from mergeguard.storage.database_rows import DatabaseRows
-    from mergeguard.storage.database_writing import DatabaseWriting
+    from mergeguard.storage.database.writing import DatabaseWriting
     from mergeguard.storage.profile import Profile
+    from mergeguard.storage.rows.database import DatabaseRows
 
 PHASE = "taking back steps"
 SHORTEST = 6

@@ -22,14 +22,14 @@ from mergeguard.integrity.scan import Now, utc_now
 from mergeguard.integrity.tries import tried
 from mergeguard.integrity.unmerge_references import references_of
 from mergeguard.integrity.workshop import Workshop, open_workshop
-from mergeguard.storage.known_guids import KnownGuids
+from mergeguard.storage.database.known_guids import KnownGuids
 from mergeguard.storage.source import Progress, Source, silent
 from mergeguard.storage.who import who
 from mergeguard.version import __version__
 
 if TYPE_CHECKING:
-    from mergeguard.storage.database_snapshot import DatabaseSnapshot
-    from mergeguard.storage.database_writing import DatabaseWriting
+    from mergeguard.storage.database.snapshot import DatabaseSnapshot
+    from mergeguard.storage.database.writing import DatabaseWriting
     from mergeguard.storage.profile import Profile
 
 KIND: Final = "unmerge"

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 from mergeguard.core.repair.journal import JournalStep
 from mergeguard.core.repair.plan import Action, Image, RowChange
 from mergeguard.integrity.rows_differ import RowKey, key_of
-from mergeguard.storage.journal import Journal
+from mergeguard.storage.journal.writing import Journal
 from mergeguard.storage.profile import Profile
 
 if TYPE_CHECKING:
-    from mergeguard.storage.database import DatabaseSource
-    from mergeguard.storage.database_rows import DatabaseRows
+    from mergeguard.storage.database.source import DatabaseSource
+    from mergeguard.storage.rows.database import DatabaseRows
 
 STEPS_AT_ONCE = 50
 _DELETED = frozenset({Action.DROP_SELF, Action.COLLAPSE})

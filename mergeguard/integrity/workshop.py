@@ -9,15 +9,15 @@ from mergeguard.integrity.alive import Alive
 from mergeguard.integrity.merges_now import MergesNow
 from mergeguard.integrity.reading import read_facts
 from mergeguard.integrity.surroundings import Surroundings
-from mergeguard.storage.journal import Journal
-from mergeguard.storage.lookup_part import LookupPartWriter
+from mergeguard.storage.journal.writing import Journal
+from mergeguard.storage.lookup.part import LookupPartWriter
 from mergeguard.storage.source import Progress
 
 if TYPE_CHECKING:
-    from mergeguard.storage.database import DatabaseSource
-    from mergeguard.storage.database_rows import DatabaseRows
-    from mergeguard.storage.database_snapshot import DatabaseSnapshot
+    from mergeguard.storage.database.snapshot import DatabaseSnapshot
+    from mergeguard.storage.database.source import DatabaseSource
     from mergeguard.storage.profile import Profile
+    from mergeguard.storage.rows.database import DatabaseRows
 
 
 @dataclass(frozen=True, slots=True)

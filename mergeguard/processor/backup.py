@@ -16,7 +16,7 @@ from mergeguard.processor.backup_files import make_folder, write_event
 from mergeguard.processor.bad_folders import read_bad_folders
 from mergeguard.processor.event_bodies import EventBodies
 from mergeguard.processor.settings import Settings
-from mergeguard.storage.new_file import write_new
+from mergeguard.storage.own_files.new_file import write_new
 from mergeguard.storage.queue.store import DeadEvent, EventStore
 
 _log = logging.getLogger(__name__)

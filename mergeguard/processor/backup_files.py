@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mergeguard.core.events import Event
-from mergeguard.storage.new_file import Content, write_new
+from mergeguard.storage.own_files.new_file import Content, write_new
 
 
 def stem_of(event: Event, body: Content) -> str:

@@ -13,7 +13,7 @@ from mergeguard.errors import LostBody, MergeGuardError, UsageError
 from mergeguard.processor.backup import log_text
 from mergeguard.processor.backup_files import write_event
 from mergeguard.processor.event_bodies import EventBodies
-from mergeguard.storage.new_file import write_new
+from mergeguard.storage.own_files.new_file import write_new
 from mergeguard.storage.queue.store import DeadEvent, EventStore, ParkedEvent
 
 _AT_ONCE: Final = 100

@@ -22,7 +22,7 @@ from mergeguard.errors import MergeGuardError
 if TYPE_CHECKING:
     from mergeguard.core.findings import ScanReport
     from mergeguard.integrity.lookup import Verified
-    from mergeguard.storage.database import DatabaseSource
+    from mergeguard.storage.database.source import DatabaseSource
     from mergeguard.storage.importing.store import ImportStore
     from mergeguard.storage.profile import Profile
     from mergeguard.storage.source import Source

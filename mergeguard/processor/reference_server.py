@@ -30,7 +30,7 @@ from mergeguard.storage.targets import open_target
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from mergeguard.storage.database import DatabaseSource
+    from mergeguard.storage.database.source import DatabaseSource
     from mergeguard.storage.source import Options
 
 COMPUTER_KEYS: Final = ("name.domain", "fqdn", "uniqueid", "macaddress")

@@ -152,7 +152,7 @@ def leads(source: Source, profile: Profile) -> LeadSomewhere:
 
     from mergeguard.resources.opened import require_database  # noqa: PLC0415 - as above
     from mergeguard.resources.walk import Walker  # noqa: PLC0415 - as above
-    from mergeguard.storage.merging_store import MergingStore  # noqa: PLC0415 - as above
+    from mergeguard.storage.merging.store import MergingStore  # noqa: PLC0415 - as above
 
     database = require_database(source, profile)
 

@@ -11,7 +11,7 @@ from mergeguard.render import words
 from mergeguard.render.plan_references import change_lines
 from mergeguard.render.table import aligned
 from mergeguard.render.text import visible
-from mergeguard.storage.plan_document import written
+from mergeguard.storage.own_files.plan_document import written
 
 FORMATS = ("table", "json", "jsonl")
 MAX_CHANGES = 20

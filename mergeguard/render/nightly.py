@@ -12,7 +12,7 @@ from mergeguard.errors import UsageError
 from mergeguard.render import FORMATS, render_scan, words, write_output
 from mergeguard.render.nights import summary
 from mergeguard.render.text import visible
-from mergeguard.storage.report_folder import ReportFolder
+from mergeguard.storage.own_files.report_folder import ReportFolder
 
 if TYPE_CHECKING:  # they pull in NumPy, which a help page does without
     from mergeguard.integrity.nightly import Nightly, NightlyOptions, Ports, Repaired

@@ -10,7 +10,7 @@ from mergeguard.errors import Unsupported
 from mergeguard.render.plan import summary_lines
 from mergeguard.render.plan_component import Part
 from mergeguard.render.text import visible
-from mergeguard.storage.plan_statements import PlanStatements
+from mergeguard.storage.scripts.plan import PlanStatements
 
 _RUN = {
     "sqlite": "sqlite3 -bail DATABASE < SCRIPT",
@@ -39,15 +39,15 @@ def plan_script(plan: Plan) -> str:
 
 def _statements(plan: Plan) -> PlanStatements:
     if plan.target.kind == "sqlite":
-        from mergeguard.storage.sqlite_statements import SqliteStatements  # noqa: PLC0415 - only the dialect asked for
+        from mergeguard.storage.sqlite.statements import SqliteStatements  # noqa: PLC0415 - only the dialect asked for
 
         return SqliteStatements(plan)
     if plan.target.kind == "postgresql":
-        from mergeguard.storage.postgresql_statements import PostgresqlStatements  # noqa: PLC0415 - as above
+        from mergeguard.storage.postgresql.statements import PostgresqlStatements  # noqa: PLC0415 - as above
 
         return PostgresqlStatements(plan)
     if plan.target.kind == "mssql":
-        from mergeguard.storage.mssql_statements import MssqlStatements  # noqa: PLC0415 - as above
+        from mergeguard.storage.mssql.statements import MssqlStatements  # noqa: PLC0415 - as above
 
         return MssqlStatements(plan)
     raise Unsupported(f"no script can be written for {visible(plan.target.kind)}", hint="use 'mergeguard apply'")

@@ -19,7 +19,7 @@ from mergeguard.core.lookup import lookup_of
 from mergeguard.resources.opened import require_database
 from mergeguard.resources.walk import Walker
 from mergeguard.storage import assemble
-from mergeguard.storage.merging_store import MergingStore
+from mergeguard.storage.merging.store import MergingStore
 from mergeguard.storage.profile import Profile
 from mergeguard.storage.source import Progress, Snapshot, Source, silent
 

@@ -12,12 +12,13 @@ from mergeguard.core.closure import Status
 from mergeguard.core.merging.ends import End
 from mergeguard.errors import MergeRefused
 from mergeguard.resources.walk import Standing, Walker
-from mergeguard.storage import merge_neighbours, row_cells
+from mergeguard.storage.cells import row_cells
+from mergeguard.storage.merging import neighbours as merge_neighbours
 from mergeguard.storage.profile import Profile
 
 if TYPE_CHECKING:
-    from mergeguard.storage.database_rows import DatabaseRows
-    from mergeguard.storage.merging_store import MergingStore
+    from mergeguard.storage.merging.store import MergingStore
+    from mergeguard.storage.rows.database import DatabaseRows
 
 _PLAN = "'mergeguard plan TARGET' proposes what to do about it"
 _EXPLAIN = "'mergeguard explain TARGET {}' tells what the rows say about it"

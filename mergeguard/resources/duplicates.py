@@ -19,11 +19,11 @@ from mergeguard.errors import MergeRefused, UsageError
 from mergeguard.resources.merge import open_merges
 from mergeguard.resources.merged import Merged, Refusal
 from mergeguard.resources.shared_keys import groups_of, names_of, require_keys
+from mergeguard.storage.database.wanted_cells import texts_of
 from mergeguard.storage.source import Progress, Snapshot, Source, silent
-from mergeguard.storage.wanted_cells import texts_of
 
 if TYPE_CHECKING:
-    from mergeguard.storage.key_groups import KeyGroup
+    from mergeguard.storage.database.key_groups import KeyGroup
     from mergeguard.storage.profile import Profile
 
 BY: Final = ("serialnumber", "systemnumber", "barcode")

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from mergeguard.core.repair.plan import Action, Image, RowChange
 from mergeguard.core.repair.references import Age, Rewrite, age
-from mergeguard.storage import row_ages, row_cells
-from mergeguard.storage.ids import parse_text
+from mergeguard.storage.cells import row_cells
+from mergeguard.storage.cells.ids import parse_text
 from mergeguard.storage.profile import ByteOrder, Classes, Profile
+from mergeguard.storage.rows import ages as row_ages
 from mergeguard.storage.source import Column, Kind, Selection
 
 if TYPE_CHECKING:
-    from mergeguard.storage.database_rows import DatabaseRows
     from mergeguard.storage.profile import Hashes
+    from mergeguard.storage.rows.database import DatabaseRows
 
 DataClass: TypeAlias = str
 """A guid in lower case, or whatever else names a class."""

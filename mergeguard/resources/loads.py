@@ -14,7 +14,7 @@ from mergeguard.resources.places import DeclaredTable
 from mergeguard.storage.profile import Profile
 
 if TYPE_CHECKING:
-    from mergeguard.storage.database_rows import DatabaseRows
+    from mergeguard.storage.rows.database import DatabaseRows
 
 
 class Loaded:

@@ -20,16 +20,17 @@ from mergeguard.resources.moving import keyed, moves
 from mergeguard.resources.one_merge import Asked, OneMerge, RootsMoved, accounted, spelled
 from mergeguard.resources.opened import require_database, require_fit, require_guard, unguarded
 from mergeguard.resources.walk import Walker
-from mergeguard.storage import merge_row, merging_store
-from mergeguard.storage.journal import Journal
-from mergeguard.storage.merging_store import MergingStore
+from mergeguard.storage.journal.writing import Journal
+from mergeguard.storage.merging import row as merge_row
+from mergeguard.storage.merging import store as merging_store
+from mergeguard.storage.merging.store import MergingStore
 from mergeguard.storage.who import who
 
 if TYPE_CHECKING:
-    from mergeguard.storage.database import DatabaseSource
-    from mergeguard.storage.database_rows import DatabaseRows
-    from mergeguard.storage.database_writing import DatabaseWriting
+    from mergeguard.storage.database.source import DatabaseSource
+    from mergeguard.storage.database.writing import DatabaseWriting
     from mergeguard.storage.profile import Profile
+    from mergeguard.storage.rows.database import DatabaseRows
     from mergeguard.storage.source import Source
 
 TRIES: Final = 20
@@ -223,7 +224,7 @@ def merge_within(
     Args:
         source: the database.
         profile: where everything stands; that of ``source``.
-        rows: of ``rows_within.rows_in``, so that the merge lock is shared.
+        rows: of ``rows.within.rows_in``, so that the merge lock is shared.
         old: merged away.
         new: what it becomes; its own root, if it was merged away itself.
         key: which key made them one, as ``name=value``, for the merge's row.

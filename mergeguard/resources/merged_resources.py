@@ -14,7 +14,7 @@ from mergeguard.core.guids import TOMBSTONE
 from mergeguard.resources.current import currents_in
 from mergeguard.resources.shared_keys import names_of
 from mergeguard.storage import assemble
-from mergeguard.storage.journal_people import Person, people_in
+from mergeguard.storage.journal.people import Person, people_in
 from mergeguard.storage.source import Progress, Source, silent
 
 if TYPE_CHECKING:

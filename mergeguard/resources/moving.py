@@ -16,11 +16,12 @@ from mergeguard.resources.hashes import StoredHashes
 from mergeguard.resources.loads import Loaded, dated, outdated_in
 from mergeguard.resources.merged import ColumnMoves
 from mergeguard.resources.places import DeclaredTable, declared_tables, untouchable
-from mergeguard.storage import row_ages, row_cells
+from mergeguard.storage.cells import row_cells
 from mergeguard.storage.profile import Profile, Reference
+from mergeguard.storage.rows import ages as row_ages
 
 if TYPE_CHECKING:
-    from mergeguard.storage.database_rows import DatabaseRows
+    from mergeguard.storage.rows.database import DatabaseRows
 
 _Cells: TypeAlias = tuple[str | None, ...]
 

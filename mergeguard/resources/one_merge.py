@@ -18,15 +18,16 @@ from mergeguard.resources.merged import Merged, answer_of, merged_of
 from mergeguard.resources.moving import Moves, keyed, moves
 from mergeguard.resources.opened import require_guard, unguarded
 from mergeguard.resources.walk import Walker
-from mergeguard.storage import blacklist, merge_row
-from mergeguard.storage.merging_store import MergingStore, Request
+from mergeguard.storage.merging import blacklist
+from mergeguard.storage.merging import row as merge_row
+from mergeguard.storage.merging.store import MergingStore, Request
 from mergeguard.version import __version__
 
 if TYPE_CHECKING:
-    from mergeguard.storage.database import DatabaseSource
-    from mergeguard.storage.database_rows import DatabaseRows
-    from mergeguard.storage.journal import Journal
+    from mergeguard.storage.database.source import DatabaseSource
+    from mergeguard.storage.journal.writing import Journal
     from mergeguard.storage.profile import Profile
+    from mergeguard.storage.rows.database import DatabaseRows
 
 LONGEST_REQUEST: Final = 64
 COMPONENT: Final = "merge:{}"

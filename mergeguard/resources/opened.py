@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mergeguard.errors import MergeRefused, Unsupported
-from mergeguard.storage import merge_row
+from mergeguard.storage.merging import row as merge_row
 
 if TYPE_CHECKING:
-    from mergeguard.storage.database import DatabaseSource
-    from mergeguard.storage.database_rows import DatabaseRows
+    from mergeguard.storage.database.source import DatabaseSource
     from mergeguard.storage.profile import Profile
+    from mergeguard.storage.rows.database import DatabaseRows
     from mergeguard.storage.source import Source
 
 
@@ -22,7 +22,7 @@ def require_database(source: Source, profile: Profile, *, to_write: bool = False
         Unsupported: it is a file, or its ids are no guids.
         CannotCheck: it cannot be opened.
     """
-    from mergeguard.storage.database import DatabaseSource  # noqa: PLC0415 - SQLAlchemy; a file target does without
+    from mergeguard.storage.database.source import DatabaseSource  # noqa: PLC0415 - SQLAlchemy; a file target does without
 
     if not isinstance(source, DatabaseSource):
         raise Unsupported(f"{source.info.target}: resources are merged in a database, and this is a file")
@@ -38,7 +38,7 @@ def require_database(source: Source, profile: Profile, *, to_write: bool = False
 
 def unguarded(rows: DatabaseRows, profile: Profile) -> tuple[str, ...]:
     """Say what keeps the guard of the merge table from its work; nothing where it does it."""
-    from mergeguard.storage import guard  # noqa: PLC0415 - three dialects of triggers; a preview does without
+    from mergeguard.storage.guard import installation as guard  # noqa: PLC0415 - three dialects of triggers; a preview does without
 
     try:
         return guard.look(rows, profile).problems

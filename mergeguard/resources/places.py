@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from mergeguard.core.repair.references import Place, Unique
 from mergeguard.errors import ProfileError
+from mergeguard.storage.database.table_indexes import unique_keys
 from mergeguard.storage.profile import Association, Profile, Reference
-from mergeguard.storage.table_indexes import unique_keys
 
 if TYPE_CHECKING:
-    from mergeguard.storage.database_rows import DatabaseRows
+    from mergeguard.storage.rows.database import DatabaseRows
 
 
 @dataclass(frozen=True, slots=True)

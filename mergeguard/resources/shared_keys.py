@@ -11,9 +11,9 @@ from mergeguard.core import guids
 from mergeguard.errors import UsageError
 from mergeguard.resources.current import currents_in
 from mergeguard.storage import assemble
-from mergeguard.storage.key_groups import KeyGroup, Wanted, key_groups
+from mergeguard.storage.database.key_groups import KeyGroup, Wanted, key_groups
+from mergeguard.storage.database.wanted_cells import texts_of
 from mergeguard.storage.source import Progress, Snapshot, Source, silent
-from mergeguard.storage.wanted_cells import texts_of
 
 if TYPE_CHECKING:
     from mergeguard.storage.profile import Keys, Profile

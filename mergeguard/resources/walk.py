@@ -15,7 +15,7 @@ from mergeguard.core.repair.plan import Image
 from mergeguard.storage.profile import Live, Profile
 
 if TYPE_CHECKING:
-    from mergeguard.storage.database_rows import DatabaseRows
+    from mergeguard.storage.rows.database import DatabaseRows
 
 Hint: TypeAlias = Callable[[uuid.UUID], Iterable[uuid.UUID]]
 HOPS = 8

@@ -15,10 +15,10 @@ import numpy.typing as npt
 from mergeguard.core.columns import ReferenceCounts, StoredLookup, TypeTable
 from mergeguard.core.guids import Guids
 from mergeguard.core.table import MergeTable
-from mergeguard.storage.growing import Expected, GrowingColumn
-from mergeguard.storage.ids import good_rows, id_reader
-from mergeguard.storage.lookup_rows import LookupRows, Names
-from mergeguard.storage.merge_rows import MergeRows
+from mergeguard.storage.cells.growing import Expected, GrowingColumn
+from mergeguard.storage.cells.ids import good_rows, id_reader
+from mergeguard.storage.cells.lookup_rows import LookupRows, Names
+from mergeguard.storage.cells.merge_rows import MergeRows
 from mergeguard.storage.profile import Live, Merge, Profile, Reference
 from mergeguard.storage.source import Batch, Column, Kind, Progress, Selection, Snapshot, silent
 

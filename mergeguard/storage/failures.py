@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mergeguard import errors
-from mergeguard.storage import refusals
 from mergeguard.storage import secrets as hush
+from mergeguard.storage.merging import refusals
 
 ODBC_REMEDY = (
     "install the ODBC driver manager and a driver: `apt-get install unixodbc` (or `dnf install unixODBC`) and "

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, TypeAlias, cast
 
 from mergeguard.errors import UsageError
 from mergeguard.storage import setting_values
-from mergeguard.storage.settings_file import read_file
+from mergeguard.storage.own_files.settings_file import read_file
 
 FailOn: TypeAlias = Literal["error", "warning", "info", "none", "new"]
 Ids: TypeAlias = Literal["guid", "text"]

@@ -20,9 +20,9 @@ from mergeguard.core.table import Times
 from mergeguard.storage.profile import Lookup
 
 if TYPE_CHECKING:
-    from mergeguard.storage.database_rows import DatabaseRows
-    from mergeguard.storage.database_writing import DatabaseWriting
-    from mergeguard.storage.lookup_building import LookupBuilding
+    from mergeguard.storage.database.writing import DatabaseWriting
+    from mergeguard.storage.lookup.building import LookupBuilding
+    from mergeguard.storage.rows.database import DatabaseRows
 
 BATCH_ROWS = 65_536
 Progress: TypeAlias = Callable[[str, int, int | None], None]

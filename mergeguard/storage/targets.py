@@ -73,7 +73,7 @@ def resolve_password(env_name: str | None, file: Path | None) -> str | None:
 
 def with_password(url: sa.URL, password: str) -> sa.URL:
     """Return a URL with this password in place of any other, in ``odbc_connect`` too."""
-    from mergeguard.storage import mssql_odbc  # noqa: PLC0415 - needed where a password is given
+    from mergeguard.storage.mssql import odbc as mssql_odbc  # noqa: PLC0415 - needed where a password is given
 
     whole = url.query.get("odbc_connect")
     if whole is not None:
@@ -120,13 +120,13 @@ def _open_url(url: sa.URL, target: str, profile: Profile, options: Options) -> S
 
 
 def _open_sqlite(url: sa.URL, _driver: str, profile: Profile, options: Options) -> Source:
-    from mergeguard.storage.sqlite import SqliteSource  # noqa: PLC0415 - a dialect is imported when it is asked for
+    from mergeguard.storage.sqlite.source import SqliteSource  # noqa: PLC0415 - a dialect is imported when it is asked for
 
     return SqliteSource(url, profile, options)
 
 
 def _open_postgresql(url: sa.URL, driver: str, profile: Profile, options: Options) -> Source:
-    from mergeguard.storage.postgresql import PostgresqlSource  # noqa: PLC0415 - as above
+    from mergeguard.storage.postgresql.source import PostgresqlSource  # noqa: PLC0415 - as above
 
     if not driver:
         if find_spec("psycopg") is None:
@@ -136,7 +136,7 @@ def _open_postgresql(url: sa.URL, driver: str, profile: Profile, options: Option
 
 
 def _open_mssql(url: sa.URL, driver: str, profile: Profile, options: Options) -> Source:
-    from mergeguard.storage.mssql import MssqlSource  # noqa: PLC0415 - as above
+    from mergeguard.storage.mssql.source import MssqlSource  # noqa: PLC0415 - as above
 
     if driver not in {"", "pyodbc"}:
         raise UsageError("SQL Server is read through pyodbc", hint="write mssql+pyodbc://user@host/database")
@@ -153,11 +153,11 @@ _DIALECTS: dict[str, Callable[[Any, str, Profile, Options], Source]] = {
 def _open_file(target: str, profile: Profile, options: Options) -> Source:
     name = target.lower()
     if name.endswith(_TEXT_SUFFIXES):
-        from mergeguard.storage.files import FileSource  # noqa: PLC0415 - as above
+        from mergeguard.storage.files.source import FileSource  # noqa: PLC0415 - as above
 
         return FileSource(Path(target), profile, options)
     if name.endswith(".parquet"):
-        from mergeguard.storage.parquet import ParquetSource  # noqa: PLC0415 - as above
+        from mergeguard.storage.files.parquet import ParquetSource  # noqa: PLC0415 - as above
 
         return ParquetSource(Path(target), profile, options)
     if name.endswith(_SQLITE_SUFFIXES) or _begins_as_sqlite(target):
@@ -168,7 +168,7 @@ def _open_file(target: str, profile: Profile, options: Options) -> Source:
 
 
 def _begins_as_sqlite(target: str) -> bool:
-    from mergeguard.storage.sqlite_file import read_without_closing  # noqa: PLC0415 - only for names that say nothing
+    from mergeguard.storage.sqlite.file import read_without_closing  # noqa: PLC0415 - only for names that say nothing
 
     try:
         path = Path(target)

@@ -8,7 +8,7 @@ import socket
 
 import sqlalchemy as sa
 
-from mergeguard.storage.database import DatabaseSource
+from mergeguard.storage.database.source import DatabaseSource
 from mergeguard.storage.source import Source
 
 LOGIN = {"postgresql": "SELECT session_user", "mssql": "SELECT SUSER_SNAME()"}

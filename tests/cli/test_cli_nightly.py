@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mergeguard.storage.process_lock import held
+from mergeguard.storage.own_files.process_lock import held
 
 
 def test_a_night_says_what_it_found_and_where_it_stands(call: Callable, cycle: Path, folder: Path) -> None:

@@ -16,7 +16,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from mergeguard import api
 from mergeguard.core.guids import text_id
-from mergeguard.storage.plan_file import load_plan, save_plan
+from mergeguard.storage.own_files.plan_file import load_plan, save_plan
 
 PLAN = Path("plan.json")
 

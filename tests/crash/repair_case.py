@@ -13,7 +13,7 @@ from crash.runner import Forge, How
 from merge_model import answers
 
 from mergeguard.core.repair.plan import Action, Plan
-from mergeguard.storage.plan_file import load_plan
+from mergeguard.storage.own_files.plan_file import load_plan
 
 Cell: TypeAlias = str | int | None
 Rows: TypeAlias = dict[int, tuple[Cell, ...]]

@@ -12,7 +12,7 @@ from crash.places import SqlitePlace
 from crash.repair_case import PROFILE, make_case, statements
 from crash.runner import Drill, Forge, How
 
-from mergeguard.storage.plan_file import load_plan
+from mergeguard.storage.own_files.plan_file import load_plan
 
 pytestmark = pytest.mark.timeout(3600)  # the long run kills at every step
 

@@ -11,7 +11,7 @@ from guard_model import GUIDS, TYPES, Guarded
 
 from mergeguard.errors import PlanRefused
 from mergeguard.integrity.guard import guard_status, install_guard, propose_install, remove_guard
-from mergeguard.storage.guard_parts import RESTORING, RESTORING_ID
+from mergeguard.storage.guard.parts import RESTORING, RESTORING_ID
 from mergeguard.storage.profile import Types
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mergeguard.storage.guard_mssql import ERRORS, MssqlGuardScript, MssqlKeys
-from mergeguard.storage.guard_parts import GuardPlace
+from mergeguard.storage.guard.mssql import ERRORS, MssqlGuardScript, MssqlKeys
+from mergeguard.storage.guard.parts import GuardPlace
 from mergeguard.storage.profile import Merge
 
 TYPES = {"plain": "uniqueidentifier", "usual": "char(32) COLLATE Latin1_General_CI_AS"}

@@ -15,7 +15,7 @@ from guard_model import GUIDS, Guarded, Pair, reason, refusals, row_by_row
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from mergeguard.storage.guid_spelling import usual
+from mergeguard.storage.cells.guid_spelling import usual
 
 SHARED = [HealthCheck.function_scoped_fixture]
 PAIRS = st.tuples(st.sampled_from(GUIDS), st.sampled_from(GUIDS))

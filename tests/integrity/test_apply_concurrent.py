@@ -21,8 +21,8 @@ from mergeguard.core.repair.journal import JournalStep
 from mergeguard.core.repair.plan import Plan
 from mergeguard.errors import Stale
 from mergeguard.integrity.apply import Applied
-from mergeguard.storage.database_rows import DatabaseRows
-from mergeguard.storage.journal import Journal
+from mergeguard.storage.journal.writing import Journal
+from mergeguard.storage.rows.database import DatabaseRows
 
 PATIENCE = 60
 MERGE = 'INSERT INTO "Merges" VALUES (:id, :old, :new)'

@@ -13,8 +13,8 @@ from merge_model import guid
 from stale_case import StaleCase
 
 from mergeguard.core.repair.plan import Plan
-from mergeguard.storage.database_rows import DatabaseRows
-from mergeguard.storage.database_writing import DatabaseWriting
+from mergeguard.storage.database.writing import DatabaseWriting
+from mergeguard.storage.rows.database import DatabaseRows
 
 CASE = StaleCase([*rings(2, 3), (guid(1), guid(2))], inventory=[(guid(1), None, "x"), (guid(1), guid(2), "y")])
 SOME = 16

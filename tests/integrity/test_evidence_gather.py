@@ -23,7 +23,7 @@ from mergeguard.errors import UnknownSchema
 from mergeguard.integrity.demo import make_demo
 from mergeguard.integrity.evidence import gather
 from mergeguard.integrity.reading import ALL, read_facts
-from mergeguard.storage import known_guids
+from mergeguard.storage.database import known_guids
 from mergeguard.storage.profile import Contact, Keys, Live, Merge, Names, Owner, Profile, Reference, Types
 from mergeguard.storage.profile_file import builtin_profile
 from mergeguard.storage.targets import open_target

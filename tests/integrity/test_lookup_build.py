@@ -23,7 +23,7 @@ import mergeguard
 from mergeguard import Profile
 from mergeguard.core.guids import parse
 from mergeguard.errors import Unsupported
-from mergeguard.storage import guid_spelling
+from mergeguard.storage.cells import guid_spelling
 
 CASE = Case.of((1, 2), (2, 3), (4, 5), (5, 4), (6, 7), (6, 8), (9, 9), live=frozenset({guid(3)}))
 Spell = Callable[[uuid.UUID], object]

@@ -14,7 +14,7 @@ from mergeguard.errors import ApplyFailed, ConnectionLost, ExitCode, Stale
 from mergeguard.integrity import nightly_repair
 from mergeguard.integrity.nightly import Nightly, NightlyOptions
 from mergeguard.render.nightly import nightly_text
-from mergeguard.storage.plan_file import load_plan
+from mergeguard.storage.own_files.plan_file import load_plan
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_a_journal_that_cannot_be_asked_counts_as_maybe(demo: Path, monkeypatch:
         raise ConnectionLost("gone")
 
     monkeypatch.setattr(nightly_repair, "apply_plan", lost)
-    monkeypatch.setattr("mergeguard.storage.journal.Journal.exists", lost)
+    monkeypatch.setattr("mergeguard.storage.journal.writing.Journal.exists", lost)
     done = night(demo, fail_on="none")
     assert done.code == ExitCode.UNCHECKED
     assert done.before is not None, "nobody knows what was applied, so it is looked at again"

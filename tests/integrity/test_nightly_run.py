@@ -34,8 +34,8 @@ from mergeguard.integrity.nightly import Nightly, NightlyOptions, Ports, Repaire
 from mergeguard.integrity.scan import ScanOptions
 from mergeguard.integrity.verdict import gravest
 from mergeguard.render.nightly import nightly_text, ports_of
+from mergeguard.storage.own_files.report_folder import ReportFolder
 from mergeguard.storage.profile import Profile
-from mergeguard.storage.report_folder import ReportFolder
 from mergeguard.storage.source import Progress, Source
 from mergeguard.storage.targets import open_target
 

@@ -22,7 +22,7 @@ from mergeguard.integrity.apply import apply_plan
 from mergeguard.integrity.planning import PlanOptions, make_plan
 from mergeguard.integrity.undo import undo_run
 from mergeguard.render.plan_script import plan_script
-from mergeguard.storage.database import DatabaseSource
+from mergeguard.storage.database.source import DatabaseSource
 from mergeguard.storage.targets import open_target
 
 OLD, NOW, OTHER = guid(0), guid(1), guid(2)

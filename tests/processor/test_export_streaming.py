@@ -19,7 +19,7 @@ from mergeguard.processor.backup import FailureBackup
 from mergeguard.processor.backup_files import write_event
 from mergeguard.processor.event_bodies import EventBodies
 from mergeguard.processor.settings import Settings
-from mergeguard.storage.new_file import write_new
+from mergeguard.storage.own_files.new_file import write_new
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from mergeguard.processor.intake.serving import LOCK, Address
 from mergeguard.processor.metrics import ServerMetrics
 from mergeguard.processor.serving import Server
 from mergeguard.processor.settings import Settings
-from mergeguard.storage.process_lock import held
+from mergeguard.storage.own_files.process_lock import held
 
 HERE = Address("127.0.0.1", 0)
 

@@ -20,7 +20,7 @@ from mergeguard.errors import Locked, MergeRefused
 from mergeguard.resources import one_merge
 from mergeguard.resources.merge import merge, open_merges
 from mergeguard.resources.one_merge import OneMerge
-from mergeguard.storage.merging_store import MergingStore
+from mergeguard.storage.merging.store import MergingStore
 from mergeguard.storage.source import Options
 
 PATIENT = Options(lock_timeout=30)

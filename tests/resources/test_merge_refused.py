@@ -19,8 +19,8 @@ from mergeguard.integrity.undo import undo_run
 from mergeguard.integrity.unmerge import propose_unmerge, unmerge_guid
 from mergeguard.resources.current import current, currents
 from mergeguard.resources.merge import merge, open_merges
-from mergeguard.storage.journal import Journal
-from mergeguard.storage.merging_store import MergingStore
+from mergeguard.storage.journal.writing import Journal
+from mergeguard.storage.merging.store import MergingStore
 from mergeguard.storage.profile import Live, Merge, Profile
 from mergeguard.storage.source import Options
 from mergeguard.storage.targets import open_target

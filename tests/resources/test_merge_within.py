@@ -21,10 +21,10 @@ from mergeguard.core.events import Claim, NewEvent, Queue, Ran
 from mergeguard.errors import Locked, MergeRefused, UnknownSchema, Unsupported, UsageError
 from mergeguard.integrity.lookup import build_lookup
 from mergeguard.resources.merge import ReadyMerges, merge_within, prepare_merges
-from mergeguard.storage.database_rows import DatabaseRows
 from mergeguard.storage.queue.opening import open_store
 from mergeguard.storage.queue.store import Batch, EventStore
-from mergeguard.storage.rows_within import rows_in
+from mergeguard.storage.rows.database import DatabaseRows
+from mergeguard.storage.rows.within import rows_in
 from mergeguard.storage.source import Options
 from mergeguard.storage.targets import open_target
 

@@ -14,7 +14,7 @@ from merge_model import guid
 from sql_world import ask, plain
 
 from mergeguard.storage.schema import migrate
-from mergeguard.storage.sql_scripts import scripts
+from mergeguard.storage.scripts.files import scripts
 
 
 @dataclass(frozen=True)

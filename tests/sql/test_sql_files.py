@@ -12,7 +12,7 @@ from mergeguard.errors import PermissionDenied, Unsupported, UsageError
 from mergeguard.integrity.sql_scripts import sql_scripts_of
 from mergeguard.storage.profile_file import builtin_profile
 from mergeguard.storage.schema import migrate
-from mergeguard.storage.sql_scripts import DIALECTS, GUARD_FILE, Script, header, save, scripts
+from mergeguard.storage.scripts.files import DIALECTS, GUARD_FILE, Script, header, save, scripts
 
 REFERENCE = builtin_profile("reference")
 MADE = re.compile(r"CREATE OR REPLACE (FUNCTION|PROCEDURE|VIEW) mergeguard\.(\w+)")

@@ -17,7 +17,7 @@ from mergeguard.integrity.sql_scripts import install_sql, sql_scripts_of, uninst
 from mergeguard.storage.profile import Profile
 from mergeguard.storage.profile_file import builtin_profile
 from mergeguard.storage.schema import migrate
-from mergeguard.storage.sql_scripts import scripts, send
+from mergeguard.storage.scripts.files import scripts, send
 
 PROFILE = builtin_profile("reference")
 OTHERS = "NOT IN ('pg_catalog', 'pg_toast', 'information_schema')"

@@ -16,7 +16,7 @@ from sql_sides import Side, Start
 from sql_world import drop, opened
 
 from mergeguard.integrity.undo import undo_run
-from mergeguard.storage.journal import Journal
+from mergeguard.storage.journal.writing import Journal
 from mergeguard.storage.profile import Reference
 
 PLAIN = replace(

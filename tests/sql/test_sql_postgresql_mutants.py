@@ -15,7 +15,7 @@ from merging_world import ANY, ONE, PROFILE
 from sql_sides import Side, Start
 from sql_world import ask, drop, install, plain
 
-from mergeguard.storage.sql_scripts import scripts
+from mergeguard.storage.scripts.files import scripts
 from mergeguard.testing import MergeIsWrong, PlainMerge, Sandbox, check_merges, rings
 from mergeguard.testing.sandbox import SENTINEL
 

@@ -12,8 +12,9 @@ import pytest
 
 from mergeguard.core.guids import TOMBSTONE
 from mergeguard.core.rules import RULES
-from mergeguard.storage import guard_mssql, merge_lock
-from mergeguard.storage.sql_scripts import DATA, GUARD_FILE, SCRIPTS_VERSION, Script, scripts
+from mergeguard.storage.guard import mssql as guard_mssql
+from mergeguard.storage.merging import lock as merge_lock
+from mergeguard.storage.scripts.files import DATA, GUARD_FILE, SCRIPTS_VERSION, Script, scripts
 
 FILES = scripts("mssql")
 TEXTS = {script.name: script.text for script in FILES}

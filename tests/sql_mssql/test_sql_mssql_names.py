@@ -18,14 +18,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mergeguard.errors import Unsupported
-from mergeguard.storage.database_rows import DatabaseRows
-from mergeguard.storage.guard_mssql import MssqlGuardScript, MssqlKeys
-from mergeguard.storage.guard_parts import GuardPlace
-from mergeguard.storage.mssql_values import Stored
+from mergeguard.storage.guard.mssql import MssqlGuardScript, MssqlKeys
+from mergeguard.storage.guard.parts import GuardPlace
+from mergeguard.storage.mssql.values import Stored
 from mergeguard.storage.profile import Journal, Live, Lookup, Merge, Merging, Profile, Types
 from mergeguard.storage.profile_file import builtin_profile
-from mergeguard.storage.sql_scripts import GUARD, Repointed, guard_script, scripts
-from mergeguard.storage.sql_scripts_mssql import names, places
+from mergeguard.storage.rows.database import DatabaseRows
+from mergeguard.storage.scripts.files import GUARD, Repointed, guard_script, scripts
+from mergeguard.storage.scripts.mssql import names, places
 
 MIGRATIONS = Path(__file__).parents[2] / "mergeguard" / "storage" / "migrations" / "mssql"
 

@@ -16,7 +16,7 @@ from merge_model import Answer, Pair, answers, guid, with_live
 
 from mergeguard.core.guids import TOMBSTONE
 from mergeguard.integrity.sql_scripts import install_sql
-from mergeguard.storage.guid_spelling import usual
+from mergeguard.storage.cells.guid_spelling import usual
 from mergeguard.storage.profile import Live, Merge, Profile
 from mergeguard.storage.source import Options
 from mergeguard.storage.targets import open_target

@@ -25,7 +25,7 @@ from mergeguard.integrity.guard import install_guard
 from mergeguard.integrity.sql_scripts import install_sql, sql_scripts_of, uninstall_sql
 from mergeguard.integrity.undo import undo_run
 from mergeguard.resources.merge import merge
-from mergeguard.storage.journal import Journal
+from mergeguard.storage.journal.writing import Journal
 from mergeguard.storage.profile import Live, Merge, Profile
 from mergeguard.storage.source import Options
 from mergeguard.storage.targets import open_target

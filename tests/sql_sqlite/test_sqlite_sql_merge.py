@@ -22,8 +22,8 @@ from mergeguard.integrity.lookup import verify_lookup
 from mergeguard.integrity.sql_scripts import install_sql
 from mergeguard.integrity.undo import undo_run
 from mergeguard.resources.merge import merge, open_merges
-from mergeguard.storage.guid_spelling import usual
-from mergeguard.storage.journal import Journal
+from mergeguard.storage.cells.guid_spelling import usual
+from mergeguard.storage.journal.writing import Journal
 
 A, B, C, D = (guid(number) for number in range(4))
 SOME = [guid(number) for number in range(9)]

@@ -15,8 +15,8 @@ from mergeguard.integrity.scan import scan_source
 from mergeguard.integrity.sql_scripts import install_sql, sql_scripts_of
 from mergeguard.storage.profile_file import builtin_profile
 from mergeguard.storage.schema import migrate
+from mergeguard.storage.scripts.files import Script, scripts
 from mergeguard.storage.source import Options
-from mergeguard.storage.sql_scripts import Script, scripts
 from mergeguard.storage.targets import open_target
 
 REFERENCE = builtin_profile("reference")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mergeguard.storage.ahead import ahead
+from mergeguard.storage.database.ahead import ahead
 
 DEPTHS = st.integers(1, 4)
 

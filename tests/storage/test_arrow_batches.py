@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from mergeguard.core import guids
-from mergeguard.storage import arrow, database_cells
+from mergeguard.storage.cells import arrow, database_cells
 from mergeguard.storage.source import GuidCells, Kind
 
 ONE, TWO = uuid.UUID("00112233-4455-6677-8899-aabbccddeeff"), uuid.UUID(int=7)

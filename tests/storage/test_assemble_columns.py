@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from mergeguard.core import guids
 from mergeguard.core.table import MAX_REJECTED
 from mergeguard.storage import assemble
-from mergeguard.storage.growing import GrowingColumn
+from mergeguard.storage.cells.growing import GrowingColumn
 from mergeguard.storage.profile import ByteOrder, Live, Lookup, Merge, Profile, Reference, Types
 from mergeguard.storage.source import Batch, Column, GuidCells, Kind, Progress, Selection, silent
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mergeguard.core.baseline import Accepted, Baseline, apply
 from mergeguard.core.findings import Finding, Outcome, ScanReport, Severity
 from mergeguard.errors import UsageError
-from mergeguard.storage import baseline as file
+from mergeguard.storage.own_files import baseline as file
 
 MOMENT = dt.datetime(2026, 6, 15, 2, tzinfo=dt.UTC)
 texts = st.text(st.characters(exclude_categories=("Cs",)), min_size=1).filter(str.strip)

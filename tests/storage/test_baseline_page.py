@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from mergeguard.storage import baseline
+from mergeguard.storage.own_files import baseline
 from mergeguard.storage.settings import resolve_settings
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"

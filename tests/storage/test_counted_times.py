@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mergeguard.storage import database_cells
-from mergeguard.storage.counted_times import moment
+from mergeguard.storage.cells import database_cells
+from mergeguard.storage.cells.counted_times import moment
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 MICROSECOND = dt.timedelta(microseconds=1)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mergeguard.core import guids
-from mergeguard.storage import database_cells
+from mergeguard.storage.cells import database_cells
 from mergeguard.storage.source import GuidCells, Kind
 
 some_guids = st.uuids() | st.just(uuid.UUID(int=0))

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from mergeguard.core import guids
 from mergeguard.errors import MergeGuardError, UnknownSchema, WriteFailed
-from mergeguard.storage.database import DatabaseSource, nearest
-from mergeguard.storage.database_lookup import LookupWriter
+from mergeguard.storage.database.source import DatabaseSource, nearest
+from mergeguard.storage.lookup.database import LookupWriter
 from mergeguard.storage.profile import Lookup, Merge, Profile
 from mergeguard.storage.source import Column, GuidCells, Kind, LookupChange, Options, Selection
 

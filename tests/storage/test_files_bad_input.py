@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from mergeguard import errors
-from mergeguard.storage import assemble, text_blocks
-from mergeguard.storage.files import FileSource
+from mergeguard.storage import assemble
+from mergeguard.storage.files import text_blocks
+from mergeguard.storage.files.source import FileSource
 from mergeguard.storage.profile import Live, Lookup, Merge, Profile
 from mergeguard.storage.source import Options
 

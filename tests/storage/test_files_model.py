@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 
 from mergeguard.core import guids
 from mergeguard.errors import UnreadableFile
-from mergeguard.storage import csv_reader, file_rows, plain_block, text_blocks
-from mergeguard.storage.files import FileSource
+from mergeguard.storage.files import csv_reader, plain_block, text_blocks
+from mergeguard.storage.files import rows as file_rows
+from mergeguard.storage.files.source import FileSource
 from mergeguard.storage.profile import Profile
 from mergeguard.storage.source import GuidCells, Kind, Options
 
@@ -247,7 +248,7 @@ def guids_counted_by_half(patch: pytest.MonkeyPatch) -> None:
 
 def one_batch_too_large(patch: pytest.MonkeyPatch) -> None:
     """The size of a batch is not heeded."""
-    from mergeguard.storage import parquet  # noqa: PLC0415 - pyarrow is for these tests alone
+    from mergeguard.storage.files import parquet  # noqa: PLC0415 - pyarrow is for these tests alone
 
     made = parquet.ParquetTable.__init__
 
@@ -259,7 +260,7 @@ def one_batch_too_large(patch: pytest.MonkeyPatch) -> None:
 
 def first_column_of_a_name(patch: pytest.MonkeyPatch) -> None:
     """Columns are given in the order of the file, not as asked for."""
-    from mergeguard.storage import parquet  # noqa: PLC0415 - as above
+    from mergeguard.storage.files import parquet  # noqa: PLC0415 - as above
 
     batches = parquet.ParquetTable.batches
     patch.setattr(

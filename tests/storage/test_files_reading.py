@@ -23,11 +23,11 @@ from hypothesis import strategies as st
 from mergeguard.core import guids
 from mergeguard.core.table import MergeTable
 from mergeguard.storage import assemble
-from mergeguard.storage.files import FileSource
-from mergeguard.storage.plain_block import plain_block
+from mergeguard.storage.files.plain_block import plain_block
+from mergeguard.storage.files.source import FileSource
+from mergeguard.storage.files.text_blocks import Block
 from mergeguard.storage.profile import Live, Merge, Profile, Reference, Types
 from mergeguard.storage.source import Batch, Column, GuidCells, Kind, Options, Selection
-from mergeguard.storage.text_blocks import Block
 
 Row = Sequence[str]
 NAMES = ("OldGuid", "NewGuid", "id", "when", "why")
@@ -143,7 +143,7 @@ def test_a_plain_file_takes_the_fast_way(monkeypatch: pytest.MonkeyPatch) -> Non
 
     rows = [[str(uuid.UUID(int=n)), f"{{{uuid.UUID(int=n + 1)}}}", str(n), "2024-01-01", "é"] for n in range(50)]
     expected = table_of(delimited(rows), fast=False)
-    monkeypatch.setattr("mergeguard.storage.csv_reader.CsvTable._parsed", refuse)
+    monkeypatch.setattr("mergeguard.storage.files.csv_reader.CsvTable._parsed", refuse)
     for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC):
         assert same(table_of(delimited(rows, quoting=quoting), batch_rows=10), expected)
 

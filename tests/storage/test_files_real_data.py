@@ -17,7 +17,7 @@ import pytest
 from mergeguard.core import guids
 from mergeguard.core.table import MergeTable
 from mergeguard.storage import assemble
-from mergeguard.storage.files import FileSource
+from mergeguard.storage.files.source import FileSource
 from mergeguard.storage.profile import Live, Merge, Profile, Types
 from mergeguard.storage.source import Options
 

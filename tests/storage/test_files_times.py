@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mergeguard.storage import database_cells, iso_times
+from mergeguard.storage.cells import database_cells, iso_times
 
 stamps = st.datetimes(timezones=st.sampled_from([dt.UTC, dt.timezone(dt.timedelta(hours=-5, minutes=-30))]))
 SHAPES = [

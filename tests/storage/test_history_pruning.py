@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mergeguard.core.findings import Finding, Outcome, ScanReport, Severity
 from mergeguard.errors import NotADatabase, TargetNotFound
 from mergeguard.integrity import history as use_case
-from mergeguard.storage.history import HistoryStore
+from mergeguard.storage.own_files.history import HistoryStore
 
 DAY_ONE = dt.datetime(2026, 3, 1, 2, 30, tzinfo=dt.UTC)
 

@@ -30,8 +30,8 @@ from mergeguard.errors import (
     UsageError,
 )
 from mergeguard.integrity import history as use_case
-from mergeguard.storage import history
-from mergeguard.storage.history import HistoryStore
+from mergeguard.storage.own_files import history
+from mergeguard.storage.own_files.history import HistoryStore
 
 DAY_ONE = dt.datetime(2026, 3, 1, 2, 30, tzinfo=dt.UTC)
 
@@ -257,7 +257,7 @@ _CHILD = """
     from pathlib import Path
     sys.path.insert(0, {tests!r})
     import {module} as nights
-    from mergeguard.storage import history
+    from mergeguard.storage.own_files import history
     path = Path(sys.argv[1])
 """
 

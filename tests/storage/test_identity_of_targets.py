@@ -24,14 +24,14 @@ from hypothesis import strategies as st
 
 from mergeguard.core.repair.plan import Plan, TargetIdentity
 from mergeguard.errors import ExitCode, PlanRefused, TargetNotFound, Unsupported
-from mergeguard.storage import mssql_odbc
 from mergeguard.storage import who as who_module
-from mergeguard.storage.database import DatabaseSource
-from mergeguard.storage.identity import check_identity, identify
-from mergeguard.storage.plan_file import dumps_plan
+from mergeguard.storage.database.identity import check_identity, identify
+from mergeguard.storage.database.source import DatabaseSource
+from mergeguard.storage.database.target_url import without_password
+from mergeguard.storage.mssql import odbc as mssql_odbc
+from mergeguard.storage.own_files.plan_file import dumps_plan
 from mergeguard.storage.profile import Profile
 from mergeguard.storage.source import Options
-from mergeguard.storage.target_url import without_password
 from mergeguard.storage.targets import open_target
 from mergeguard.storage.who import who
 

@@ -24,9 +24,9 @@ from repair_strategies import journal_steps
 from mergeguard.core.repair.journal import JournalStep, Run
 from mergeguard.core.repair.plan import Action, RowChange
 from mergeguard.errors import ExitCode, JournalDamaged, PermissionDenied, Stale, Unsupported
-from mergeguard.storage import journal_reading
-from mergeguard.storage.database import DatabaseSource
-from mergeguard.storage.journal import Journal
+from mergeguard.storage.database.source import DatabaseSource
+from mergeguard.storage.journal import reading as journal_reading
+from mergeguard.storage.journal.writing import Journal
 from mergeguard.storage.profile import Journal as Names
 from mergeguard.storage.profile import Merge, Profile
 from mergeguard.storage.source import Options

@@ -11,8 +11,8 @@ import pytest
 import sqlalchemy as sa
 from merge_model import guid
 
-from mergeguard.storage import known_guids
-from mergeguard.storage.known_guids import KnownGuids
+from mergeguard.storage.database import known_guids
+from mergeguard.storage.database.known_guids import KnownGuids
 from mergeguard.storage.profile import Merge, Profile
 from mergeguard.storage.targets import open_target
 

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from sqlalchemy.dialects import mssql
 
 from mergeguard.core import guids
-from mergeguard.storage import mssql_arrow, mssql_columns
-from mergeguard.storage.database_cells import cells
-from mergeguard.storage.mssql_cells import Strings, unpacked
-from mergeguard.storage.mssql_columns import Form, Statement
+from mergeguard.storage.cells.database_cells import cells
+from mergeguard.storage.mssql import arrow as mssql_arrow
+from mergeguard.storage.mssql import columns as mssql_columns
+from mergeguard.storage.mssql.cells import Strings, unpacked
+from mergeguard.storage.mssql.columns import Form, Statement
 from mergeguard.storage.profile import ByteOrder
 from mergeguard.storage.source import Cells, Column, GuidCells, Kind, Selection
 

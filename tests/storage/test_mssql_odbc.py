@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mergeguard.errors import UsageError
-from mergeguard.storage import mssql_odbc
-from mergeguard.storage.mssql_odbc import connection_string, joined, newest, pairs
+from mergeguard.storage.mssql import odbc as mssql_odbc
+from mergeguard.storage.mssql.odbc import connection_string, joined, newest, pairs
 from mergeguard.storage.targets import with_password
 
 DRIVERS = ["SQLite3", "ODBC Driver 9 for SQL Server", "ODBC Driver 18 for SQL Server", "FreeTDS"]

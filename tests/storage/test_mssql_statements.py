@@ -15,9 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.dialects import mssql
 
-from mergeguard.storage import mssql as source
-from mergeguard.storage import mssql_columns, mssql_doctor, mssql_lookup
-from mergeguard.storage.mssql_columns import Form
+from mergeguard.storage.mssql import columns as mssql_columns
+from mergeguard.storage.mssql import doctor as mssql_doctor
+from mergeguard.storage.mssql import lookup as mssql_lookup
+from mergeguard.storage.mssql import source
+from mergeguard.storage.mssql.columns import Form
 from mergeguard.storage.source import Column, Kind, Selection
 
 QUOTE = mssql.dialect().identifier_preparer.quote_identifier

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from mergeguard.core.repair.evidence import Override
 from mergeguard.errors import ExitCode, UsageError
-from mergeguard.storage import overrides
-from mergeguard.storage.overrides import COLUMNS, HEADER, load_overrides, override_line
+from mergeguard.storage.own_files import overrides
+from mergeguard.storage.own_files.overrides import COLUMNS, HEADER, load_overrides, override_line
 
 GUID = uuid.UUID(int=0xABC << 100)
 TWICE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 
 from mergeguard.core import guids
 from mergeguard.errors import UnreadableFile
-from mergeguard.storage import arrow_cells, assemble, database_cells
-from mergeguard.storage.files import FileSource
+from mergeguard.storage import assemble
+from mergeguard.storage.cells import arrow_cells, database_cells
+from mergeguard.storage.files.source import FileSource
 from mergeguard.storage.profile import ByteOrder, Merge, Profile
 from mergeguard.storage.source import Cells, GuidCells, Kind, Options
 

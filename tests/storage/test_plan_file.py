@@ -24,8 +24,8 @@ from mergeguard.core.repair import plan as plans
 from mergeguard.core.repair.evidence import Confidence
 from mergeguard.core.repair.plan import Action, Column, Plan, Refused, RowChange, Step, TableShape, TargetIdentity
 from mergeguard.errors import ExitCode, PlanRefused, Unsupported, UsageError, WriteFailed
-from mergeguard.storage import new_file, plan_file
-from mergeguard.storage.plan_file import digest, dumps_plan, load_plan, loads_plan, save_plan
+from mergeguard.storage.own_files import new_file, plan_file
+from mergeguard.storage.own_files.plan_file import digest, dumps_plan, load_plan, loads_plan, save_plan
 
 SCHEMA = json.loads(resources.files("mergeguard.schemas").joinpath("plan-1.json").read_text("utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)

@@ -19,7 +19,7 @@ from syrupy.assertion import SnapshotAssertion
 from mergeguard.core.repair.evidence import Confidence
 from mergeguard.core.repair.plan import Action, Column, Image, Plan, RowChange, Step, TableShape
 from mergeguard.render.plan_script import plan_script
-from mergeguard.storage.mssql_statements import stored_of
+from mergeguard.storage.mssql.statements import stored_of
 
 OLD, NEW = uuid.UUID(int=1), uuid.UUID(int=2)
 CELLS = {

@@ -20,8 +20,8 @@ from plan_samples import sample_plan
 from mergeguard.core.repair.evidence import Confidence
 from mergeguard.core.repair.plan import Action, Image, Plan, RowChange, Step
 from mergeguard.render.plan_script import plan_script
-from mergeguard.storage.database_rows import DatabaseRows
 from mergeguard.storage.profile import Merge, Profile
+from mergeguard.storage.rows.database import DatabaseRows
 from mergeguard.storage.targets import open_target
 
 A, B, C, D = (uuid.UUID(int=number) for number in (1, 2, 3, 4))

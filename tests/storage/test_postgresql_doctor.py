@@ -8,8 +8,8 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from mergeguard.storage import postgresql_doctor
-from mergeguard.storage.postgresql import PostgresqlSource
+from mergeguard.storage.postgresql import doctor as postgresql_doctor
+from mergeguard.storage.postgresql.source import PostgresqlSource
 from mergeguard.storage.profile import Merge, Profile
 from mergeguard.storage.source import Options
 

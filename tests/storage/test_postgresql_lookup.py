@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from mergeguard.core import guids
 from mergeguard.errors import Locked, PermissionDenied, UnknownSchema, WriteFailed
-from mergeguard.storage.postgresql import PostgresqlSource
+from mergeguard.storage.postgresql.source import PostgresqlSource
 from mergeguard.storage.profile import Lookup, Merge, Profile
 from mergeguard.storage.source import LookupChange, Options, Progress, silent
 
@@ -259,7 +259,7 @@ WRITER = """
 import sys, uuid, sqlalchemy as sa
 sys.path.insert(0, sys.argv[2])
 from test_postgresql_lookup import change, numbered
-from mergeguard.storage.postgresql import PostgresqlSource
+from mergeguard.storage.postgresql.source import PostgresqlSource
 from mergeguard.storage.profile import Lookup, Merge, Profile
 from mergeguard.storage.source import Options
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from mergeguard.core import guids
 from mergeguard.errors import CannotCheck, UnknownSchema
-from mergeguard.storage.postgresql import PostgresqlSnapshot, PostgresqlSource
-from mergeguard.storage.postgresql_packed import block_ranges
+from mergeguard.storage.postgresql.packed import block_ranges
+from mergeguard.storage.postgresql.source import PostgresqlSnapshot, PostgresqlSource
 from mergeguard.storage.profile import Merge, Profile
 from mergeguard.storage.source import Batch, Cells, Column, GuidCells, Kind, Options, Selection
 

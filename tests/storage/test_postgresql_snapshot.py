@@ -20,8 +20,8 @@ from mergeguard.errors import (
     PermissionDenied,
     TargetNotFound,
 )
-from mergeguard.storage.postgresql import PostgresqlSource
-from mergeguard.storage.postgresql_arrow import ArrowReader
+from mergeguard.storage.postgresql.arrow import ArrowReader
+from mergeguard.storage.postgresql.source import PostgresqlSource
 from mergeguard.storage.profile import Merge, Profile
 from mergeguard.storage.source import Column, Kind, Options, Selection
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from mergeguard.errors import Locked, PermissionDenied
-from mergeguard.storage.process_lock import held
+from mergeguard.storage.own_files.process_lock import held
 
 HOLDER = textwrap.dedent("""
     import pathlib, sys
-    from mergeguard.storage.process_lock import held
+    from mergeguard.storage.own_files.process_lock import held
     with held(pathlib.Path(sys.argv[1]), "a run"):
         print("held", flush=True)
         sys.stdin.read()

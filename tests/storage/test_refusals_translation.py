@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 from mergeguard import errors
 from mergeguard.processor.failures import Verdict, verdict_of_commit, verdict_of_handler
-from mergeguard.storage import guard_mssql, guard_parts, refusals
 from mergeguard.storage.failures import as_error, is_outage, is_refused_data, translated
+from mergeguard.storage.guard import mssql as guard_mssql
+from mergeguard.storage.guard import parts as guard_parts
+from mergeguard.storage.merging import refusals
 
 SQL = Path(__file__).parents[2] / "sql"
 TARGET = "mssql+pyodbc://reader:Geheim123@db/cmdb"

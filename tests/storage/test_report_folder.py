@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mergeguard.errors import PermissionDenied, UsageError
-from mergeguard.storage.report_folder import ReportFolder
+from mergeguard.storage.own_files.report_folder import ReportFolder
 
 SUFFIXES = st.sampled_from(("html", "json", "sarif", "plan.json"))
 MOMENTS = st.integers(631_152_000, 6_942_672_000).map(lambda second: dt.datetime.fromtimestamp(second, dt.UTC))

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mergeguard.core import guids
-from mergeguard.storage import guid_spelling
-from mergeguard.storage.database import DatabaseSource
+from mergeguard.storage.cells import guid_spelling
+from mergeguard.storage.database.source import DatabaseSource
 from mergeguard.storage.profile import Merge, Profile
 from mergeguard.storage.source import Options
 from mergeguard.storage.targets import open_target

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from mergeguard.core.repair.plan import Action, Image, RowChange, TableShape
 from mergeguard.errors import Stale, Unsupported, WriteFailed
-from mergeguard.storage.database import DatabaseSource
-from mergeguard.storage.database_rows import DatabaseRows
+from mergeguard.storage.database.source import DatabaseSource
 from mergeguard.storage.profile import Merge, Profile
+from mergeguard.storage.rows.database import DatabaseRows
 from mergeguard.storage.source import Options
 from mergeguard.storage.targets import open_target
 

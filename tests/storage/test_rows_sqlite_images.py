@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from mergeguard.core.repair.plan import Action, RowChange
 from mergeguard.errors import Stale, UnknownSchema, Unsupported, WriteFailed
-from mergeguard.storage.database_rows import DatabaseRows
 from mergeguard.storage.profile import Profile
+from mergeguard.storage.rows.database import DatabaseRows
 from mergeguard.storage.source import Options
-from mergeguard.storage.sqlite import SqliteSource
+from mergeguard.storage.sqlite.source import SqliteSource
 from mergeguard.storage.targets import open_target
 
 TABLE = "ResourceMerge"

@@ -19,11 +19,11 @@ import pytest
 
 from mergeguard import errors
 from mergeguard.core.repair.plan import Action, RowChange
-from mergeguard.storage import merge_lock
-from mergeguard.storage.database import DatabaseSource
-from mergeguard.storage.database_rows import DatabaseRows
-from mergeguard.storage.database_writing import DatabaseWriting
+from mergeguard.storage.database.source import DatabaseSource
+from mergeguard.storage.database.writing import DatabaseWriting
+from mergeguard.storage.merging import lock as merge_lock
 from mergeguard.storage.profile import Merge, Profile
+from mergeguard.storage.rows.database import DatabaseRows
 from mergeguard.storage.source import Column, Kind, Options, Selection
 from mergeguard.storage.targets import open_target
 

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from mergeguard.errors import UnknownSchema
-from mergeguard.storage.foreign_keys import ForeignKey, foreign_keys
+from mergeguard.storage.database.foreign_keys import ForeignKey, foreign_keys
 from mergeguard.storage.profile import Profile
 from mergeguard.storage.targets import open_target
 

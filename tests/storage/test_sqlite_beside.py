@@ -13,11 +13,11 @@ import pytest
 import sqlalchemy as sa
 
 from mergeguard.core import guids
-from mergeguard.storage import sqlite_packed
 from mergeguard.storage.profile import Merge, Profile
 from mergeguard.storage.source import Column, Kind, Options, Selection
-from mergeguard.storage.sqlite import SqliteSource
-from mergeguard.storage.sqlite_beside import Beside
+from mergeguard.storage.sqlite import packed as sqlite_packed
+from mergeguard.storage.sqlite.beside import Beside
+from mergeguard.storage.sqlite.source import SqliteSource
 
 OLDS = [uuid.uuid5(guids.NAMESPACE, str(number)) for number in range(40)]
 SELECTION = Selection((Column("old", Kind.GUID), Column("new", Kind.GUID)))

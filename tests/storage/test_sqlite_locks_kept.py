@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from mergeguard.storage import sqlite_file
 from mergeguard.storage.profile import Profile
 from mergeguard.storage.source import Options
+from mergeguard.storage.sqlite import file as sqlite_file
 from mergeguard.storage.targets import open_target
 
 OTHER = """

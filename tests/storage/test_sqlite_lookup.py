@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 
 from mergeguard.core import guids
 from mergeguard.errors import Locked, MergeGuardError, PermissionDenied, ProfileError, TargetNotFound, UnknownSchema
-from mergeguard.storage import sqlite_lookup
-from mergeguard.storage.database import DatabaseSource
+from mergeguard.storage.database.source import DatabaseSource
 from mergeguard.storage.profile import Lookup, Merge, Profile
 from mergeguard.storage.source import LookupChange, Options
-from mergeguard.storage.sqlite import SqliteSource
+from mergeguard.storage.sqlite import lookup as sqlite_lookup
+from mergeguard.storage.sqlite.source import SqliteSource
 
 Stored = tuple[uuid.UUID | None, int | None, str]
 """Current, depth and status of an old."""
@@ -285,7 +285,7 @@ import sys, time, signal
 import numpy as np, sqlalchemy as sa
 from mergeguard.storage.profile import Lookup, Merge, Profile
 from mergeguard.storage.source import LookupChange, Options
-from mergeguard.storage.sqlite import SqliteSource
+from mergeguard.storage.sqlite.source import SqliteSource
 rows = 200_000
 olds = np.random.default_rng(1).integers(0, 256, (rows, 16), dtype=np.uint8)
 yes, ones = np.ones(rows, np.bool_), np.ones(rows, np.int64)

@@ -28,7 +28,7 @@ from mergeguard.errors import (
 )
 from mergeguard.storage.profile import Merge, Profile
 from mergeguard.storage.source import Column, Kind, Options, Selection
-from mergeguard.storage.sqlite import SqliteSnapshot, SqliteSource
+from mergeguard.storage.sqlite.source import SqliteSnapshot, SqliteSource
 
 OTHER = """
 import json, sqlite3, sys

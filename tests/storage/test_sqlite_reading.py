@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 
 from mergeguard.core import guids
 from mergeguard.errors import UnknownSchema
-from mergeguard.storage import sqlite_packed
 from mergeguard.storage.profile import ByteOrder, Merge, Profile
 from mergeguard.storage.source import Batch, Column, GuidCells, Kind, Options, Selection
-from mergeguard.storage.sqlite import SqliteSnapshot, SqliteSource
+from mergeguard.storage.sqlite import packed as sqlite_packed
+from mergeguard.storage.sqlite.source import SqliteSnapshot, SqliteSource
 
 COLUMNS = "old, new, number, name, since"
 TABLES = {

@@ -12,7 +12,7 @@ import pytest
 from mergeguard.errors import CannotCheck
 from mergeguard.storage.profile import Profile
 from mergeguard.storage.source import Options
-from mergeguard.storage.sqlite import SqliteSource
+from mergeguard.storage.sqlite.source import SqliteSource
 from mergeguard.storage.targets import open_target
 
 

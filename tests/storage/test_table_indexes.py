@@ -14,9 +14,9 @@ import sqlalchemy as sa
 
 from mergeguard.core.repair.references import Unique
 from mergeguard.errors import UnknownSchema
-from mergeguard.storage.database_rows import DatabaseRows
+from mergeguard.storage.database.table_indexes import STATEMENTS, Index, indexes, is_indexed, unique_keys
 from mergeguard.storage.profile import Profile
-from mergeguard.storage.table_indexes import STATEMENTS, Index, indexes, is_indexed, unique_keys
+from mergeguard.storage.rows.database import DatabaseRows
 from mergeguard.storage.targets import open_target
 
 TABLE = (

@@ -16,13 +16,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mergeguard.errors import MergeGuardError, UsageError
-from mergeguard.storage.files import FileSource
-from mergeguard.storage.mssql import MssqlSource
-from mergeguard.storage.parquet import ParquetSource
-from mergeguard.storage.postgresql import PostgresqlSource
+from mergeguard.storage.files.parquet import ParquetSource
+from mergeguard.storage.files.source import FileSource
+from mergeguard.storage.mssql.source import MssqlSource
+from mergeguard.storage.postgresql.source import PostgresqlSource
 from mergeguard.storage.profile import Profile
 from mergeguard.storage.source import Options, Source
-from mergeguard.storage.sqlite import SqliteSource
+from mergeguard.storage.sqlite.source import SqliteSource
 from mergeguard.storage.targets import open_target, resolve_password, with_password
 
 PROFILE = Profile()

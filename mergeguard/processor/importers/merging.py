@@ -37,7 +37,7 @@ class KeyMerging:
             MergeRefused: it must not be made; the batch goes on without it.
             Locked: somebody else merges the same; the batch is rolled back and tried again.
         """
-        from mergeguard.storage.rows_within import rows_in  # noqa: PLC0415 - workers start without SQLAlchemy
+        from mergeguard.storage.rows.within import rows_in  # noqa: PLC0415 - workers start without SQLAlchemy
 
         with batch.savepoint():
             ready = self._current(batch)
@@ -62,7 +62,7 @@ def _by(ready: ReadyMerges, profile: Profile) -> ReadyMerges:
     """Return the same database by a profile that declares more references."""
     from mergeguard.resources.merge import ReadyMerges  # noqa: PLC0415 - as above
     from mergeguard.resources.one_merge import OneMerge  # noqa: PLC0415 - as above
-    from mergeguard.storage.journal import Journal  # noqa: PLC0415 - as above
+    from mergeguard.storage.journal.writing import Journal  # noqa: PLC0415 - as above
     from mergeguard.storage.who import who  # noqa: PLC0415 - as above
 
     _ = ready.source.engine  # made before it is shared

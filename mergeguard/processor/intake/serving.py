@@ -19,7 +19,7 @@ from mergeguard.processor.intake.watching import FolderWatch
 from mergeguard.processor.intake.web import WebServer, bound
 from mergeguard.processor.metrics import ServerMetrics
 from mergeguard.processor.settings import Settings
-from mergeguard.storage.process_lock import held
+from mergeguard.storage.own_files.process_lock import held
 from mergeguard.storage.queue.store import EventStore
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from mergeguard.storage.importing.spelling import Spelling
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from mergeguard.storage.database import DatabaseSource
+    from mergeguard.storage.database.source import DatabaseSource
     from mergeguard.storage.importing.catalogue_file import CatalogueFile
     from mergeguard.storage.importing.store import Expected, ImportTransaction, OpenBatch
 
@@ -66,7 +66,8 @@ class DatabaseImportStore(ABC):
 
     def create(self) -> None:
         """Bring the schema up to date, and make the tables that merges lock."""
-        from mergeguard.storage import merging_store, schema  # noqa: PLC0415 - a worker whose schema stands does without
+        from mergeguard.storage import schema  # noqa: PLC0415 - a worker whose schema stands does without
+        from mergeguard.storage.merging import store as merging_store  # noqa: PLC0415 - a worker whose schema stands does without
 
         schema.migrate(self._database)
         with self.source.snapshot() as snapshot:

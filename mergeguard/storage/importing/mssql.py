@@ -181,8 +181,8 @@ class MssqlTransaction(DatabaseTransaction):
 
     def hold(self, guids: Collection[uuid.UUID]) -> None:
         """Share the merge lock, and the rows by which merges lock these guids."""
-        from mergeguard.storage.merging_store import MergingStore  # noqa: PLC0415 - most of storage
-        from mergeguard.storage.rows_within import rows_in  # noqa: PLC0415 - as above
+        from mergeguard.storage.merging.store import MergingStore  # noqa: PLC0415 - most of storage
+        from mergeguard.storage.rows.within import rows_in  # noqa: PLC0415 - as above
 
         source = self.store.source
         rows = rows_in(source, self._batch.connection)

@@ -11,7 +11,7 @@ from mergeguard.storage.source import Options
 from mergeguard.storage.targets import open_target
 
 if TYPE_CHECKING:
-    from mergeguard.storage.database import DatabaseSource
+    from mergeguard.storage.database.source import DatabaseSource
     from mergeguard.storage.importing.database_store import DatabaseImportStore
 
 _DEFAULT = Options()
@@ -40,7 +40,7 @@ def import_store(source: object) -> DatabaseImportStore:
     Raises:
         Unsupported: a target that is no database.
     """
-    from mergeguard.storage.database import DatabaseSource  # noqa: PLC0415 - SQLAlchemy
+    from mergeguard.storage.database.source import DatabaseSource  # noqa: PLC0415 - SQLAlchemy
 
     if isinstance(source, DatabaseSource):
         store = _store_class(source)

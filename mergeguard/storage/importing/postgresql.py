@@ -206,7 +206,7 @@ class PostgresqlTransaction(DatabaseTransaction):
 
     def hold(self, guids: Collection[uuid.UUID]) -> None:
         """Share the merge lock, and the rows by which merges lock these guids; then look where they lead."""
-        from mergeguard.storage.rows_within import rows_in  # noqa: PLC0415 - most of storage
+        from mergeguard.storage.rows.within import rows_in  # noqa: PLC0415 - most of storage
 
         source = self.store.source
         connection = self._batch.connection
@@ -315,7 +315,7 @@ def locking(
     The last statement returns a row for each; without ``make`` there may be less, for none is made. A guid that this
     transaction shares already is not queued for again: a merge may be waiting for just this one.
     """
-    from mergeguard.storage.merging_store import turn_of  # noqa: PLC0415 - most of storage
+    from mergeguard.storage.merging.store import turn_of  # noqa: PLC0415 - most of storage
 
     transaction, shared = connection.info.get(_SHARED, (None, set()))
     if transaction is None or transaction is not connection.get_transaction():

@@ -86,7 +86,7 @@ class AheadTransaction(PostgresqlTransaction):
         Returns:
             How many of the guids are held, and the rows of each statement.
         """
-        from mergeguard.storage.rows_within import rows_in  # noqa: PLC0415 - most of storage
+        from mergeguard.storage.rows.within import rows_in  # noqa: PLC0415 - most of storage
 
         source, connection = self.store.source, self._batch.connection
         rows_in(source, connection)

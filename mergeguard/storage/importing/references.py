@@ -59,7 +59,7 @@ def reference_profile(source: Source, profile: Profile | None = None) -> Profile
     Raises:
         CannotCheck: the target could not be read.
     """
-    from mergeguard.storage.database import DatabaseSource  # noqa: PLC0415 - SQLAlchemy
+    from mergeguard.storage.database.source import DatabaseSource  # noqa: PLC0415 - SQLAlchemy
     from mergeguard.storage.importing.opening import import_store  # noqa: PLC0415 - one dialect a run
     from mergeguard.storage.profile_file import builtin_profile  # noqa: PLC0415 - only where none is given
 

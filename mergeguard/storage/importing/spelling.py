@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from mergeguard.core.importing.catalogue import CellType
-from mergeguard.storage.journal_tables import CLOCKS
+from mergeguard.storage.journal.tables import CLOCKS
 
 Item = TypeVar("Item")
 

@@ -8,7 +8,7 @@ from typing import Final, cast
 import sqlalchemy as sa
 from sqlalchemy.dialects import mssql
 
-from mergeguard.storage.database import DatabaseSource
+from mergeguard.storage.database.source import DatabaseSource
 from mergeguard.storage.profile import Profile
 from mergeguard.storage.source import Options
 from mergeguard.storage.targets import open_target

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from mergeguard.errors import ConnectFailed, ConnectionLost
 
 if TYPE_CHECKING:
-    from mergeguard.storage.mssql import MssqlSource
+    from mergeguard.storage.mssql.source import MssqlSource
 
 POOL, MORE = 8, 64
 LOGIN_SECONDS = 15

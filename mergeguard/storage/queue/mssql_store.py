@@ -17,7 +17,7 @@ from mergeguard.storage.queue.mssql_sessions import Sessions
 from mergeguard.storage.queue.server_store import ServerEventStore
 
 if TYPE_CHECKING:
-    from mergeguard.storage.mssql import MssqlSource
+    from mergeguard.storage.mssql.source import MssqlSource
 
 
 class MssqlEventStore(ServerEventStore):

@@ -15,7 +15,7 @@ from mergeguard.errors import ConnectFailed, ConnectionLost
 if TYPE_CHECKING:
     import psycopg
 
-    from mergeguard.storage.postgresql import PostgresqlSource
+    from mergeguard.storage.postgresql.source import PostgresqlSource
 
 POOL = 8
 """Connections that stay open; more are opened while more threads ask, and closed after."""

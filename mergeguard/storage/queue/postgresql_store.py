@@ -17,7 +17,7 @@ from mergeguard.storage.queue.postgresql_sessions import Sessions
 from mergeguard.storage.queue.server_store import ServerEventStore
 
 if TYPE_CHECKING:
-    from mergeguard.storage.postgresql import PostgresqlSource
+    from mergeguard.storage.postgresql.source import PostgresqlSource
 
 
 class PostgresqlEventStore(ServerEventStore):

@@ -15,7 +15,7 @@ from mergeguard.storage.queue.store import ChainState, DeadCount, DeadEvent, Par
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from mergeguard.storage.database import DatabaseSource
+    from mergeguard.storage.database.source import DatabaseSource
 
 
 class Sessions(Protocol):

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mssql, postgresql
 
 from mergeguard.errors import Unsupported
-from mergeguard.storage.database import DatabaseSource
+from mergeguard.storage.database.source import DatabaseSource
 from mergeguard.storage.profile import Profile
 from mergeguard.storage.source import Options
 from mergeguard.storage.targets import is_file_target, open_target

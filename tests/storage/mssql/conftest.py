@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import mssql as types_of
 
-from mergeguard.storage import mssql
+from mergeguard.storage.mssql import source as mssql
 
 OLD, NEW = uuid.UUID(int=1 << 120), uuid.UUID(int=2)
 PACKED = b"\x02" + OLD.bytes_le + bytes(16) + (7).to_bytes(8, "big")

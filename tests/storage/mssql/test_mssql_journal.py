@@ -18,9 +18,14 @@ from sqlalchemy.dialects import mssql as dialects
 from mergeguard import errors
 from mergeguard.core.repair.journal import JournalStep, Run
 from mergeguard.core.repair.plan import Action, RowChange
-from mergeguard.storage import identity, journal, journal_reading, mssql, mssql_lookup, who
-from mergeguard.storage.journal import Journal
-from mergeguard.storage.journal_tables import JournalTables
+from mergeguard.storage import who
+from mergeguard.storage.database import identity
+from mergeguard.storage.journal import reading as journal_reading
+from mergeguard.storage.journal import writing as journal
+from mergeguard.storage.journal.tables import JournalTables
+from mergeguard.storage.journal.writing import Journal
+from mergeguard.storage.mssql import lookup as mssql_lookup
+from mergeguard.storage.mssql import source as mssql
 from mergeguard.storage.profile import Journal as Names
 from mergeguard.storage.profile import Merge, Profile
 from mergeguard.storage.source import Options

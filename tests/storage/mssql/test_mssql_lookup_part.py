@@ -15,8 +15,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import mssql as dialects
 
-from mergeguard.storage import mssql
-from mergeguard.storage.lookup_part import AT_ONCE, LookupPartWriter
+from mergeguard.storage.lookup.part import AT_ONCE, LookupPartWriter
+from mergeguard.storage.mssql import source as mssql
 from mergeguard.storage.profile import Lookup, Merge, Profile
 from mergeguard.storage.source import Options
 
@@ -46,7 +46,7 @@ class Rows:
 @pytest.fixture
 def rows(monkeypatch: pytest.MonkeyPatch) -> Rows:
     """A transaction in which the lookup stands, with guids as the server's own type."""
-    from mergeguard.storage.database_lookup import LookupWriter  # noqa: PLC0415 - patched for this fixture alone
+    from mergeguard.storage.lookup.database import LookupWriter  # noqa: PLC0415 - patched for this fixture alone
 
     def stands(writer: LookupWriter) -> None:
         writer.form = "uuid"

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from mergeguard import errors
 from mergeguard.core import guids
-from mergeguard.storage import mssql, mssql_lookup
-from mergeguard.storage.database_lookup import GuidForm
+from mergeguard.storage.lookup.database import GuidForm
+from mergeguard.storage.mssql import lookup as mssql_lookup
+from mergeguard.storage.mssql import source as mssql
 from mergeguard.storage.profile import Lookup, Merge, Profile
 from mergeguard.storage.source import LookupChange, Options
 

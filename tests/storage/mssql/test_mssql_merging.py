@@ -13,12 +13,12 @@ from typing import Any, cast
 import pytest
 from sqlalchemy.dialects import mssql as dialects
 
-from mergeguard.storage import merging_store
-from mergeguard.storage.database_rows import DatabaseRows
-from mergeguard.storage.guid_parameters import OwnTable
-from mergeguard.storage.merging_store import MergingStore
-from mergeguard.storage.merging_tables import MergingTables
+from mergeguard.storage.database.guid_parameters import OwnTable
+from mergeguard.storage.merging import store as merging_store
+from mergeguard.storage.merging.store import MergingStore
+from mergeguard.storage.merging.tables import MergingTables
 from mergeguard.storage.profile import Merging
+from mergeguard.storage.rows.database import DatabaseRows
 
 NAMES = {"table": "[dbo].[mergeguard_root]", "guid": "[guid]", "turn": "[turn]", "marks": "?, ?"}
 ONE, OTHER = uuid.UUID(int=1 << 120), uuid.UUID(int=2)

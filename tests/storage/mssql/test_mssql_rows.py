@@ -19,11 +19,14 @@ from hypothesis import strategies as st
 
 from mergeguard import errors
 from mergeguard.core.repair.plan import Action, Column, Image, RowChange, TableShape
-from mergeguard.storage import merge_lock, mssql, mssql_rows, mssql_values
-from mergeguard.storage.database_rows import DatabaseRows
-from mergeguard.storage.mssql_rows import MssqlTable
-from mergeguard.storage.mssql_values import Stored
+from mergeguard.storage.merging import lock as merge_lock
+from mergeguard.storage.mssql import rows as mssql_rows
+from mergeguard.storage.mssql import source as mssql
+from mergeguard.storage.mssql import values as mssql_values
+from mergeguard.storage.mssql.rows import MssqlTable
+from mergeguard.storage.mssql.values import Stored
 from mergeguard.storage.profile import Merge, Profile
+from mergeguard.storage.rows.database import DatabaseRows
 from mergeguard.storage.source import Column as Asked
 from mergeguard.storage.source import Kind, Options, Selection
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from mergeguard import errors
 from mergeguard.core import guids
-from mergeguard.storage import mssql
+from mergeguard.storage.mssql import source as mssql
 from mergeguard.storage.profile import Merge, Profile
 from mergeguard.storage.source import Column, GuidCells, Kind, Options, Selection
 

@@ -19,7 +19,9 @@ import pytest
 import sqlalchemy as sa
 
 from mergeguard.core import guids
-from mergeguard.storage import mssql, mssql_arrow, mssql_odbc
+from mergeguard.storage.mssql import arrow as mssql_arrow
+from mergeguard.storage.mssql import odbc as mssql_odbc
+from mergeguard.storage.mssql import source as mssql
 from mergeguard.storage.profile import Lookup, Merge, Profile
 from mergeguard.storage.source import Batch, GuidCells, Options, Selection
 

@@ -18,8 +18,8 @@ from mergeguard.integrity.lookup import build_lookup, verify_lookup
 from mergeguard.integrity.planning import make_plan
 from mergeguard.integrity.undo import undo_run
 from mergeguard.integrity.unmerge import propose_unmerge, unmerge_guid
-from mergeguard.storage import mssql
-from mergeguard.storage.journal import Journal
+from mergeguard.storage.journal.writing import Journal
+from mergeguard.storage.mssql import source as mssql
 from mergeguard.storage.profile import Journal as Names
 from mergeguard.storage.profile import Lookup, Merge, Profile, Reference
 from mergeguard.storage.source import Options

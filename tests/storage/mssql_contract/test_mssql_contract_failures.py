@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from mergeguard import errors
-from mergeguard.storage import mssql
+from mergeguard.storage.mssql import source as mssql
 from mergeguard.storage.profile import Profile
 from mergeguard.storage.source import Column, Kind, Selection
 from mergeguard.storage.targets import open_target

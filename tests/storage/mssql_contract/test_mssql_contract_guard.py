@@ -15,8 +15,8 @@ import sqlalchemy as sa
 
 from mergeguard.integrity.guard import guard_status, install_guard, remove_guard
 from mergeguard.integrity.guard_proof import prove_guard
-from mergeguard.storage import mssql
-from mergeguard.storage.guard_mssql import ERRORS
+from mergeguard.storage.guard.mssql import ERRORS
+from mergeguard.storage.mssql import source as mssql
 from mergeguard.storage.profile import Merge, Merging, Profile
 from mergeguard.storage.source import Options
 

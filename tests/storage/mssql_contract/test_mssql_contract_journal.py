@@ -20,9 +20,9 @@ from repair_strategies import journal_steps
 from mergeguard import errors
 from mergeguard.core.repair.journal import JournalStep, Run
 from mergeguard.core.repair.plan import Action, RowChange
-from mergeguard.storage import mssql
-from mergeguard.storage.identity import check_identity, identify
-from mergeguard.storage.journal import Journal
+from mergeguard.storage.database.identity import check_identity, identify
+from mergeguard.storage.journal.writing import Journal
+from mergeguard.storage.mssql import source as mssql
 from mergeguard.storage.profile import Journal as Names
 from mergeguard.storage.profile import Merge, Profile
 from mergeguard.storage.source import Options

@@ -15,9 +15,9 @@ from mergeguard.integrity.lookup import build_lookup, verify_lookup
 from mergeguard.integrity.undo import undo_run
 from mergeguard.resources.merge import merge, open_merges, prepare_merges
 from mergeguard.resources.one_merge import OneMerge
-from mergeguard.storage import mssql
+from mergeguard.storage.mssql import source as mssql
 from mergeguard.storage.profile import Association, Journal, Live, Lookup, Merge, Merging, Profile
-from mergeguard.storage.rows_within import rows_in
+from mergeguard.storage.rows.within import rows_in
 from mergeguard.storage.source import Options
 
 pytestmark = pytest.mark.mssql

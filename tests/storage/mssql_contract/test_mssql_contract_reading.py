@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mergeguard import errors
-from mergeguard.storage import mssql
+from mergeguard.storage.mssql import source as mssql
 from mergeguard.storage.profile import Merge, Profile
 from mergeguard.storage.source import Column, Kind, Options, Selection
 

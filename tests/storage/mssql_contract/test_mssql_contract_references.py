@@ -12,10 +12,10 @@ from mergeguard.core.repair.plan import Action
 from mergeguard.core.repair.references import Unique
 from mergeguard.integrity.reading import read_facts
 from mergeguard.integrity.stale import stale_references
-from mergeguard.storage import mssql
+from mergeguard.storage.database.table_indexes import is_indexed, unique_keys
+from mergeguard.storage.mssql import source as mssql
 from mergeguard.storage.profile import Merge, Profile, Reference
 from mergeguard.storage.source import Options
-from mergeguard.storage.table_indexes import is_indexed, unique_keys
 
 pytestmark = pytest.mark.mssql
 OLD, NOW, OTHER = (uuid.UUID(int=number << 96 | 7) for number in (1, 2, 3))

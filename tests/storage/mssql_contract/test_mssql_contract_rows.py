@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from mergeguard import errors
 from mergeguard.core.repair.plan import Action, Image, RowChange
-from mergeguard.storage.database_rows import DatabaseRows
+from mergeguard.storage.rows.database import DatabaseRows
 
 pytestmark = pytest.mark.mssql
 OLD, NEW = uuid.UUID(int=10 << 120), uuid.UUID(int=12)

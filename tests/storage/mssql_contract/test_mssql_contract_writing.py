@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from mergeguard import errors
 from mergeguard.core import guids
-from mergeguard.storage import mssql
+from mergeguard.storage.mssql import source as mssql
 from mergeguard.storage.source import Column, Kind, LookupChange, Selection
 
 pytestmark = pytest.mark.mssql

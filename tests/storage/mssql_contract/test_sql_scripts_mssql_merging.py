@@ -20,7 +20,7 @@ from mergeguard.errors import MergeRefused
 from mergeguard.integrity.lookup import verify_lookup
 from mergeguard.integrity.undo import undo_run
 from mergeguard.resources.merge import merge, preview_merge
-from mergeguard.storage.journal import Journal
+from mergeguard.storage.journal.writing import Journal
 
 pytestmark = pytest.mark.mssql
 

@@ -18,7 +18,7 @@ from rule_model import Case, cases
 from sql_findings import compare
 
 from mergeguard.integrity.lookup import verify_lookup
-from mergeguard.storage.journal import Journal
+from mergeguard.storage.journal.writing import Journal
 from mergeguard.storage.profile import Reference
 
 pytestmark = pytest.mark.mssql

@@ -16,7 +16,7 @@ from rule_model import Case
 
 from mergeguard.integrity.undo import undo_run
 from mergeguard.resources.merge import merge, preview_merge
-from mergeguard.storage.journal import Journal
+from mergeguard.storage.journal.writing import Journal
 from mergeguard.storage.profile import Association, AssociationTypes, Classes, Hashes, Keys, Reference
 
 pytestmark = pytest.mark.mssql

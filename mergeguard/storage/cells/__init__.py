@@ -1,0 +1,1 @@
+"""Values as they come, made into typed columns: guids, texts and times."""

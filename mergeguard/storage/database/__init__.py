@@ -1,0 +1,1 @@
+"""What all databases share, in SQLAlchemy Core: snapshots, transactions, names and indexes."""

@@ -1,0 +1,1 @@
+"""Delimited text and Parquet as targets."""

@@ -1,0 +1,1 @@
+"""The guard: triggers and constraints that refuse a circle, a module a dialect."""

@@ -1,0 +1,79 @@
+"""Writes a few rows of the stored lookup inside a transaction that changes merges.
+
+The bulk ways of the dialects cost more to begin than such a part has rows, and so do SQLAlchemy's results.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from mergeguard.storage.lookup.database import LookupWriter
+from mergeguard.storage.profile import Lookup
+
+if TYPE_CHECKING:
+    from mergeguard.storage.database.source import DatabaseSource
+    from mergeguard.storage.rows.database import DatabaseRows
+
+LookupRow: TypeAlias = tuple[uuid.UUID, uuid.UUID | None, int | None, str]
+"""(old, current, depth, status)."""
+AT_ONCE = 200
+"""Rows that one statement names: four parameters each, and the least that a database allows is 999."""
+
+
+class LookupPartWriter:
+    """The lookup of an open database; its table must stand."""
+
+    def __init__(self, source: DatabaseSource, lookup: Lookup) -> None:
+        self._source = source
+        self._lookup = lookup
+        self._writer: LookupWriter | None = None
+        self._table = self._mark = ""
+        self._columns: list[str] = []
+
+    def replace(self, rows: DatabaseRows, olds: Iterable[uuid.UUID], answers: Sequence[LookupRow]) -> None:
+        """Delete the rows of ``olds`` and insert ``answers``, whose olds are among them; the caller commits.
+
+        Raises:
+            WriteFailed, Locked, PermissionDenied: the database refused; the caller rolls back.
+        """
+        with self._source.translated(writing=True):
+            writer = self.prepare(rows)
+            keys = [self._parameter(writer, old) for old in sorted(olds)]
+            deletes = [self._delete(keys[at : at + AT_ONCE]) for at in range(0, len(keys), AT_ONCE)]
+            inserts = [self._insert(writer, answers[at : at + AT_ONCE]) for at in range(0, len(answers), AT_ONCE)]
+            with rows.together():
+                rows.send([*deletes, *inserts])
+
+    def prepare(self, rows: DatabaseRows) -> LookupWriter:
+        """Look at the table once a connection: before statements travel together, for it reads answers."""
+        if self._writer is None or self._writer.connection is not rows.connection:
+            self._writer = self._source.writer_class(self._source, rows.connection, self._lookup)
+            LookupWriter.prepare(self._writer)
+            preparer = rows.connection.dialect.identifier_preparer
+            self._table = preparer.format_table(self._writer.table)
+            self._columns = [preparer.format_column(column) for column in self._writer.table.columns]
+            self._mark = "?" if rows.connection.dialect.paramstyle == "qmark" else "%s"
+        return self._writer
+
+    def _delete(self, keys: Sequence[object]) -> tuple[str, tuple[object, ...]]:
+        marks = ", ".join([self._mark] * len(keys))
+        return f"DELETE FROM {self._table} WHERE {self._columns[0]} IN ({marks})", tuple(keys)  # noqa: S608 - quoted names
+
+    def _insert(self, writer: LookupWriter, answers: Sequence[LookupRow]) -> tuple[str, tuple[object, ...]]:
+        # NULL is written out: a driver may not know of what type a parameter without a value is.
+        rows, values = [], list[object]()
+        for old, current, depth, status in answers:
+            now = None if current is None else self._parameter(writer, current)
+            cells = (self._parameter(writer, old), now, depth, status)
+            rows.append(f"({', '.join('NULL' if cell is None else self._mark for cell in cells)})")
+            values += (cell for cell in cells if cell is not None)
+        sql = f"INSERT INTO {self._table} ({', '.join(self._columns)}) VALUES {', '.join(rows)}"  # noqa: S608 - quoted names
+        return sql, tuple(values)
+
+    def _parameter(self, writer: LookupWriter, guid: uuid.UUID) -> object:
+        """Return a guid as the driver is to send it."""
+        if writer.form != "bytes":
+            return str(guid)
+        return guid.bytes_le if self._source.profile.merge.byte_order == "sqlserver" else guid.bytes

@@ -1,0 +1,1 @@
+"""SQL Server as a target: read packed or through Arrow, written in chunks."""

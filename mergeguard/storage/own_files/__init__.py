@@ -1,0 +1,1 @@
+"""Files of our own: plans, overrides, baselines, history, reports."""

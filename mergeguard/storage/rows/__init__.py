@@ -1,0 +1,1 @@
+"""Whole rows as exact images: read, compared, changed only where they are still the same."""

@@ -1,0 +1,1 @@
+"""SQL for people without Python: the scripts for a profile, and a plan as statements."""
