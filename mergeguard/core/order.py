@@ -195,8 +195,7 @@ class Order:
         asked = set(numbers)
         woken = [line for line in self.lines.values() if line.parked is not None and line.parked.event in asked]
         for line in woken:
-            self.accounts[self.events[line.waiting[0]].queue].parked -= 1
-            line.parked = None
+            self._unpark(line)
         return len(woken)
 
     def revive(self, dead: int, number: int) -> None:
@@ -276,6 +275,7 @@ class Order:
 
     def _advance(self, ran: Ran, now: dt.datetime) -> None:
         line = self.lines[self.key_of(ran.lease)]
+        self._unpark(line)  # a worker that tried once more, its lease still held, has found a way
         self._end(line, (event.id for event in ran.lease.events[: ran.done]), State.DONE)
         failure = ran.failure
         if ran.parked is not None:
@@ -290,6 +290,11 @@ class Order:
         else:
             line.retry_at = now + failure.retry_after
             self.accounts[self.events[failure.event].queue].retries += 1
+
+    def _unpark(self, line: _Line) -> None:
+        if line.parked is not None:
+            self.accounts[self.events[line.parked.event].queue].parked -= 1
+            line.parked = None
 
     def _park(self, line: _Line, parking: Parking) -> None:
         if line.waiting[:1] != [parking.event]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mergeguard.core.events import NO_SOURCE, Claim, Event, Failure, Lease, NewEvent, Queue, Ran
+from mergeguard.core.events import NO_SOURCE, Claim, Event, Failure, Lease, NewEvent, Parking, Queue, Ran
 from mergeguard.core.order import Order, OrderBroken, State, Thresholds, queue_for, retry_delay
 
 A, B = uuid.UUID(int=1), uuid.UUID(int=2)
@@ -200,3 +200,33 @@ def test_files_are_let_in_until_the_limit(sizes: list[int], limit: int) -> None:
             order.register(event, number)
             pending += size
     assert order.admits(new(A), 1), "an inline event always is"
+
+
+# --- Parking ---
+
+
+@given(again=st.sampled_from(["done", "fails", "dies", "parks"]))
+def test_whoever_still_holds_a_parked_event_may_end_its_parking(again: str) -> None:
+    order = filled(new(A), new(A))
+    held = claim(order, 1, 2)
+    order.finish(held, [Ran(held.leases[0], 0, parked=Parking(1, (B,), "split", "m"))], NOW)
+    assert (order.parked(), order.accounts[Queue.FAST].parked) == ([1], 1)
+    ran = {
+        "done": Ran(held.leases[0], 2),
+        "fails": Ran(held.leases[0], 0, Failure(1, "E", "m", HOUR)),
+        "dies": Ran(held.leases[0], 0, Failure(1, "E", "m", None)),
+        "parks": Ran(held.leases[0], 0, parked=Parking(1, (A,), "cycle", "m")),
+    }[again]
+    order.finish(held, [ran], NOW)
+    assert order.parked() == ([1] if again == "parks" else [])
+    assert order.accounts[Queue.FAST].parked == len(order.parked())
+
+
+def test_waking_asks_for_parked_events_alone() -> None:
+    order = filled(new(A), new(B))
+    held = claim(order, 1)
+    order.finish(held, [Ran(held.leases[0], 0, parked=Parking(1, (), "split", "m"))], NOW)
+    order.release(held)
+    assert order.claimable(Queue.FAST, NOW) == [(B, 0)]
+    assert (order.wake([2]), order.wake([1, 2]), order.wake([1])) == (0, 1, 0)
+    assert order.claimable(Queue.FAST, NOW) == [(A, 0), (B, 0)]

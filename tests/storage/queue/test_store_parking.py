@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from queue_places import SOURCES, Place, claimed, event, finish, ids, park, parked, registered
 
 from mergeguard.core.events import MOST_PARKED_GUIDS, NO_SOURCE, Event, Failure, Parking, Queue, Ran
+from mergeguard.errors import LeaseLost
 from mergeguard.storage.queue.finishing import require_next
 from mergeguard.storage.queue.parking import END_OF_TIME, parked_event, retry_of, spelt
 
@@ -40,6 +41,22 @@ def test_a_parked_event_is_told_with_all_that_is_known(place: Place) -> None:
     assert found.parking == why
     assert began <= found.since <= place.store.now()
     assert place.store.event(numbers[1]) == found.event
+
+
+def test_a_worker_that_still_has_the_lease_and_finds_a_way_ends_the_parking(place: Place) -> None:
+    (number,) = registered(place, event(A))
+    claim = claimed(place)
+    park(place, claim, done=0, guids=(B,))
+    if place.frees_at_finish:  # the lease went with what it parked
+        with pytest.raises(LeaseLost):
+            finish(place, claim, [Ran(claim.leases[0], 1)])
+        assert [one.event.id for one in place.store.parked()] == [number]
+        return
+    finish(place, claim, [Ran(claim.leases[0], 1)])
+    place.store.release(claim)
+    assert list(place.store.parked()) == []
+    assert sum(size.parked for size in place.store.sizes()) == 0
+    assert place.store.event(number) is None
 
 
 def test_its_chain_says_that_it_is_parked_and_not_that_it_retries(place: Place) -> None:
