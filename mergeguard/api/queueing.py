@@ -107,24 +107,36 @@ def queue_list(
     target: str | Path,
     *,
     pending: bool = True,
+    parked: bool = True,
     dead: bool = True,
     source: str | None = None,
     limit: int = MOST_LISTED,
     options: Options = DEFAULT,
-) -> tuple[Sequence[Event], Sequence[DeadEvent]]:
-    """Return pending events in the order of registration, without bodies, and dead ones, the oldest first.
+) -> tuple[Sequence[Event | ParkedEvent], Sequence[DeadEvent]]:
+    """Return events in line in the order of registration, without bodies, and dead ones, the oldest first.
+
+    Args:
+        target: the database.
+        pending: those in line that are not parked, the ones in process among them.
+        parked: those that wait for somebody to mend merges, each with the guids that lead nowhere.
+        dead: those that are dead.
+        source: only those of this agent.
+        limit: most of those in line, and most of the dead.
+        options: how to connect.
 
     Raises:
         UsageError: ``source`` is no guid.
         CannotCheck: the database could not be read, or has no queue.
     """
     from mergeguard.processor.by_hand import as_source  # noqa: PLC0415 - only with a queue
+    from mergeguard.processor.listed import dead_events, waiting_events  # noqa: PLC0415 - as above
 
     wanted = as_source(source)
     with _opened(target, options) as store:
-        waiting = store.waiting(limit=limit, source=wanted) if pending else ()
-        gone = store.dead(limit=limit) if dead else ()
-    return waiting, [one for one in gone if wanted is None or str(one.event.source) == wanted]
+        store.sizes()  # a database without a queue is told from a queue without such events
+        waiting = waiting_events(store, pending=pending, parked=parked, source=wanted, limit=limit)
+        gone = dead_events(store, source=wanted, limit=limit) if dead else ()
+    return waiting, gone
 
 
 def queue_parked(target: str | Path, *, limit: int = MOST_LISTED, options: Options = DEFAULT) -> Sequence[ParkedEvent]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -34,6 +34,7 @@ Form = Annotated[str, typer.Option("--format", help="table (default) or json.", 
 Limit = Annotated[int, typer.Option(help="How many to list at most.", min=0, metavar="N")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 _FORMS = ("table", "json")
+_STATUSES = ("pending", "parked", "dead")
 
 
 @app.command("status", cls=help.Command)
@@ -85,24 +86,32 @@ def status(
 def list_(
     chosen: Chosen,
     *,
-    pending: Annotated[bool, typer.Option("--pending", help="Only those that wait or are in process.")] = False,
-    dead: Annotated[bool, typer.Option("--dead", help="Only dead ones, with the reason.")] = False,
+    status: Annotated[
+        list[str] | None,
+        typer.Option(help="Only these: pending, parked or dead; may be repeated.", metavar="STATUS"),
+    ] = None,
+    pending: Annotated[
+        bool, typer.Option("--pending", help="Those that wait, parked or not, or are in process.")
+    ] = False,
+    dead: Annotated[bool, typer.Option("--dead", help="Dead ones, with the reason.")] = False,
     source: Annotated[str | None, typer.Option(help="Only those of this agent.", metavar="GUID")] = None,
     limit: Limit = 100,
     format: Annotated[  # noqa: A002 - the flag
         str, typer.Option(help="table (default), json or jsonl.", metavar="FORMAT")
     ] = "table",
 ) -> None:
-    """List the events of TARGET: pending ones in the order of registration, then dead ones, the oldest first."""
+    """List the events of TARGET: those in line in the order of registration, then dead ones, the oldest first.
+
+    In line an event is pending, or parked: then it and those behind it wait until the merges of its guids are mended.
+    """
     from mergeguard import api
     from mergeguard.render.queue import events_text
     from mergeguard.render.queue_json import events_json
 
     _known(format, (*_FORMS, "jsonl"))
-    both = pending == dead
-    found = api.queue_list(
-        chosen.target, pending=pending or both, dead=dead or both, source=source, limit=limit, options=chosen.options
-    )
+    wanted = _statuses(status or (), pending=pending, dead=dead)
+    which = {name: name in wanted for name in _STATUSES}
+    found = api.queue_list(chosen.target, **which, source=source, limit=limit, options=chosen.options)
     terminal.write(events_text(*found) if format == "table" else events_json(*found, format), terminal.STDOUT)
 
 
@@ -286,6 +295,15 @@ def _settings(chosen: Chosen, core_settings: Path | None) -> Settings:
     for note in settings.notes:
         terminal.say(f"note: {note}")
     return settings
+
+
+def _statuses(named: Sequence[str], *, pending: bool, dead: bool) -> frozenset[str]:
+    """Return which events are listed: all where nobody says."""
+    unknown = [name for name in named if name not in _STATUSES]
+    if unknown:
+        raise UsageError(f"unknown status {unknown[0]!r}", hint=f"an event is {', '.join(_STATUSES[:-1])} or dead")
+    wanted = {*named, *(_STATUSES[:-1] if pending else ()), *(_STATUSES[-1:] if dead else ())}
+    return frozenset(wanted or _STATUSES)
 
 
 def _known(form: str, forms: tuple[str, ...]) -> None:

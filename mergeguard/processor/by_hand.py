@@ -59,9 +59,16 @@ class ExportedEvents:
     """Events that could not be written, with the reason; nothing of them was changed."""
 
 
-def event_of(found: Event | DeadEvent) -> Event:
-    """Return the event, dead or not."""
-    return found.event if isinstance(found, DeadEvent) else found
+def event_of(found: Event | ParkedEvent | DeadEvent) -> Event:
+    """Return the event, whatever became of it."""
+    return found if isinstance(found, Event) else found.event
+
+
+def status_of(found: Event | ParkedEvent | DeadEvent) -> str:
+    """Return ``pending``, ``parked`` or ``dead``."""
+    if isinstance(found, Event):
+        return "pending"
+    return "dead" if isinstance(found, DeadEvent) else "parked"
 
 
 def show(store: EventStore, bodies: EventBodies, event: int) -> ShownEvent:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from mergeguard.core.events import NO_SOURCE, Event
-from mergeguard.processor.by_hand import ExportedEvents, ShownEvent
+from mergeguard.processor.by_hand import ExportedEvents, ShownEvent, event_of, status_of
 from mergeguard.processor.doctor import QueueCheck
 from mergeguard.processor.metrics import chain_state
 from mergeguard.processor.report import ChainLine, QueueLine, QueueStatistics
@@ -18,7 +18,7 @@ from mergeguard.processor.settings import ENTRIES, Settings
 from mergeguard.render.table import aligned
 from mergeguard.render.text import columns, visible
 from mergeguard.render.words import counted
-from mergeguard.storage.queue.store import DeadEvent
+from mergeguard.storage.queue.store import DeadEvent, ParkedEvent
 
 MOST_SHOWN: Final = 65_536
 """Characters of a body that are printed for people; an export has all of it."""
@@ -117,22 +117,24 @@ def _foot(found: QueueStatistics) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def events_text(pending: Sequence[Event], dead: Sequence[DeadEvent]) -> str:
-    """List pending events in the order of registration, then dead ones, the oldest first."""
-    heads = ("event", "source", "priority", "queue", "size", "received (UTC)", "tries", "body")
+def events_text(waiting: Sequence[Event | ParkedEvent], dead: Sequence[DeadEvent]) -> str:
+    """List events in line in the order of registration, then dead ones, the oldest first."""
+    heads = ("event", "status", "source", "priority", "queue", "size", "received (UTC)", "tries", "body")
     sections = []
-    if pending:
-        sections.append("pending\n" + _table([_event_row(event) for event in pending], heads, left=(1, 3, 5, 7)))
+    if waiting:
+        sections.append("in line\n" + _table([_event_row(one) for one in waiting], heads, left=(1, 2, 4, 6, 8)))
     if dead:
-        rows = [(*_event_row(one.event)[:-1], moment(one.died), _reason(one)) for one in dead]
+        rows = [(*_event_row(one)[:-1], moment(one.died), _reason(one)) for one in dead]
         more = (*heads[:-1], "died (UTC)", "why")
-        sections.append("dead\n" + _table(rows, more, left=(1, 3, 5, 7, 8)))
+        sections.append("dead\n" + _table(rows, more, left=(1, 2, 4, 6, 8, 9)))
     return "\n".join(sections) or "no such events\n"
 
 
-def _event_row(event: Event) -> tuple[str, ...]:
+def _event_row(found: Event | ParkedEvent | DeadEvent) -> tuple[str, ...]:
+    event = event_of(found)
     return (
         f"{event.id}",
+        status_of(found),
         source_name(str(event.source)),
         f"{event.priority}",
         event.queue.name.lower(),
@@ -156,7 +158,7 @@ def _about(shown: ShownEvent) -> Iterator[str]:
     event = shown.event
     dead = shown.found if isinstance(shown.found, DeadEvent) else None
     parked = shown.parked
-    yield f"event     {event.id}, {'dead' if dead else 'parked' if parked else 'pending'}"
+    yield f"event     {event.id}, {status_of(parked or shown.found)}"
     yield f"source    {source_name(str(event.source))}"
     yield f"priority  {event.priority}"
     yield f"queue     {event.queue.name.lower()}"

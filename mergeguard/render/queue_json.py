@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 
 from mergeguard.core.events import Event
-from mergeguard.processor.by_hand import ShownEvent, WokenEvents
+from mergeguard.processor.by_hand import ShownEvent, WokenEvents, event_of, status_of
 from mergeguard.processor.doctor import QueueCheck
 from mergeguard.processor.metrics import chain_state
 from mergeguard.processor.report import ChainLine, QueueLine, QueueStatistics
@@ -83,9 +83,9 @@ def _chain(line: ChainLine) -> Json:
     }
 
 
-def events_json(pending: Sequence[Event], dead: Sequence[DeadEvent], form: str) -> str:
+def events_json(waiting: Sequence[Event | ParkedEvent], dead: Sequence[DeadEvent], form: str) -> str:
     """Write a list of events, without their bodies, as ``json`` or as ``jsonl``."""
-    entries = [*map(_event, pending), *map(_event, dead)]
+    entries = [*map(_event, waiting), *map(_event, dead)]
     if form == "jsonl":
         return "".join(json.dumps(entry) + "\n" for entry in entries)
     return _written({"schema_version": SCHEMA_VERSION, "events": entries})
@@ -96,6 +96,7 @@ def event_json(shown: ShownEvent) -> str:
     body = shown.body
     told = {
         **_event(shown.found),
+        "state": status_of(shown.parked or shown.found),
         "later_done": shown.later_done,
         "parked": None if shown.parked is None else _parking(shown.parked),
         "body_missing": shown.why,
@@ -105,11 +106,11 @@ def event_json(shown: ShownEvent) -> str:
     return _written({"schema_version": SCHEMA_VERSION, **told})
 
 
-def _event(found: Event | DeadEvent) -> dict[str, Json]:
-    event, dead = (found.event, found) if isinstance(found, DeadEvent) else (found, None)
+def _event(found: Event | ParkedEvent | DeadEvent) -> dict[str, Json]:
+    event, dead = event_of(found), found if isinstance(found, DeadEvent) else None
     return {
         "event": event.id,
-        "state": "pending" if dead is None else "dead",
+        "state": status_of(found),
         "source": str(event.source),
         "priority": event.priority,
         "queue": event.queue.name.lower(),
@@ -121,13 +122,13 @@ def _event(found: Event | DeadEvent) -> dict[str, Json]:
         "reason": None if dead is None else str(dead.failure.reason),
         "exception": None if dead is None else sound(dead.failure.kind),
         "message": None if dead is None else sound(dead.failure.message),
+        **(_parking(found) if isinstance(found, ParkedEvent) else {}),
     }
 
 
 def parked_json(parked: Sequence[ParkedEvent]) -> str:
     """Write parked events, each with what parks it."""
-    entries = [{**_event(one.event), "state": "parked", **_parking(one)} for one in parked]
-    return _written({"schema_version": SCHEMA_VERSION, "events": entries})
+    return events_json(parked, (), "json")
 
 
 def woken_json(done: WokenEvents) -> str:

@@ -149,6 +149,29 @@ def tangled(queue: TendedQueue) -> uuid.UUID:
     return ring[0]
 
 
+def test_a_list_tells_parked_events_from_pending_ones_and_chooses_by_status(
+    call: Callable, queue: TendedQueue, dead: int
+) -> None:
+    parked, other = queue.register(ALICE), queue.register(BOB)
+    queue.park(ALICE)
+
+    def listed(*flags: str) -> list[tuple[int, str]]:
+        ran = call("queue", "list", "queue.db", "--format", "jsonl", *flags)
+        assert (ran.code, ran.err) == (0, "")
+        return [(entry["event"], entry["state"]) for entry in map(json.loads, ran.out.splitlines())]
+
+    stands, waits, died = (parked, "parked"), (other, "pending"), (dead, "dead")
+    assert listed() == [stands, waits, died]
+    assert listed("--status", "parked") == [stands]
+    assert listed("--status", "pending") == [waits]
+    assert listed("--status", "parked", "--status", "dead") == [stands, died]
+    assert listed("--status", "dead", "--pending") == [stands, waits, died]
+    assert listed("--pending") == [stands, waits]
+    table = call("queue", "list", "queue.db", "--status", "parked").out
+    assert re.search(rf"^ *{parked} +parked +{ALICE} ", table, re.MULTILINE)
+    assert call("queue", "list", "queue.db", "--status", "asleep").refused(2, "unknown status 'asleep'")
+
+
 def test_parked_events_are_listed_shown_and_found_by_the_doctor(
     call: Callable, queue: TendedQueue, tangled: uuid.UUID
 ) -> None:
@@ -168,8 +191,8 @@ def test_parked_events_are_listed_shown_and_found_by_the_doctor(
     assert shown.startswith(f"event     {event}, parked\n")
     assert f"guid      {tangled}\n" in shown
     assert "\x1b" not in shown
-    parked = json.loads(call("queue", "show", "queue.db", event, "--format", "json").out)["parked"]
-    assert parked["guids"] == [str(tangled)]
+    document = json.loads(call("queue", "show", "queue.db", event, "--format", "json").out)
+    assert (document["state"], document["parked"]["guids"]) == ("parked", [str(tangled)])
     status = json.loads(call("queue", "status", "queue.db", "--format", "json").out)
     assert status["queues"][Queue.FAST]["parked"] == 1
     assert sorted(one["state"] for one in status["chains"]) == ["parked", "waiting"]

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mergeguard.core.events import NO_SOURCE, Event, Failure, Parking, Queue, Reason
-from mergeguard.processor.by_hand import ExportedEvents, ShownEvent, WokenEvents
+from mergeguard.processor.by_hand import ExportedEvents, ShownEvent, WokenEvents, event_of
 from mergeguard.processor.doctor import QueueCheck
 from mergeguard.processor.metrics import exposition
 from mergeguard.processor.report import ChainLine, Holder, QueueLine, QueueStatistics
@@ -26,6 +26,7 @@ from mergeguard.render.queue_parked import parked_text, woken_text
 from mergeguard.storage.queue.store import ChainState, DeadCount, DeadEvent, ParkedEvent, QueueSize
 
 SCHEMA = json.loads((Path(pages.__file__).parents[1] / "schemas" / "queue-status-1.json").read_text("utf-8"))
+STATES = {Event: "pending", ParkedEvent: "parked", DeadEvent: "dead"}
 NOW = dt.datetime(2024, 2, 29, 12, tzinfo=dt.UTC)
 counts = st.integers(0, 2**40)
 times = st.datetimes(dt.datetime(1971, 1, 1), dt.datetime(2100, 1, 1), timezones=st.just(dt.UTC))  # noqa: DTZ001 - in UTC
@@ -156,18 +157,20 @@ def test_one_report_says_the_same_in_all_formats(found: QueueStatistics) -> None
         assert float(samples[f'mergeguard_queue_dead_bytes{{queue="{queue["queue"]}"}}']) == queue["dead_bytes"]
 
 
-@given(st.lists(events, max_size=4), st.lists(dead_events, max_size=4))
-def test_lists_hold_every_event_once(pending: list[Event], dead: list[DeadEvent]) -> None:
-    text = pages.events_text(pending, dead)
+@given(st.lists(events | parked_events, max_size=4), st.lists(dead_events, max_size=4))
+def test_lists_hold_every_event_once_with_its_status(waiting: list[Event | ParkedEvent], dead: list[DeadEvent]) -> None:
+    numbers = [event_of(one).id for one in (*waiting, *dead)]
+    states = [STATES[type(one)] for one in (*waiting, *dead)]
+    text = pages.events_text(waiting, dead)
     assert harmless(text)
-    assert [int(number) for number in re.findall(r"^ *(\d+)  ", text, re.MULTILINE)] == [
-        event.id for event in (*pending, *(one.event for one in dead))
-    ]
-    entries = [json.loads(line) for line in events_json(pending, dead, "jsonl").splitlines()]
-    assert json.loads(events_json(pending, dead, "json"))["events"] == entries
-    assert [entry["state"] for entry in entries] == ["pending"] * len(pending) + ["dead"] * len(dead)
-    assert [entry["source"] for entry in entries] == [
-        str(event.source) for event in (*pending, *(one.event for one in dead))
+    rows = re.findall(r"^ *(\d+)  (\w+) +(?:no source|[0-9a-f-]{36})  ", text, re.MULTILINE)
+    assert rows == [(str(number), state) for number, state in zip(numbers, states, strict=True)]
+    entries = [json.loads(line) for line in events_json(waiting, dead, "jsonl").splitlines()]
+    assert json.loads(events_json(waiting, dead, "json"))["events"] == entries
+    assert [(entry["event"], entry["state"]) for entry in entries] == list(zip(numbers, states, strict=True))
+    assert [entry["source"] for entry in entries] == [str(event_of(one).source) for one in (*waiting, *dead)]
+    assert [entry.get("guids") for entry in entries] == [
+        [str(guid) for guid in one.parking.guids] if isinstance(one, ParkedEvent) else None for one in (*waiting, *dead)
     ]
 
 
@@ -196,6 +199,7 @@ def test_parked_events_are_listed_once_with_their_guids(parked: list[ParkedEvent
     assert {entry["state"] for entry in entries} <= {"parked"}
     for one in parked:
         page = ShownEvent(one.event, b"", parked=one)
+        assert json.loads(event_json(page))["state"] == "parked"
         assert harmless(pages.event_text(page))
         assert all(str(guid) in pages.event_text(page) for guid in one.parking.guids)
         assert json.loads(event_json(page))["parked"]["guids"] == [str(guid) for guid in one.parking.guids]

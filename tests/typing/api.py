@@ -351,9 +351,10 @@ def tend(database: Path, folder: Path) -> Sequence[QueueCheck]:
     settings: QueueSettings = mergeguard.queue_settings(folder / "mergeguard.toml")
     statistics: QueueStatistics = mergeguard.queue_status(database, settings=settings)
     assert not statistics.stranded
-    pending, dead = mergeguard.queue_list(database)
+    waiting, dead = mergeguard.queue_list(database, parked=False)
+    assert_type(waiting, Sequence[Event | ParkedEvent])
     assert_type(dead, Sequence[DeadEvent])
-    assert not pending
+    assert not waiting
     parked: Sequence[ParkedEvent] = mergeguard.queue_parked(database)
     woken: WokenEvents = mergeguard.queue_wake(database)
     assert (len(parked), woken.left, woken.woken) == (0, 0, ())
