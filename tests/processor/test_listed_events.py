@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from processor.tended_queue import ALICE, BOB, NO_SOURCE, TendedQueue, tended
 
@@ -48,7 +48,9 @@ fates = st.lists(
     source=st.none() | st.integers(0, 2),
     limit=st.integers(0, 4),
 )
-@settings(max_examples=15)
+@example([(0, 0, "parked"), (0, 1, "pending")], True, False, None, 1)
+@example([(0, 0, "pending"), (0, 1, "pending"), (0, 2, "parked")], True, False, None, 1)
+@settings(max_examples=20)
 def test_a_list_has_the_first_of_what_is_asked_for(
     fates: list[tuple[int, int, str]], pending: bool, parked: bool, source: int | None, limit: int
 ) -> None:
