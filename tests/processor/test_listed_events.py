@@ -48,8 +48,10 @@ fates = st.lists(
     source=st.none() | st.integers(0, 2),
     limit=st.integers(0, 4),
 )
-@example([(0, 0, "parked"), (0, 1, "pending")], True, False, None, 1)
-@example([(0, 0, "pending"), (0, 1, "pending"), (0, 2, "parked")], True, False, None, 1)
+@example(fates=[(0, 0, "parked"), (0, 1, "pending")], pending=True, parked=False, source=None, limit=1)
+@example(
+    fates=[(0, 0, "pending"), (0, 1, "pending"), (0, 2, "parked")], pending=True, parked=False, source=None, limit=1
+)
 @settings(max_examples=20)
 def test_a_list_has_the_first_of_what_is_asked_for(
     fates: list[tuple[int, int, str]], pending: bool, parked: bool, source: int | None, limit: int
