@@ -1,33 +1,38 @@
 """The event queue in an SQLite file beside other queues there, and beside bare loops: the same work, as durably.
 
     python scripts/bench/queueing_sqlite.py [--events 20000] [--sources 500] [--backlog 0] [--rounds 3] [--folder DIR]
+        [--peers 2000] [--peer-python PATH]
 
-Work: events of many sources (Zipf), each inserts one row. All files are in WAL mode with full synchronisation; put the
-folder on a real disk. Peers get fewer events, so that a round ends, one worker, and their quickest way of working;
-`pip install huey litequeue` where they are wanted. Figures are events a second, as parts of the bare loop's: one
-thread that reads 512 rows, inserts 512, deletes 512 and commits, without chains, leases, tries or counters.
+Work: events of many sources (Zipf), each inserts one row; afterwards it is checked that all were done and in which
+order. All files are in WAL mode with full synchronisation; put the folder on a real disk. Figures are events a second,
+as parts of the two bare loops' of ``queueing_sqlite_bare.py``: the one-writer ceiling, which claims by chain in one
+thread, and a harder line, which reads, inserts and deletes 512 rows and has no order to keep.
+
+Peers get fewer events, so that a round ends, one worker, and their quickest way of working. ``--peer-python`` is an
+interpreter that has them (``queueing.py`` says how to make it); without it the line says *not measured*.
 
 For registering the bare loop inserts 32 rows and commits, and ours are 32 threads that each post one event at a time.
 """
-# ruff: noqa: PLC0415 - a peer is imported only where it is installed
 
 from __future__ import annotations
 
 import argparse
 import datetime as dt
-import random
 import sqlite3
 import statistics
+import subprocess
 import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from measure import print_machine, rounds
+from measure import HERE, print_machine, rounds
+from queueing_sqlite_bare import AT_ONCE, EFFECT, by_chain, by_rows, fill_chains, fill_rows
+from queueing_work import BODY, check_order, zipf
 
 from mergeguard.core.events import Event, NewEvent, Queue, Ran
 from mergeguard.processor.event_bodies import EventBodies
@@ -37,10 +42,7 @@ from mergeguard.processor.worker import Worker
 from mergeguard.storage.queue.sqlite import SqliteEventStore
 
 LEASE = dt.timedelta(minutes=5)
-BODY = b"<message>" + b"x" * 182 + b"</message>"
-EFFECT = "INSERT INTO effect (event) VALUES (?)"
 POSTERS = 32
-AT_ONCE = 512
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,11 @@ class Amount:
 
     def keys(self) -> list[uuid.UUID]:
         """Return the source of each event; always the same."""
-        draw = random.Random(7)
-        weights = [1 / (rank + 1) for rank in range(self.sources)]
-        numbers = draw.choices(range(1, self.sources + 1), weights, k=self.events)
-        return [uuid.UUID(int=number << 64 | number) for number in numbers]
+        return zipf(self.events, self.sources)
+
+
+Way = Callable[[Path, Amount], float]
+Figures = Mapping[str, list[float]]
 
 
 def connected(path: Path) -> sqlite3.Connection:
@@ -80,22 +83,28 @@ def rate(count: int, work: Callable[[], object]) -> float:
 # --- processing ---
 
 
-def bare(folder: Path, amount: Amount) -> float:
-    with closing(connected(folder / "bare.db")) as connection:
-        connection.execute("CREATE TABLE event (id INTEGER PRIMARY KEY, source BLOB, body BLOB)")
-        connection.execute("BEGIN")
-        rows = ((key.bytes, BODY) for key in amount.keys())  # noqa: SIM118 - a method of ours
-        connection.executemany("INSERT INTO event (source, body) VALUES (?, ?)", rows)
-        connection.execute("COMMIT")
+def ceiling(folder: Path, amount: Amount) -> float:
+    with closing(connected(folder / "chain.db")) as connection:
+        fill_chains(connection, amount.keys(), BODY)
+        figure = rate(amount.events, lambda: by_chain(connection))
+        check("the bare loop by chain", connection, amount)
+    return figure
 
-        def work() -> None:
-            while rows := connection.execute("SELECT id, source, body FROM event LIMIT ?", (AT_ONCE,)).fetchall():
-                connection.execute("BEGIN IMMEDIATE")
-                connection.executemany(EFFECT, [(row[0],) for row in rows])
-                connection.executemany("DELETE FROM event WHERE id = ?", [(row[0],) for row in rows])
-                connection.execute("COMMIT")
 
-        return rate(amount.events, work)
+def without_order(folder: Path, amount: Amount) -> float:
+    with closing(connected(folder / "rows.db")) as connection:
+        fill_rows(connection, amount.keys(), BODY)
+        figure = rate(amount.events, lambda: by_rows(connection))
+        check("the bare loop", connection, amount)
+    return figure
+
+
+def check(way: str, connection: sqlite3.Connection, amount: Amount) -> None:
+    """Make sure that each event was done once, and each source's in their order."""
+    done = [number - 1 for (number,) in connection.execute("SELECT event FROM effect ORDER BY rowid")]
+    if sorted(done) != list(range(amount.events)):
+        raise SystemExit(f"{way}: {len(done):,} effects of {amount.events:,} events")
+    check_order(way, done, amount.keys())
 
 
 def filled(folder: Path, amount: Amount) -> SqliteEventStore:
@@ -155,50 +164,19 @@ def by_worker(folder: Path, amount: Amount) -> float:
 def checked(store: SqliteEventStore, amount: Amount, figure: float) -> float:
     """Make sure that all was done."""
     with closing(sqlite3.connect(store.path)) as connection:
-        done = connection.execute("SELECT count(*) FROM effect").fetchone()[0]
-    if (done, store.sizes()[Queue.FAST].events) != (amount.events, 0):
-        raise SystemExit(f"{done} of {amount.events} events were done")
+        check("mergeguard", connection, amount)
+    if left := store.sizes()[Queue.FAST].events:
+        raise SystemExit(f"{left} events are left")
     store.close()
     return figure
 
 
-def huey(folder: Path, amount: Amount) -> float:
-    import huey as peer
+def by_peer(name: str, python: str) -> Way:
+    def one(folder: Path, amount: Amount) -> float:
+        command = [python, str(HERE / "queueing_sqlite_peer.py"), name, str(folder), str(amount.peers)]
+        return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env={}).stdout)
 
-    queue = peer.SqliteHuey(filename=str(folder / "huey.db"), fsync=True, strict_fifo=True)
-    with closing(connected(folder / "huey.db")) as connection:
-
-        @queue.task()  # type: ignore[untyped-decorator, unused-ignore]
-        def handle(number: int) -> None:
-            connection.execute(EFFECT, (number,))
-
-        for number in range(amount.peers):
-            handle(number)
-
-        def work() -> None:
-            while (task := queue.dequeue()) is not None:
-                queue.execute(task)
-
-        return rate(amount.peers, work)
-
-
-def litequeue(folder: Path, amount: Amount) -> float:
-    import litequeue as peer
-
-    with closing(connected(folder / "lite.db")) as connection:
-        queue = peer.LiteQueue(connection)
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("BEGIN")
-        for _ in range(amount.peers):
-            queue.put(BODY.decode())
-        connection.execute("COMMIT")
-
-        def work() -> None:
-            while (message := queue.pop()) is not None:
-                connection.execute(EFFECT, (message.message_id,))
-                queue.done(message.message_id)
-
-        return rate(amount.peers, work)
+    return one
 
 
 # --- registering ---
@@ -258,13 +236,13 @@ def groups(folder: Path, amount: Amount) -> float:
     return figure
 
 
-Way = Callable[[Path, Amount], float]
+CEILING, HARDER = "bare loop, one writer by chain", "bare loop without order"
+PEERS = ("huey", "litequeue")
 PROCESSING: Mapping[str, Way] = {
-    "bare loop": bare,
+    CEILING: ceiling,
+    HARDER: without_order,
     "mergeguard, the store": by_hand,
     "mergeguard, a worker": by_worker,
-    "huey": huey,
-    "litequeue": litequeue,
 }
 REGISTERING: Mapping[str, Way] = {
     "bare inserts, 32 a commit": bare_inserts,
@@ -273,18 +251,7 @@ REGISTERING: Mapping[str, Way] = {
 }
 
 
-def available(ways: Mapping[str, Way]) -> Iterator[str]:
-    """Yield the ways that can be taken here; say which cannot."""
-    from importlib.util import find_spec
-
-    for name in ways:
-        if name in {"huey", "litequeue"} and find_spec(name) is None:
-            print(f"  {name}: not measured")
-        else:
-            yield name
-
-
-def compare(title: str, ways: Mapping[str, Way], amount: Amount, times: int, folder: Path | None) -> None:
+def compare(title: str, ways: Mapping[str, Way], amount: Amount, times: int, folder: Path | None) -> Figures:
     """Run the ways in turn and print what part of the first one's rate each has."""
     print(f"\n{title}")
 
@@ -292,21 +259,25 @@ def compare(title: str, ways: Mapping[str, Way], amount: Amount, times: int, fol
         with tempfile.TemporaryDirectory(prefix="mergeguard-bench-", dir=folder) as made:
             return way(Path(made), amount)
 
-    figures = rounds(times, {name: lambda name=name: one(ways[name]) for name in available(ways)})  # type: ignore[misc]
+    figures = rounds(times, {name: lambda name=name: one(ways[name]) for name in ways})  # type: ignore[misc]
     unit = next(iter(figures))
     for name, values in figures.items():
-        parts = sorted(value / base for value, base in zip(values, figures[unit], strict=True))
-        print(f"  {name:<32}{shown(parts)}   {statistics.median(values):>10,.0f}/s")
-    ours = [name for name in figures if name.startswith("mergeguard")]
-    for peer in ("huey", "litequeue"):
-        if peer in figures:
-            for name in ours:
-                times_as_fast = sorted(a / b for a, b in zip(figures[name], figures[peer], strict=True))
-                print(f"  {name} / {peer}: {shown(times_as_fast)}")
+        print(f"  {name:<32}{ratios(values, figures[unit])}   {statistics.median(values):>10,.0f}/s")
+    return figures
 
 
-def shown(values: Sequence[float]) -> str:
-    return "".join(f"{figure:>9.2f}" for figure in (values[0], statistics.median(values), values[-1]))
+def print_pairs(figures: Figures) -> None:
+    """Print ours beside the harder line and beside each peer."""
+    for name in figures:
+        if name.startswith("mergeguard"):
+            for other in (HARDER, *PEERS):
+                if other in figures:
+                    print(f"  {name + ' / ' + other:<50}{ratios(figures[name], figures[other])}")
+
+
+def ratios(values: Sequence[float], others: Sequence[float]) -> str:
+    parts = sorted(a / b for a, b in zip(values, others, strict=True))
+    return "".join(f"{part:>9.2f}" for part in (parts[0], statistics.median(parts), parts[-1]))
 
 
 def main() -> None:
@@ -314,13 +285,17 @@ def main() -> None:
     for name, usual in (("events", 20_000), ("sources", 500), ("backlog", 0), ("peers", 2_000), ("rounds", 3)):
         parser.add_argument(f"--{name}", type=int, default=usual)
     parser.add_argument("--folder", type=Path, help="where the files are made")
+    parser.add_argument("--peer-python", help="an interpreter that has huey and litequeue")
     given = parser.parse_args()
     amount = Amount(given.events, given.sources, given.backlog, given.peers)
     print_machine()
     behind = f", {amount.backlog:,} others wait" if amount.backlog else ""
-    compare(
-        f"processing {amount.events:,} events{behind}: min, median, max", PROCESSING, amount, given.rounds, given.folder
-    )
+    peers = {name: by_peer(name, given.peer_python) for name in PEERS if given.peer_python}
+    title = f"processing {amount.events:,} events{behind}: min, median, max"
+    print_pairs(compare(title, {**PROCESSING, **peers}, amount, given.rounds, given.folder))
+    for name in PEERS:
+        if name not in peers:
+            print(f"  {name}: not measured")
     compare(f"registering {amount.events:,} events: min, median, max", REGISTERING, amount, given.rounds, given.folder)
 
 

@@ -1,5 +1,5 @@
-"""One worker process of ``queueing.py``: says ``ready``, waits for a line, works until the queue is empty or its share
-is done, and says how many events it did.
+"""One worker process of ``queueing_work.py``: says ``ready``, waits for a line, works until the queue is empty or its
+share is done, and says how many events it did.
 
     python scripts/bench/queueing_worker.py WAY URL NAME SHARE
 
@@ -10,7 +10,6 @@ The last one runs where procrastinate is installed, and needs nothing of MergeGu
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import sys
 import time
@@ -136,19 +135,21 @@ def finished(url: str) -> Callable[[], bool]:
     return lambda: not (connection.execute(LEFT).fetchone() or (False,))[0]
 
 
-def procrastinate(url: str, share: int) -> int:
+def procrastinate(url: str) -> int:
     """Run procrastinate's own worker, one job at a time, until there is nothing left."""
     import asyncio
+    import logging
 
     import procrastinate as peer
     import psycopg_pool
 
+    logging.disable(logging.WARNING)
     plain = url.replace("+psycopg", "", 1)
     app = peer.App(connector=peer.PsycopgConnector(conninfo=plain, max_size=4))
     done = 0
 
     async def main() -> int:
-        pool = psycopg_pool.AsyncConnectionPool(plain, min_size=1, max_size=1, open=False)
+        pool = psycopg_pool.AsyncConnectionPool(plain, min_size=1, max_size=1, open=False, kwargs={"autocommit": True})
         await pool.open()
 
         @app.task(name="insert", queue="bench")
@@ -157,19 +158,20 @@ def procrastinate(url: str, share: int) -> int:
             async with pool.connection() as connection:
                 await connection.execute("INSERT INTO effect (event) VALUES (%s)", (event,))
             done += 1
-            if done >= share:
-                worker.cancel()
+
+        async def is_finished() -> bool:
+            async with pool.connection() as connection:
+                left = await (await connection.execute("SELECT count(*) FROM procrastinate_jobs")).fetchone()
+            return left == (0,)
 
         async with app.open_async():
-            worker = asyncio.ensure_future(
-                app.run_worker_async(
+            announce()
+            while not await is_finished():  # its worker ends when all that is left is locked by others
+                await app.run_worker_async(
                     queues=["bench"], wait=False, concurrency=1, install_signal_handlers=False, listen_notify=False,
                     delete_jobs="always",
-                )
-            )  # fmt: skip
-            announce()
-            with contextlib.suppress(asyncio.CancelledError):
-                await worker
+                )  # fmt: skip
+                await asyncio.sleep(PAUSE)
         await pool.close()
         return done
 
@@ -184,7 +186,7 @@ def announce() -> None:
 def main() -> None:
     way, url, name, share = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
     if way == "procrastinate":
-        print(procrastinate(url, share), flush=True)
+        print(procrastinate(url), flush=True)
         return
     steps = {"bare": bare, "store": by_store, "worker": by_worker}[way](url, name)
     is_finished, done = finished(url), next(steps)  # it is connected
