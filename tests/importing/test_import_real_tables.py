@@ -1,4 +1,4 @@
-"""Events that name guids of real tables of merges, with circles and splits that nobody made up, before and after repair."""
+"""Events that name guids of real tables, with circles and splits that nobody made up, before and after the repair."""
 
 from __future__ import annotations
 
