@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from mergeguard.core.findings import RowRef
@@ -13,6 +13,7 @@ from mergeguard.core.repair.plan import Image
 from mergeguard.errors import CannotCheck
 from mergeguard.storage.cells.database_cells import times
 from mergeguard.storage.profile import Profile
+from mergeguard.storage.rows import by_number
 from mergeguard.storage.rows.database import DatabaseRows
 
 _Pair: TypeAlias = tuple[uuid.UUID | None, uuid.UUID | None]
@@ -26,21 +27,31 @@ class Images:
         profile: where the merges stand.
         components: whose rows are wanted; all are read at once, and those of an old that is spelt in a rare way are
             searched for in the whole table.
+        whole: whether every row of the table was read as a merge. Then the rows are found by their ids where these are
+            a key; without an index on the olds that spares reading the table again.
 
     Raises:
         CannotCheck: rows came or went since the merges were read; only without a real snapshot.
     """
 
-    def __init__(self, rows: DatabaseRows, profile: Profile, components: Sequence[Component]) -> None:
+    def __init__(
+        self, rows: DatabaseRows, profile: Profile, components: Sequence[Component], *, whole: bool = False
+    ) -> None:
         self._rows = rows
         self._merge = profile.merge
+        self._old, self._new = (
+            rows.column(profile.merge.table, name) for name in (profile.merge.old, profile.merge.new)
+        )
         self._by_pair: dict[_Pair, list[Image]] = defaultdict(list)
         self._by_old: dict[uuid.UUID | None, list[Image]] = defaultdict(list)
-        self._read([old for component in components for old in component.members], thorough=False)
-        hidden = [component for component in components if self._misses(component)]
-        if hidden:
-            self._read([old for component in hidden for old in component.members], thorough=True)
-        for component in hidden:
+        if whole:
+            self._find(components)
+        # In any other way, and more thoroughly each time: what was found must be all that was read.
+        for thorough in (False, True):
+            hidden = [component for component in components if self._misses(component)]
+            if hidden:
+                self._search([old for component in hidden for old in component.members], thorough=thorough)
+        for component in components:
             if self._misses(component):
                 raise CannotCheck(
                     f"the rows of component {component.id} changed while they were read",
@@ -58,16 +69,31 @@ class Images:
             found |= self._matched(group, self._by_pair[pair])
         return {number: found[number] for number in component.retire}
 
-    def _read(self, olds: Sequence[uuid.UUID], *, thorough: bool) -> None:
-        table, merge = self._merge.table, self._merge
-        old_column, new_column = self._rows.column(table, merge.old), self._rows.column(table, merge.new)
+    def _find(self, components: Sequence[Component]) -> None:
+        """Read the rows by their ids, where the table can be asked for them."""
+        name = self._merge.row_id or self._rows.snapshot.default_row_id
+        ids = [row.ref.row_id for component in components for row in component.rows]
+        numbers = [number for number in ids if isinstance(number, int)]
+        if name is None or len(numbers) < len(ids):
+            return
+        members = {old for component in components for old in component.members}
+        self._keep(by_number.numbered(self._rows, self._merge.table, name, numbers) or (), members)
+
+    def _search(self, olds: Sequence[uuid.UUID], *, thorough: bool) -> None:
+        """Read the rows by their olds, and forget what is known of these."""
         for old in olds:
             for image in self._by_old.pop(old, ()):
-                self._by_pair.pop((old, self._rows.guid(table, merge.new, image[new_column])), None)
-        for image in self._rows.having(table, merge.old, olds, thorough=thorough):
-            found = self._rows.guid(table, merge.old, image[old_column])
-            self._by_old[found].append(image)
-            self._by_pair[found, self._rows.guid(table, merge.new, image[new_column])].append(image)
+                self._by_pair.pop((old, self._rows.guid(self._merge.table, self._new, image[self._new])), None)
+        self._keep(self._rows.having(self._merge.table, self._old, olds, thorough=thorough), None)
+
+    def _keep(self, images: Iterable[Image], members: Collection[uuid.UUID] | None) -> None:
+        table = self._merge.table
+        for image in images:
+            found = self._rows.guid(table, self._old, image[self._old])
+            # A row of another old shows that the ids are not what they were when the merges were read.
+            if members is None or found in members:
+                self._by_old[found].append(image)
+                self._by_pair[found, self._rows.guid(table, self._new, image[self._new])].append(image)
 
     def _misses(self, component: Component) -> bool:
         """Say whether there are not as many images as rows that were read."""

@@ -126,7 +126,7 @@ def _draft(source: Source, snapshot: Snapshot, profile: Profile, options: PlanOp
     rows = source.rows(snapshot)
     rows.labels = facts.table.labels
     named = Named(known, facts.table.labels, read_from, _have_ids(snapshot, profile))
-    steps = _retiring(rows, profile, components, named)
+    steps = _retiring(rows, profile, components, named, whole=not len(facts.table.rejected))
     notes = _notes(every, components)
     if options.references and not options.only:
         repaired = {step.component: step.members for step in steps}
@@ -142,10 +142,12 @@ def _draft(source: Source, snapshot: Snapshot, profile: Profile, options: PlanOp
     )
 
 
-def _retiring(rows: DatabaseRows, profile: Profile, components: Sequence[Component], named: Named) -> list[Step]:
+def _retiring(
+    rows: DatabaseRows, profile: Profile, components: Sequence[Component], named: Named, *, whole: bool
+) -> list[Step]:
     """Return the steps that retire rows, in the order in which the components were decided."""
     decided = [component for component in components if component.retire]
-    images = Images(rows, profile, decided)
+    images = Images(rows, profile, decided, whole=whole)
     return [
         step_of(component, profile.merge.table, images.guard(component), images.retired(component), named)
         for component in decided

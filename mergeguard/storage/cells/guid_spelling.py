@@ -24,6 +24,13 @@ def usual(guid: uuid.UUID) -> tuple[str, ...]:
     return (*lower, *(text.upper() for text in lower))
 
 
+def without_noise(text: str) -> str:
+    """Take ``NOISE`` out of a lower-case text."""
+    for noise in NOISE:
+        text = text.replace(noise, "")
+    return text
+
+
 def alike(guid: uuid.UUID, text: str | None) -> str:
     """Spell ``guid`` in the manner of ``text``: case, braces, hyphens and blanks; plainly where that is no guid."""
     match = _SPELLED.fullmatch(text or "")

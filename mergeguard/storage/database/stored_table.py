@@ -62,6 +62,10 @@ class StoredTable(ABC):
     def spoken(self, cell: str | None) -> str:
         """Return a cell as people read it."""
 
+    def numbered(self, number: int) -> str:
+        """Return the cell of a whole number."""
+        return str(number)
+
     def inserting(self) -> tuple[str, str]:
         """Return what stands between the columns of an INSERT and VALUES, and nothing or more behind it."""
         return "", ""

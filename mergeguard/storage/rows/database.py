@@ -78,6 +78,7 @@ class DatabaseRows(ABC):
         self.known = KnownTables() if known is None else known
         merge = self.source.profile.merge
         self._texts = merge.ids == "text"
+        self._news: dict[tuple[str, str], bool] = {}
         self._deleted = Deleted(merge.deleted_values)
         self._cursor: Any = self.connection.connection.cursor()
 
@@ -167,6 +168,10 @@ class DatabaseRows(ABC):
     def at_once(self, table: StoredTable, column: str, wanted: int) -> int:  # noqa: ARG002 - a hook's parameters
         """Return for how many of ``wanted`` guids one statement is to ask; more, where each of them reads all rows."""
         return self.guids_at_once
+
+    def is_key(self, table: StoredTable, column: str) -> bool:
+        """Say whether a column alone finds a row: a primary or unique key, or an id that the database gives."""
+        return len(table.address) == 1 and self.snapshot.same_name(table.address[0], column)
 
     # Reading.
 
@@ -299,7 +304,7 @@ class DatabaseRows(ABC):
     def bare(self, wanted: Sequence[uuid.UUID]) -> list[str]:
         """Return the texts that remain of any spelling once blanks and ``guid_spelling.NOISE`` are taken out."""
         labels = (self.labels[guid].strip().lower() for guid in wanted if guid in self.labels)
-        return [guid.hex for guid in wanted] + [_without_noise(label) for label in labels]
+        return [guid.hex for guid in wanted] + [guid_spelling.without_noise(label) for label in labels]
 
     def run(self, sql: str, values: Sequence[object] = ()) -> Any:  # noqa: ANN401 - the drivers' cursors share no type
         """Send a statement of the dialect's own; return the driver's cursor, which is good until the next statement.
@@ -365,8 +370,11 @@ class DatabaseRows(ABC):
         return found
 
     def _is_new(self, table: str, column: str) -> bool:
-        merge = self.source.profile.merge
-        return self.snapshot.same_name(column, merge.new) and self.snapshot.same_name(table, merge.table)
+        known = self._news.get((table, column))
+        if known is None:
+            merge, same = self.source.profile.merge, self.snapshot.same_name
+            known = self._news[table, column] = same(column, merge.new) and same(table, merge.table)
+        return known
 
     def _parsed(self, value: bytes | str | None) -> uuid.UUID | None:
         if isinstance(value, bytes) and len(value) == 16:
@@ -389,13 +397,3 @@ class DatabaseRows(ABC):
         raise UnknownSchema(
             f"table {table.shape.table} has no column {name}", hint=nearest(name, list(table.by_name), "columns")
         )
-
-
-def _text(value: bytes | str | None) -> str | None:
-    return as_text(value)
-
-
-def _without_noise(text: str) -> str:
-    for noise in guid_spelling.NOISE:
-        text = text.replace(noise, "")
-    return text

@@ -71,6 +71,10 @@ class SqliteTable(StoredTable):
             return "CAST(substr(?, 1) AS TEXT)", bytes.fromhex(text)
         return "?", _value(kind, text)
 
+    def numbered(self, number: int) -> str:
+        """Return the cell of a whole number."""
+        return f"i:{number}"
+
     def spoken(self, cell: str | None) -> str:
         """Return a cell as people read it."""
         if cell is None:
@@ -122,6 +126,13 @@ class SqliteRows(DatabaseRows):
         names = {column.name: quote(column.name) for column in columns}
         qualified = ".".join(quote(part) for part in (schema, name) if part is not None)
         return SqliteTable(TableShape(table, tuple(columns), key), qualified, names, encoding)
+
+    def is_key(self, table: StoredTable, column: str) -> bool:
+        """Say so of the hidden row id, too, which has several names and may have a column for an alias."""
+        if super().is_key(table, column):
+            return True
+        hidden, alias = self.snapshot.row_id_names(table.shape.table)
+        return hidden is not None and self.snapshot.same_name(hidden, column) and table.address == (alias or hidden,)
 
     def at_once(self, table: StoredTable, column: str, wanted: int) -> int:
         """Ask for as many as fit where no index begins with the column: each statement reads the whole table."""
