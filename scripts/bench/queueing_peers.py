@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -40,9 +42,7 @@ def procrastinate(url: str, python: str, amount: Amount) -> float:
                 copy.write_row(("bench", "insert", str(key), f'{{"event": {number}}}'))
         connection.execute("VACUUM ANALYZE")
     worker = [python, str(HERE / "queueing_worker.py"), "procrastinate", url, "", "0"]
-    figure = timed([worker] * amount.workers)
-    check(url, "procrastinate", keys, first=0)
-    return figure
+    return _measured(url, "procrastinate", keys, [worker] * amount.workers)
 
 
 def node_of(folder: Path) -> str | None:
@@ -66,9 +66,13 @@ def pgboss(url: str, node: str, folder: Path, amount: Amount, batch: int) -> flo
     subprocess.run([*script, "send", plain], input=sources, text=True, check=True, env=PATH)
     with connected(url) as connection:
         connection.execute("VACUUM ANALYZE")
-    figure = timed([[*script, "work", plain, str(batch)]] * amount.workers)
-    check(url, "pg-boss", keys, first=0)
-    return figure
+    return _measured(url, "pg-boss", keys, [[*script, "work", plain, str(batch)]] * amount.workers)
+
+
+def _measured(url: str, name: str, keys: Sequence[uuid.UUID], commands: Sequence[Sequence[str]]) -> float:
+    _, seconds = timed(commands)
+    check(url, name, keys, first=0)
+    return len(keys) / seconds
 
 
 def _emptied(url: str) -> str:

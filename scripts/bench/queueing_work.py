@@ -130,14 +130,21 @@ def check_order(way: str, done: Iterable[int], keys: Sequence[uuid.UUID]) -> Non
         last[keys[number]] = number
 
 
-def run_workers(url: str, way: str, workers: int, share: int = 1 << 40) -> float:
-    """Run worker processes of ``queueing_worker.py``; return what all of them did a second."""
+def run_workers(url: str, way: str, workers: int, share: int | None = None) -> float:
+    """Run worker processes of ``queueing_worker.py``; return what all of them did a second.
+
+    With a share a worker ends when it has done so many: then the rate is the sum of theirs, each while it worked.
+    """
     command = [sys.executable, str(HERE / "queueing_worker.py"), way, url]
-    return timed([[*command, str(number), str(share)] for number in range(workers)])
+    least = 1 << 40 if share is None else share
+    done, seconds = timed([[*command, str(number), str(least)] for number in range(workers)])
+    if share is None:
+        return sum(int(events) for events, _ in done) / seconds
+    return sum(int(events) / float(own) for events, own in done)
 
 
-def timed(commands: Sequence[Sequence[str]]) -> float:
-    """Start processes, let them go together, and return what they did a second.
+def timed(commands: Sequence[Sequence[str]]) -> tuple[list[list[str]], float]:
+    """Start processes, let them go together; return the words that each says at its end, and the seconds of all.
 
     Each says ``ready``, waits for a line, works, and says how many events it did.
     """
@@ -151,17 +158,18 @@ def timed(commands: Sequence[Sequence[str]]) -> float:
         )
         for command in commands
     ]
-    for worker in workers:
-        if said(worker) != "ready":
-            raise SystemExit(f"a worker did not start: {workers[0].args!r}".rpartition("postgresql")[0])
+    if not all(said(worker) == "ready" for worker in workers):
+        raise SystemExit("a worker did not start")
     begin = time.perf_counter()
     for worker in workers:
         go(worker)
-    done = sum(int(said(worker) or 0) for worker in workers)
+    done = [said(worker).split() for worker in workers]
     seconds = time.perf_counter() - begin
     for worker in workers:
         worker.communicate()
-    return done / seconds
+    if not all(done):
+        raise SystemExit("a worker ended before its work did")
+    return done, seconds
 
 
 def go(worker: subprocess.Popen[str]) -> None:
@@ -193,5 +201,5 @@ def least_median_most(rates: Sequence[float], others: Sequence[float]) -> tuple[
 
 def times_as_fast(figures: Mapping[str, list[float]], ours: str, peer: str) -> None:
     if peer in figures:
-        shown = " ".join(f"{ratio:.1f}" for ratio in least_median_most(figures[ours], figures[peer]))
-        print(f"  {ours} / {peer}: {shown}")
+        shown = "".join(f"{ratio:>9.2f}" for ratio in least_median_most(figures[ours], figures[peer]))
+        print(f"  {ours + ' / ' + peer:<62}{shown}")

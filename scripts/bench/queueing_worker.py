@@ -1,10 +1,11 @@
 """One worker process of ``queueing_work.py``: says ``ready``, waits for a line, works until the queue is empty or its
-share is done, and says how many events it did.
+share is done, and says how many events it did in how many seconds.
 
     python scripts/bench/queueing_worker.py WAY URL NAME SHARE
 
-Ways: ``bare`` (claim by chain and nothing else), ``store``, ``worker`` (the processor's own), ``procrastinate``.
-The last one runs where procrastinate is installed, and needs nothing of MergeGuard.
+Ways: ``bare`` (claim by chain and nothing else), ``grouped`` (likewise, and one INSERT for a batch), ``store``,
+``worker`` (the processor's own), ``procrastinate``. The last one runs where procrastinate is installed, and needs
+nothing of MergeGuard.
 """
 # ruff: noqa: PLC0415 - a peer is imported only where it is installed
 
@@ -34,43 +35,59 @@ CLAIM = """
         ORDER BY since LIMIT 64 FOR UPDATE SKIP LOCKED
     )
     UPDATE mergeguard_chain AS c SET owner = %s, lease_until = now() + interval '5 minutes', since = NULL
-    FROM ready WHERE c.id = ready.id RETURNING c.id
+    FROM ready WHERE c.id = ready.id RETURNING c.id, c.done_id
 """
 READ = """
-    SELECT k.chain, e.id, e.body FROM unnest(%s::bigint[]) AS k (chain) CROSS JOIN LATERAL (
-        SELECT id, body FROM mergeguard_event WHERE chain = k.chain ORDER BY id LIMIT %s
-    ) AS e
+    SELECT k.chain, e.id, e.body FROM unnest(%s::bigint[], %s::bigint[]) AS k (chain, done_id) CROSS JOIN LATERAL (
+        SELECT id, body FROM mergeguard_event WHERE chain = k.chain AND id > k.done_id ORDER BY id LIMIT %s
+    ) AS e LIMIT %s
 """
 DELETE = "DELETE FROM mergeguard_event WHERE chain = ANY(%s::bigint[]) AND id = ANY(%s::bigint[])"
 RELEASE = """
-    UPDATE mergeguard_chain AS c SET owner = NULL, lease_until = NULL,
-        since = CASE WHEN EXISTS (SELECT 1 FROM mergeguard_event AS e WHERE e.chain = c.id) THEN clock_timestamp() END
-    WHERE c.id = ANY(%s)
+    UPDATE mergeguard_chain AS c SET owner = NULL, lease_until = NULL, done_id = k.done_id,
+        since = CASE WHEN EXISTS (SELECT 1 FROM mergeguard_event AS e WHERE e.chain = c.id AND e.id > k.done_id)
+                THEN clock_timestamp() END
+    FROM unnest(%s::bigint[], %s::bigint[]) AS k (id, done_id) WHERE c.id = k.id
 """
 LEFT = "SELECT EXISTS (SELECT 1 FROM mergeguard_event WHERE queue = 1)"
 
 
-def bare(url: str, name: str) -> Iterator[int]:
-    """Claim in one transaction; effects, deletions and the release in another one."""
+def bare(url: str, name: str, *, is_grouped: bool = False) -> Iterator[int]:
+    """Claim in one transaction; effects, deletions and the release in another one.
+
+    Args:
+        url: of the database.
+        name: of the worker.
+        is_grouped: whether the rows of a batch are one INSERT, and not one each.
+    """
     import psycopg
 
     with psycopg.connect(url.replace("+psycopg", "", 1)) as connection, connection.cursor(binary=True) as cursor:
         yield 0
         while True:
             cursor.execute("SET LOCAL synchronous_commit TO off")
-            chains = [row[0] for row in cursor.execute(CLAIM, (name,))]
+            chains = dict(cursor.execute(CLAIM, (name,)).fetchall())
             if not chains:
                 connection.commit()
                 yield 0
                 continue
-            events = cursor.execute(READ, (chains, max(1, 8 * AT_ONCE // len(chains)))).fetchall()
+            most = max(1, 8 * AT_ONCE // len(chains))
+            events = cursor.execute(READ, (list(chains), list(chains.values()), most, AT_ONCE)).fetchall()
             connection.commit()
-            done = [event for _, event, _ in events][:AT_ONCE]
-            cursor.executemany("INSERT INTO effect (event) VALUES (%s)", [(event,) for event in done])
-            cursor.execute(DELETE, (chains, done))
-            cursor.execute(RELEASE, (chains,))
+            done = [event for _, event, _ in events]
+            if is_grouped:
+                cursor.execute("INSERT INTO effect (event) SELECT unnest(%s::bigint[])", (done,))
+            else:
+                cursor.executemany("INSERT INTO effect (event) VALUES (%s)", [(event,) for event in done])
+            cursor.execute(DELETE, (list(chains), done))
+            chains |= {chain: event for chain, event, _ in events}
+            cursor.execute(RELEASE, (list(chains), list(chains.values())))
             connection.commit()
             yield len(done)
+
+
+def bare_grouped(url: str, name: str) -> Iterator[int]:
+    return bare(url, name, is_grouped=True)
 
 
 def by_store(url: str, name: str) -> Iterator[int]:
@@ -188,9 +205,10 @@ def main() -> None:
     if way == "procrastinate":
         print(procrastinate(url), flush=True)
         return
-    steps = {"bare": bare, "store": by_store, "worker": by_worker}[way](url, name)
+    steps = {"bare": bare, "grouped": bare_grouped, "store": by_store, "worker": by_worker}[way](url, name)
     is_finished, done = finished(url), next(steps)  # it is connected
     announce()
+    begin = time.perf_counter()
     for step in steps:
         done += step
         if done >= share:
@@ -199,7 +217,7 @@ def main() -> None:
             if is_finished():
                 break
             time.sleep(PAUSE)
-    print(done, flush=True)
+    print(done, time.perf_counter() - begin, flush=True)
 
 
 if __name__ == "__main__":
