@@ -57,6 +57,7 @@ def test_no_server_is_3(call: Callable, tmp_path: Path) -> None:
     (tmp_path / "a.nse").write_bytes(b"<event/>")
     ran = call("post", tmp_path / "a.nse", "--url", "http://127.0.0.1:1", "--patience", "0s")
     assert ran.refused(ExitCode.UNCHECKED, "127.0.0.1:1 does not answer")
+    assert "--patience" in ran.err, "the hint is about servers of events, not about databases"
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ _PASSING: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQ
 """Answers, of a proxy above all, that say nothing against the event; so do all from 500 on."""
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 60.0
+_NO_SERVER: Final = "is 'mergeguard serve' running there? name another one with --url, or wait with --patience"
 _MOST_TEXT: Final = 1_000
 """Bytes of an answer that are read; it is one line."""
 
@@ -90,7 +91,7 @@ class EventPoster:
             except (OSError, http.client.HTTPException) as failure:
                 place = f"{self._url.hostname}:{connection.port}"
                 raise _Later(
-                    ConnectFailed(f"{place} does not answer: {failure or type(failure).__name__}")
+                    ConnectFailed(f"{place} does not answer: {failure or type(failure).__name__}", hint=_NO_SERVER)
                 ) from failure
         if answer.status == HTTPStatus.OK:
             return text
