@@ -101,6 +101,12 @@ class Transaction:
     def expect(self, expected: Expected) -> Collection[Guid]:  # noqa: ARG002 - the protocol's
         return ()
 
+    def hold_back(self) -> None:
+        pass
+
+    def settle(self) -> None:
+        pass
+
     def owners(self, keys: Collection[Key]) -> Sequence[KeyOwner]:
         self._note("owners", keys)
         asked = {folded(key) for key in keys}
@@ -210,6 +216,7 @@ class Batch:
 
     def __init__(self, tables: Tables) -> None:
         self.connection = tables
+        self.prepared: Any = None
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:

@@ -4,6 +4,8 @@ Savepoints cost round trips, so one stands before a *segment* of events and not 
 segment is undone, the events before it run again, and it alone is charged. A failure that may be a neighbour's doing
 (the database refused a statement, or the statements left to be sent) is charged to nobody until the event has failed
 by itself. An event that is parked is treated as one that fails, but for the charge.
+
+A handler that wants to is shown the events of a segment before the first of them is handled, under their savepoint.
 """
 
 from __future__ import annotations
@@ -15,11 +17,13 @@ from dataclasses import dataclass, field
 
 from mergeguard.core.events import Event, Failure, Lease, Parking, Ran
 from mergeguard.processor.failures import Verdict, is_of_the_database, verdict_of_handler
-from mergeguard.processor.handlers import EventBatch, Handler
+from mergeguard.processor.handlers import EventBatch, Handler, Preparing
 from mergeguard.storage.queue.store import Batch
 
 LONGEST_SEGMENT = 128
 SHORTEST_SEGMENT = 8
+MOST_PREPARED = 4 * 2**20
+"""Bytes of events that are in memory at once because they are prepared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,16 +152,18 @@ class BatchRun:
         A segment that takes too long ends early, unless it is to run as a ``whole``.
         """
         at: int | None = None
-        taken = 0
-        self._events.forget_effects()
+        taken = len(steps)
+        self._events.forget()
         try:
             with self._batch.savepoint():
+                bodies = self._prepared(steps)
                 for at, step in enumerate(steps):
                     taken = at + 1
-                    self._handle(step.event)
+                    self._handle(step.event, bodies.pop(step.event.id, None))
                     if not whole and self._work.is_over():
                         break
                 at = None
+                self._events.settle()
                 for event in self._events.make_effects():
                     at = next(place for place, step in enumerate(steps) if step.event is event)
                 at = None
@@ -171,8 +177,28 @@ class BatchRun:
             self._done[step.lease] += 1
         return taken, None
 
-    def _handle(self, event: Event) -> None:
-        body = self._work.body(event)
+    def _prepared(self, steps: Sequence[Step]) -> dict[int, bytes]:
+        """Show the handler what comes, if it wants to know; return the bodies that were read for it."""
+        handler = self._work.handler
+        if len(steps) == 1 or not isinstance(handler, Preparing):
+            return {}
+        size = 0
+        events: list[tuple[Event, bytes]] = []
+        for step in steps:
+            size += step.event.size
+            if size > MOST_PREPARED:
+                break
+            try:
+                events.append((step.event, self._work.body(step.event)))
+            except Exception:  # noqa: BLE001 - it is told when it is this one's turn
+                break
+        with self._work.limit:
+            handler.prepare(events, self._events)
+        return {event.id: body for event, body in events}
+
+    def _handle(self, event: Event, body: bytes | None) -> None:
+        if body is None:
+            body = self._work.body(event)
         with self._events.handling(event), self._work.limit:
             self._work.handler.handle(event, body, self._events)
 

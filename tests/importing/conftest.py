@@ -43,3 +43,10 @@ def watcher(postgres_url: str) -> Iterator[PostgresqlWatcher]:
     plain = sa.make_url(postgres_url).set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(plain, autocommit=True) as connection:
         yield PostgresqlWatcher(connection)
+
+
+@pytest.fixture(scope="module")
+def race_free_world(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A world on PostgreSQL alone."""
+    with world_of(quick(postgres_url), tmp_path_factory.mktemp("alone")) as made:
+        yield made

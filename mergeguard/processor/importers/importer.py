@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
 from mergeguard.core import guids
 from mergeguard.core.events import NO_SOURCE, Event
 from mergeguard.core.importing.catalogue import Catalogue
-from mergeguard.core.importing.content import Incoming, checked, unknown_classes
+from mergeguard.core.importing.content import Content, Incoming, checked, unknown_classes
 from mergeguard.core.importing.identify import Judge
 from mergeguard.core.nse import read
 from mergeguard.core.nse.message import Message
+from mergeguard.errors import MalformedEvent
 from mergeguard.processor.handlers import EventBatch
 from mergeguard.processor.importers.content import ContentWriter, expectations
 from mergeguard.processor.importers.resources import Resolver
 from mergeguard.processor.importers.rules import key_rules
 from mergeguard.processor.settings import Settings
-from mergeguard.storage.importing.store import Expected, ImportStore
+from mergeguard.storage.importing.store import Expected, ImportStore, ImportTransaction
 
 
 class Merging(Protocol):
@@ -32,6 +35,30 @@ class Merging(Protocol):
             MergeRefused: it must not be made; nothing is written.
             Locked: somebody else merges the same.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """An event's message, read and checked, and by what."""
+
+    content: Content
+    catalogue: Catalogue
+    settings: Settings
+    guids: frozenset[uuid.UUID]
+    """Of the message and its sender."""
+    expected: Expected
+
+
+@dataclass(frozen=True, slots=True)
+class _Together:
+    """Events that are handled through one transaction; a ``processor.handlers.Prepared``."""
+
+    transaction: ImportTransaction
+    read: dict[int, _Read] = field(default_factory=dict)
+    """By event, until it is handled."""
+
+    def settle(self) -> None:
+        self.transaction.settle()
 
 
 class Importer:
@@ -58,17 +85,38 @@ class Importer:
             GuidNotFound: it refers to a resource that nobody knows, yet.
             Locked: others are merging what it writes to.
         """
+        together = batch.prepared if isinstance(batch.prepared, _Together) else None
+        known = together.read.pop(event.id, None) if together is not None else None
+        if known is None:
+            known = self._read(event, body, batch)
+        transaction = self._store.within(batch) if together is None else together.transaction
+        content = known.content
+        judge = Judge(known.catalogue, key_rules(known.settings), partial(_fresh, event))
+        resolver = Resolver(transaction, partial(self._merging.merge, batch), event.source, known.expected)
+        resolved = resolver.resolve(content.resources, known.guids, judge)
+        ContentWriter(event, known.settings, known.catalogue, transaction).write(content, resolved)
+
+    def prepare(self, events: Sequence[tuple[Event, bytes]], batch: EventBatch) -> None:
+        """Read messages; hold all that they name, and ask what will be asked of it, at once.
+
+        Raises:
+            Locked: others are merging what one of them writes to.
+        """
+        together = _Together(self._store.within(batch))
+        for event, body in events:
+            with suppress(MalformedEvent):  # it is told when this one is handled
+                together.read[event.id] = self._read(event, body, batch)
+        if together.read:
+            together.transaction.expect(Expected.of([each.expected for each in together.read.values()]))
+            together.transaction.hold_back()
+            batch.prepared = together
+
+    def _read(self, event: Event, body: bytes, batch: EventBatch) -> _Read:
         message = read(body)
-        catalogue = self._catalogue(message, batch)
-        settings = self._settings()
-        judge = Judge(catalogue, key_rules(settings), partial(_fresh, event))
-        content = checked(message, catalogue, judge.rules)
-        transaction = self._store.within(batch)
-        others = content.guids | ({event.source} - {NO_SOURCE})
-        expected = Expected(others, *expectations(content, catalogue))
-        resolver = Resolver(transaction, partial(self._merging.merge, batch), event.source, expected)
-        resolved = resolver.resolve(content.resources, others, judge)
-        ContentWriter(event, settings, catalogue, transaction).write(content, resolved)
+        catalogue, settings = self._catalogue(message, batch), self._settings()
+        content = checked(message, catalogue, key_rules(settings))
+        guids = content.guids | ({event.source} - {NO_SOURCE})
+        return _Read(content, catalogue, settings, guids, Expected(guids, *expectations(content, catalogue)))
 
     def _catalogue(self, message: Message, batch: EventBatch) -> Catalogue:
         """Return the catalogue, read again where the message names something that is not in it."""

@@ -119,7 +119,8 @@ class Resolver:
         ):
             return
         refused = self._write(resources, found, progress.given)
-        self.transaction.expect(Expected())  # what was read ahead may be otherwise now
+        if any(each.merges for each in found):
+            self.transaction.expect(Expected())  # what was read ahead is otherwise now
         if refused is not None and (refused.firmly or refused.merge in progress.doubted):
             progress.judge = with_apart(progress.judge, (refused.merge.old, refused.merge.new))
         elif refused is not None:
@@ -132,7 +133,6 @@ class Resolver:
         """
         missing = {each.guid for each in found if each.new or each.keys} - held
         if missing:
-            self.transaction.expect(Expected())  # what was read ahead may be otherwise behind the lock
             self.transaction.hold(missing)
             held |= missing
         return bool(missing)

@@ -170,6 +170,12 @@ class DatabaseTransaction(ABC):
         """Do nothing: questions are answered when they are asked."""
         return ()
 
+    def hold_back(self) -> None:  # noqa: B027 - a dialect may have its own
+        """Do nothing: what travels together anyway is not held back."""
+
+    def settle(self) -> None:  # noqa: B027 - as above
+        """Do nothing: nothing is held back."""
+
     def standings(self, guids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, Standing]:
         """Say of each guid where it leads now and what stands there."""
         return self.store.standings(self._batch.connection, guids)

@@ -51,9 +51,13 @@ Every table is asked by index for one guid after the other. Written as plain joi
 hundreds and reads whole tables instead.
 """
 OWNERS = """
-    SELECT r."KeyName", r."KeyValue", r."ResourceGuid" FROM unnest(CAST(? AS text[]), CAST(? AS text[])) AS k (n, v)
-    JOIN "ResourceKey" AS r ON lower(r."KeyName") = lower(k.n) AND lower(r."KeyValue") = lower(k.v)
+    SELECT k.at, r."KeyName", r."KeyValue", r."ResourceGuid"
+    FROM unnest(CAST(? AS text[]), CAST(? AS text[])) WITH ORDINALITY AS k (n, v, at)
+    CROSS JOIN LATERAL (
+        SELECT * FROM "ResourceKey" WHERE lower("KeyName") = lower(k.n) AND lower("KeyValue") = lower(k.v) OFFSET 0
+    ) AS r
 """
+"""Key by key, for the reason that ``WALK`` has."""
 # What is inserted and deleted at once leaves nothing, and whoever inserts the same waits until this transaction ends.
 HOLD_KEYS = "INSERT INTO mergeguard_key (key) SELECT unnest(CAST(? AS bigint[])) ON CONFLICT DO NOTHING"
 FREE_KEYS = "DELETE FROM mergeguard_key WHERE key = ANY (CAST(? AS bigint[]))"
@@ -103,11 +107,12 @@ SUMMARISE = """
         "DataLastChangedDate" = excluded."DataLastChangedDate",
         "LastEventId" = greatest(s."LastEventId", excluded."LastEventId")
 """
-CONFIRM = f"""
+CONFIRM = """
     UPDATE "ResourceUpdateSummary" AS s
-    SET "LastEventId" = greatest(s."LastEventId", CAST(? AS bigint)), "ModifiedDate" = clock_timestamp()
-    FROM {_PAIRS} WHERE s."InventoryClassGuid" = k.one AND s."ResourceGuid" = k.other
-"""  # noqa: S608 - a list of parameters
+    SET "LastEventId" = greatest(s."LastEventId", k.event), "ModifiedDate" = clock_timestamp()
+    FROM unnest(CAST(? AS uuid[]), CAST(? AS uuid[]), CAST(? AS bigint[])) AS k (one, other, event)
+    WHERE s."InventoryClassGuid" = k.one AND s."ResourceGuid" = k.other
+"""
 _LINKS = """(
     SELECT kind, parent, child, max(event) AS event
     FROM unnest(CAST(? AS uuid[]), CAST(? AS uuid[]), CAST(? AS uuid[]), CAST(? AS bigint[]))
@@ -196,7 +201,7 @@ class PostgresqlTransaction(DatabaseTransaction):
     def owners(self, keys: Collection[Key]) -> Sequence[KeyOwner]:
         """Return who has any of these keys."""
         found = self.ask(OWNERS, columns(folded(keys))) if keys else []
-        return [KeyOwner(*row) for row in found]
+        return [KeyOwner(*owner) for _, *owner in found]
 
     def hold_keys(self, keys: Collection[Key]) -> None:
         """Keep other events from giving these keys to a resource until the batch ends."""
@@ -283,7 +288,7 @@ class PostgresqlTransaction(DatabaseTransaction):
     def confirm(self, pairs: Collection[Pair], event: int) -> None:
         """Write down that newer events said the same."""
         if pairs:
-            self.add(CONFIRM, event, *columns(sorted(set(pairs))))
+            self.add(CONFIRM, *columns([(*pair, event) for pair in sorted(set(pairs))]))
 
     def link(self, links: Collection[Linked]) -> None:
         """Write associations; one that stands gets the newer event."""

@@ -1,20 +1,22 @@
-"""Reads ahead on PostgreSQL: all that an event is going to ask travels to the server and back at once.
+"""Reads ahead on PostgreSQL: all that events are going to ask travels to the server and back at once.
 
 A way to the server costs as much as a dozen of these statements. The guids as they were sent are held first, so what is
-read behind is still so when it is asked for; where one of them leads elsewhere, that is held and read as ever.
+read behind is still so when it is asked for; where one of them leads elsewhere, that is held and read as ever. One
+transaction may serve many events: then what they confirm and link travels at once, too.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mergeguard.core.importing.standing import KeyOwner, Linked, Standing, Summary
 from mergeguard.core.nse.message import Key
+from mergeguard.storage.importing.answers import Answers
 from mergeguard.storage.importing.database_store import Pair, folded
 from mergeguard.storage.importing.postgresql import (
+    CONFIRM,
     LINKED,
     OWNERS,
     PARENTS,
@@ -30,52 +32,41 @@ from mergeguard.storage.importing.walks import standings_of
 from mergeguard.storage.queue.statements import with_percents
 
 if TYPE_CHECKING:
+    from mergeguard.core.importing.catalogue import DataClass
     from mergeguard.storage.importing.store import Expected, OpenBatch
 
 Statement = tuple[str, Sequence[Any]]
 
 
-@dataclass(slots=True)
-class Ahead:
-    """Answers to questions that are not asked yet; each is given once, for what is asked again may have changed."""
-
-    held: frozenset[uuid.UUID] = frozenset()
-    standings: Mapping[uuid.UUID, Standing] = field(default_factory=dict)
-    keys: Sequence[tuple[str, str]] = ()
-    owners: Sequence[KeyOwner] | None = None
-    """Of just these keys."""
-    summaries: dict[Pair, Summary | None] = field(default_factory=dict)
-    """``None`` where a row was made to be locked, and nothing was loaded."""
-    ends: frozenset[Pair] = frozenset()
-    linked: Sequence[Linked] = ()
-
-
 class AheadTransaction(PostgresqlTransaction):
-    """One event's reads and writes, the reads all at once where they were expected."""
+    """Reads and writes of some events, the reads all at once where they were expected."""
 
     def __init__(self, store: PostgresqlImportStore, batch: OpenBatch) -> None:
         super().__init__(store, batch)
-        self._read = Ahead()
+        self._known = Answers()
+        self._held: set[uuid.UUID] = set()
+        self._holds_back = False
+        self._confirmed: dict[Pair, int] = {}
+        self._links: list[Linked] = []
+
+    # Reading
 
     def expect(self, expected: Expected) -> Collection[uuid.UUID]:
         """Hold guids, and read what is going to be asked, all on one way to the server."""
         if not expected.guids:
-            self._read = Ahead(held=self._read.held)
+            self._known = Answers()
             return ()
         guids, keys = sorted(expected.guids), folded(expected.keys)
+        if self._known.answers(guids, keys):
+            return expected.guids
         shared, told = self._told(guids, keys, expected, make=False)
         if shared < len(guids):  # one of them was never held: what holds it is made, and all is read behind it
             _, told = self._told(guids, keys, expected, make=True)
-        found = (KeyOwner(*row) for row in told.get(OWNERS, ()))
-        self._read = Ahead(
-            held=expected.guids,
-            standings=standings_of(guids, told[WALK]),
-            keys=keys,
-            owners=list(found),
-            summaries=dict(map(_summary, told.get(SUMMARIES, ()))),
-            ends=expected.ends,
-            linked=[Linked(*row) for row in told.get(LINKED, ())],
-        )
+        self._held |= expected.guids
+        self._known.standings |= standings_of(guids, told[WALK])
+        self._known.learn_owners(keys, told.get(OWNERS, ()))
+        self._known.summaries.update(map(_summary, told.get(SUMMARIES, ())))
+        self._known.learn_links(expected.ends, [Linked(*row) for row in told.get(LINKED, ())])
         return expected.guids
 
     def _told(
@@ -111,36 +102,111 @@ class AheadTransaction(PostgresqlTransaction):
 
     def owners(self, keys: Collection[Key]) -> Sequence[KeyOwner]:
         """Return who has any of these keys."""
-        ahead, self._read.owners = self._read.owners, None
-        return super().owners(keys) if ahead is None or folded(keys) != self._read.keys else ahead
+        ahead = self._known.owners_of(folded(keys))
+        return super().owners(keys) if ahead is None else ahead
 
     def standings(self, guids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, Standing]:
         """Say of each guid where it leads now and what stands there."""
-        ahead, self._read.standings = self._read.standings, {}
-        if not guids or not ahead.keys() >= set(guids):
+        ahead = self._known.standings
+        if not ahead.keys() >= set(guids):
             return super().standings(guids)
+        self._asked = frozenset(guids)
         return {guid: ahead[guid] for guid in guids}
 
     def hold(self, guids: Collection[uuid.UUID]) -> None:
-        """Keep merges of these guids waiting."""
-        missing = set(guids) - self._read.held
-        if missing:
-            super().hold(missing)
+        """Keep merges of these guids waiting; what leads to them may have been moved before they were held."""
+        missing = set(guids) - self._held
+        if not missing:
+            return
+        super().hold(missing)
+        self._held |= missing
+        self._known.forget_leading_to(missing)
+        if self._ahead is not None:
+            self._known.standings |= standings_of(*self._ahead)
+
+    def hold_keys(self, keys: Collection[Key]) -> None:
+        """Keep other events from giving these keys to a resource; who has them is asked again behind it."""
+        self._known.owners.clear()
+        super().hold_keys(keys)
 
     def summaries(self, pairs: Collection[Pair]) -> Mapping[Pair, Summary]:
         """Return what was loaded last, by (data class, resource)."""
-        known = self._read.summaries
-        ahead = {pair: known.pop(pair) for pair in pairs if pair in known}
-        missing = [pair for pair in pairs if pair not in ahead]
-        found = {pair: summary for pair, summary in ahead.items() if summary is not None}
-        return {**found, **super().summaries(missing)} if missing else found
+        known = self._known.summaries
+        missing = [pair for pair in pairs if pair not in known]
+        if missing:
+            found = super().summaries(missing)
+            known.update((pair, found.get(pair)) for pair in missing)
+        return {pair: summary for pair in pairs if (summary := known[pair]) is not None}
 
     def linked(self, ends: Collection[Pair]) -> Sequence[Linked]:
         """Return all associations of some (type, parent)."""
-        known, self._read.ends = self._read.ends, frozenset()
-        if not ends or not known.issuperset(ends):
-            return super().linked(ends)
-        return [each for each in self._read.linked if (each.type, each.parent) in ends]
+        known = self._known.links
+        missing = frozenset(end for end in ends if end not in known)
+        if missing:
+            self._known.learn_links(missing, super().linked(missing))
+        return [link for end in ends for link in known[end].values()]
+
+    # Writing
+
+    def create(self, guid: uuid.UUID, kind: uuid.UUID, name: str, *, managed: bool = False) -> None:
+        """Write a new resource."""
+        super().create(guid, kind, name, managed=managed)
+        self._known.forget_leading_to({guid, None})
+
+    def activate(self, guid: uuid.UUID) -> None:
+        """Make a retired resource active again."""
+        super().activate(guid)
+        self._known.forget_leading_to({guid})
+
+    def add_keys(self, guid: uuid.UUID, keys: Collection[Key]) -> None:
+        """Give a resource keys that it does not have yet."""
+        super().add_keys(guid, keys)
+        self._known.owners.clear()
+
+    def summarise(
+        self, data_class: DataClass, guid: uuid.UUID, rows: int | None, hash_: str | None, event: int
+    ) -> None:
+        """Write down what is loaded now."""
+        super().summarise(data_class, guid, rows, hash_, event)
+        self._known.loaded((data_class.guid, guid), event, hash_)
+
+    def confirm(self, pairs: Collection[Pair], event: int) -> None:
+        """Write down that newer events said the same."""
+        for pair in pairs:
+            self._known.confirmed(pair, event)
+            self._confirmed[pair] = max(event, self._confirmed.get(pair, event))
+        self._settle_unless_held_back()
+
+    def link(self, links: Collection[Linked]) -> None:
+        """Write associations; one that stands gets the newer event."""
+        self._known.linked(links)
+        self._links += links
+        self._settle_unless_held_back()
+
+    def unlink(self, links: Collection[Linked]) -> None:
+        """Remove associations."""
+        self.settle()
+        super().unlink(links)
+        self._known.unlinked(links)
+
+    # What is held back
+
+    def hold_back(self) -> None:
+        """Keep what confirms data and links until ``settle``."""
+        self._holds_back = True
+
+    def _settle_unless_held_back(self) -> None:
+        if not self._holds_back:
+            self.settle()
+
+    def settle(self) -> None:
+        """Add what was held back to the unit of work, in an order that all keep."""
+        confirmed, self._confirmed = self._confirmed, {}
+        if confirmed:
+            self.add(CONFIRM, *columns([(*pair, event) for pair, event in sorted(confirmed.items())]))
+        links, self._links = self._links, []
+        if links:
+            super().link(links)
 
 
 def _summary(row: Sequence[Any]) -> tuple[Pair, Summary | None]:

@@ -26,7 +26,7 @@ class OpenBatch(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What one event is about to hold and to ask, as far as its message tells it."""
+    """What events are about to hold and to ask, as far as their messages tell it."""
 
     guids: frozenset[uuid.UUID] = frozenset()
     keys: tuple[Key, ...] = ()
@@ -35,9 +35,19 @@ class Expected:
     ends: frozenset[tuple[uuid.UUID, uuid.UUID]] = frozenset()
     """Of (association type, parent)."""
 
+    @classmethod
+    def of(cls, each: Collection[Expected]) -> Expected:
+        """Return what several events expect together."""
+        return cls(
+            frozenset().union(*(one.guids for one in each)),
+            tuple(dict.fromkeys(key for one in each for key in one.keys)),
+            frozenset().union(*(one.pairs for one in each)),
+            frozenset().union(*(one.ends for one in each)),
+        )
+
 
 class ImportTransaction(Protocol):
-    """One event's reads and writes. Reads see what was written before; writes are sent together, later, in order.
+    """Reads and writes of an event, or of several. Reads see what was written before; writes are sent later, in order.
 
     Whoever decides on something keeps others from changing it by the call that reads it: ``hold`` the guids that are
     written, ``hold_keys`` the keys that are new to a resource, then ask again; ``create`` resources before asking for
@@ -48,11 +58,18 @@ class ImportTransaction(Protocol):
     def expect(self, expected: Expected) -> Collection[uuid.UUID]:
         """Hold guids, and then read what is going to be asked of them, all on one way to the database.
 
-        Each of the next questions is answered from it once. To expect nothing forgets what was read.
+        The next questions are answered from it, and what is written through this transaction changes the answers. To
+        expect nothing forgets them: something else has written. What was expected before is not asked for again.
 
         Returns:
             The guids that are held now; none where a way to the database costs nothing, so that nothing was done.
         """
+
+    def hold_back(self) -> None:
+        """Keep what confirms data and links until ``settle``, to be sent for several events at once."""
+
+    def settle(self) -> None:
+        """Add what was held back to the unit of work; before anybody else reads or writes, and at the end."""
 
     def owners(self, keys: Collection[Key]) -> Sequence[KeyOwner]:
         """Return who has any of these keys, in one statement; names and values are compared without case."""

@@ -1,0 +1,102 @@
+"""Answers to questions that are not asked yet, and what becomes of them when something is written.
+
+They stand for rows that are locked until the transaction ends: nobody else changes them, and what is written by the
+transaction itself is told here. Where it is not plain what a write makes of an answer, the answer is forgotten, and
+the question goes to the database as ever.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+from mergeguard.core.importing.standing import KeyOwner, Linked, Standing, Summary
+
+Pair: TypeAlias = tuple[uuid.UUID, uuid.UUID]
+Named: TypeAlias = tuple[str, str]
+
+
+@dataclass(slots=True)
+class Answers:
+    """What a database said."""
+
+    standings: dict[uuid.UUID, Standing] = field(default_factory=dict)
+    owners: dict[Named, Sequence[KeyOwner]] = field(default_factory=dict)
+    """By the key as it was asked for: what a database holds for equal, only the database knows."""
+    summaries: dict[Pair, Summary | None] = field(default_factory=dict)
+    """By (data class, resource); ``None`` where a row was made to be locked, and nothing was loaded."""
+    links: dict[Pair, dict[uuid.UUID, Linked]] = field(default_factory=dict)
+    """By (association type, parent): those that stand, by their children."""
+
+    def answers(self, guids: Iterable[uuid.UUID], keys: Iterable[Named]) -> bool:
+        """Say whether all is known of where guids lead, and of who has keys."""
+        return all(guid in self.standings for guid in guids) and all(key in self.owners for key in keys)
+
+    # What was read
+
+    def learn_owners(self, keys: Sequence[Named], rows: Iterable[Sequence[Any]]) -> None:
+        """Remember who has keys.
+
+        Args:
+            keys: all that was asked for.
+            rows: (number of the key, from 1; name and value as they stand; resource).
+        """
+        found: list[list[KeyOwner]] = [[] for _ in keys]
+        for number, name, value, resource in rows:
+            found[number - 1].append(KeyOwner(name, value, resource))
+        self.owners.update(zip(keys, found, strict=True))
+
+    def learn_links(self, ends: Iterable[Pair], links: Iterable[Linked]) -> None:
+        """Remember all associations of some (type, parent)."""
+        for end in ends:
+            self.links[end] = {}
+        for link in links:
+            self.links[link.type, link.parent][link.child] = link
+
+    def owners_of(self, keys: Iterable[Named]) -> list[KeyOwner] | None:
+        """Return who has any of these keys, ``None`` where it is not known of all."""
+        found: list[KeyOwner] = []
+        for key in keys:
+            owners = self.owners.get(key)
+            if owners is None:
+                return None
+            found += owners
+        return found
+
+    # What is written
+
+    def forget_leading_to(self, currents: Collection[uuid.UUID | None]) -> None:
+        """Forget of some guids what leads to them; ``None`` for what leads nowhere."""
+        gone = [guid for guid, each in self.standings.items() if each.current in currents]
+        for guid in gone:
+            del self.standings[guid]
+
+    def loaded(self, pair: Pair, event: int, hash_: str | None) -> None:
+        """Remember that data were loaded; the newest event stays, whichever came last."""
+        before = self.summaries.get(pair)
+        newest = event if before is None or before.event is None else max(event, before.event)
+        self.summaries[pair] = Summary(*pair, hash_, newest)
+
+    def confirmed(self, pair: Pair, event: int) -> None:
+        """Remember that an event said the same."""
+        before = self.summaries.get(pair)
+        if before is not None:
+            self.loaded(pair, event, before.hash)
+
+    def linked(self, links: Iterable[Linked]) -> None:
+        """Remember associations that are written."""
+        for link in links:
+            there = self.links.get((link.type, link.parent))
+            if there is not None:
+                before = there.get(link.child)
+                events = [each.event for each in (link, before) if each is not None and each.event is not None]
+                there[link.child] = replace(link, event=max(events, default=None))
+
+    def unlinked(self, links: Iterable[Linked]) -> None:
+        """Remember that associations are gone."""
+        for link in links:
+            there = self.links.get((link.type, link.parent))
+            if there is not None:
+                there.pop(link.child, None)
