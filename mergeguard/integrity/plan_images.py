@@ -44,19 +44,20 @@ class Images:
         )
         self._by_pair: dict[_Pair, list[Image]] = defaultdict(list)
         self._by_old: dict[uuid.UUID | None, list[Image]] = defaultdict(list)
+        hidden = components
         if whole:
             self._find(components)
+            hidden = self._missed(hidden)
         # In any other way, and more thoroughly each time: what was found must be all that was read.
         for thorough in (False, True):
-            hidden = [component for component in components if self._misses(component)]
             if hidden:
                 self._search([old for component in hidden for old in component.members], thorough=thorough)
-        for component in components:
-            if self._misses(component):
-                raise CannotCheck(
-                    f"the rows of component {component.id} changed while they were read",
-                    hint="run it again; with a snapshot of the database (see 'mergeguard doctor') this cannot happen",
-                )
+                hidden = self._missed(hidden)
+        for component in hidden:
+            raise CannotCheck(
+                f"the rows of component {component.id} changed while they were read",
+                hint="run it again; with a snapshot of the database (see 'mergeguard doctor') this cannot happen",
+            )
 
     def guard(self, component: Component) -> tuple[Image, ...]:
         """Return the images of all rows of a component's members, in an order that no database decides."""
@@ -95,9 +96,13 @@ class Images:
                 self._by_old[found].append(image)
                 self._by_pair[found, self._rows.guid(table, self._new, image[self._new])].append(image)
 
-    def _misses(self, component: Component) -> bool:
-        """Say whether there are not as many images as rows that were read."""
-        return any(len(self._by_pair[pair]) != len(group) for pair, group in _by_pair(component).items())
+    def _missed(self, components: Sequence[Component]) -> Sequence[Component]:
+        """Return those of which there are not as many images as rows that were read."""
+        return [
+            component
+            for component in components
+            if any(len(self._by_pair[pair]) != len(group) for pair, group in _by_pair(component).items())
+        ]
 
     def _matched(self, group: Sequence[DamagedRow], images: Sequence[Image]) -> Mapping[int, Image]:
         """Pair rows that say the same merge with their images; what cannot be told apart is interchangeable."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -15,8 +16,12 @@ from mergeguard.core.findings import MAX_WITNESS
 from mergeguard.core.guids import Bools
 from mergeguard.core.index import Places, Rows
 from mergeguard.core.repair.component import Component
+from mergeguard.core.repair.downstream import downstream
 from mergeguard.core.repair.evidence import Confidence
 from mergeguard.core.repair.remaining import remaining
+
+_Member: TypeAlias = tuple[uuid.UUID, Component]
+_NOWHERE: Rows = np.empty(0, np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +45,12 @@ def prove(facts: Facts, components: Sequence[Component]) -> Proof:
     stay = np.ones(len(facts.table), np.bool_)
     stay[retire[(retire >= 0) & (retire < len(stay))]] = False
     after = remaining(facts, stay)
-    problems += _damage_left(after, decided)
-    problems += _members(after, decided)
+    members = [(member, component) for component in decided for member in component.members]
+    places = after.join.olds.find(guids.from_uuids([member for member, _ in members])) if members else _NOWHERE
+    # By the rows alone they get where these lead them; only what is asked of all olds asks for all rows.
+    part = after if after.liveness is None else downstream(after, places[places >= 0])
+    problems += _damage_left(part, decided)
+    problems += _members(after, part, members, places)
     told = (each for each in decided if each.confidence is Confidence.ORDERED)
     ordered = frozenset(member for each in told for member in each.members)
     problems += _answers(facts, after, stay, ordered)
@@ -60,50 +69,50 @@ def _retired(facts: Facts, components: Sequence[Component]) -> Iterator[str]:
                 yield f"component {component.id} retires row {number}, which is not its own"
 
 
-def _damage_left(after: Facts, decided: Sequence[Component]) -> Iterator[str]:
+def _damage_left(part: Facts, decided: Sequence[Component]) -> Iterator[str]:
     """Check that no decided old lies on a cycle or has two rows."""
     home = {member: component.id for component in decided for member in component.members}
-    again = np.unique(after.join.lead[after.join.repeated])
-    selfish = np.unique(after.join.lead[np.flatnonzero(after.self_merges)])
-    rings = [ring.members for ring in after.raw.rings]
+    again = np.unique(part.join.lead[part.join.repeated])
+    selfish = np.unique(part.join.lead[np.flatnonzero(part.self_merges)])
+    rings = [ring.members for ring in part.raw.rings]
     ringed = np.concatenate(rings) if rings else np.empty(0, np.int32)
     for leads, what in ((ringed, "lies on a cycle"), (again, "has several rows"), (selfish, "is merged into itself")):
-        for old in guids.to_uuids(np.ascontiguousarray(after.table.old[leads])):
+        for old in guids.to_uuids(np.ascontiguousarray(part.table.old[leads])):
             if old in home:
                 yield f"{old} of component {home[old]} {what} after the repair"
 
 
-def _members(after: Facts, decided: Sequence[Component]) -> Iterator[str]:
-    """Check where the olds of decided components lead."""
-    olds = [(member, component) for component in decided for member in component.members]
-    column = guids.from_uuids([member for member, _ in olds]) if olds else guids.empty()
-    places = after.join.olds.find(column)
-    found = np.maximum(places, 0)
-    walked = [_currents(after, found, raw=raw) for raw in (True, False)] if len(after.table) else []
+def _members(after: Facts, part: Facts, members: Sequence[_Member], places: Rows) -> Iterator[str]:
+    """Check where the olds of decided components lead; ``places`` has their rows, and ``part`` is ``downstream``."""
+    there = np.flatnonzero(places >= 0)
+    rows = places[there]
+    inside = rows if part is after else part.join.olds.find(np.ascontiguousarray(after.table.old[rows]))
+    walked = (_currents(part, inside, raw=True), _currents(after, rows, raw=False)) if len(there) else ((), ())
     live = None if after.liveness is None else after.liveness.old
-    for at, (old, component) in enumerate(olds):
-        if places[at] < 0:
+    at = dict(zip(there.tolist(), zip(rows.tolist(), inside.tolist(), *walked, strict=True), strict=True))
+    for number, (old, component) in enumerate(members):
+        if number not in at:
             if old != component.survivor:
                 yield f"{old} of component {component.id} has no row any more"
             continue
+        row, lead, *ends = at[number]
         if old == component.survivor:
             yield f"{old} of component {component.id} survives, but a row of it is left"
-        if live is not None and live[places[at]] and not component.notes:
+        if live is not None and live[row] and not component.notes:
             yield f"{old} of component {component.id} is live and still merged away"
-        ends = {currents[at] for currents in walked}
         if component.survivor in ends or _had_no_choice(component):
             continue
-        if not _passes(after, int(found[at]), component.survivor):
+        if not _passes(part, lead, component.survivor):
             yield f"{old} of component {component.id} does not lead to {component.survivor} after the repair"
 
 
-def _passes(after: Facts, lead: int, survivor: uuid.UUID | None) -> bool:
+def _passes(part: Facts, lead: int, survivor: uuid.UUID | None) -> bool:
     """Say whether the rows lead through a guid and on to an end: one that is live and merged away leads on from there.
 
     By the lookup the walk may end before it, at another live guid, and by the rows alone it ends behind it.
     """
-    is_open = after.raw.status[lead] not in (Status.OK, Status.DANGLING, Status.DELETED)
-    return not is_open and any(guid == survivor for guid in _walk(after, lead))
+    is_open = part.raw.status[lead] not in (Status.OK, Status.DANGLING, Status.DELETED)
+    return not is_open and any(guid == survivor for guid in _walk(part, lead))
 
 
 def _walk(after: Facts, lead: int) -> Iterator[uuid.UUID]:

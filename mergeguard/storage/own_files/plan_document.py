@@ -21,6 +21,7 @@ from mergeguard.errors import PlanRefused
 FORMAT = "mergeguard-plan"
 MISSING_HINT = "make the plan again with 'mergeguard plan'; a plan is not written by hand"
 Value = TypeVar("Value")
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 _WORDS: Mapping[type, str] = {
     bool: "true or false",
     int: "a number",
@@ -50,10 +51,11 @@ def plan_from_document(document: Mapping[str, Any], origin: str) -> Plan:
 
 def written(value: object) -> Any:  # noqa: ANN401 - JSON is any value
     """Return a value of ``core.repair`` as JSON values; the keys of an object stay in their order."""
-    if isinstance(value, str | int | float | None):
+    # By exact type first: a plan holds a hundred values a component, and nearly all of them are these.
+    if type(value) in _PLAIN or isinstance(value, str | int | float | None):
         return value
-    if isinstance(value, Mapping):
-        return {key: written(entry) for key, entry in value.items()}
+    if type(value) is dict or isinstance(value, Mapping):
+        return {key: entry if type(entry) in _PLAIN else written(entry) for key, entry in value.items()}
     if isinstance(value, tuple | list):
         return [written(entry) for entry in value]
     if dataclasses.is_dataclass(value):

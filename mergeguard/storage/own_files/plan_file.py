@@ -13,8 +13,11 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from functools import lru_cache
+from itertools import repeat
+from json.encoder import encode_basestring
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from mergeguard.core.repair.plan import PLAN_VERSION, Plan
 from mergeguard.errors import PlanRefused, Unsupported, UsageError
@@ -26,6 +29,7 @@ MAX_BYTES = 256 * 1024 * 1024
 LINE = 240
 """Characters: a row of a table stands on one line if it is no longer."""
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+_NESTING = frozenset({dict, list})
 _UNUSUAL = re.compile(r"[^\x20-\x7e\n]")
 _JOINED_HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
@@ -173,19 +177,33 @@ def _check_digest(document: Mapping[str, Any], origin: str) -> None:
 def _laid_out(value: object, indent: str) -> str:
     """Write JSON with an indent of one; what holds no further lists and fits stands on one line."""
     if not isinstance(value, dict | list) or not value:
-        return _JSON.encode(value)
-    entries = value.values() if isinstance(value, dict) else value
-    if not any(isinstance(entry, dict | list) for entry in entries):
-        line = _JSON.encode(value)
+        return _encoded(value)
+    opening, closing = "{}" if isinstance(value, dict) else "[]"
+    keys, entries = (map(_key, value), list(value.values())) if isinstance(value, dict) else (repeat(""), value)
+    if _NESTING.isdisjoint(map(type, entries)):
+        texts = [key + _encoded(entry) for key, entry in zip(keys, entries, strict=False)]
+        line = opening + ", ".join(texts) + closing
         if len(indent) + len(line) <= LINE:
             return line
-    deeper = indent + " "
-    if isinstance(value, dict):
-        parts = [f"{_JSON.encode(key)}: {_laid_out(entry, deeper)}" for key, entry in value.items()]
     else:
-        parts = [_laid_out(entry, deeper) for entry in value]
-    opening, closing = "{}" if isinstance(value, dict) else "[]"
-    return f"{opening}\n{deeper}" + f",\n{deeper}".join(parts) + f"\n{indent}{closing}"
+        deeper = indent + " "
+        texts = [key + _laid_out(entry, deeper) for key, entry in zip(keys, entries, strict=False)]
+    return f"{opening}\n{indent} " + f",\n{indent} ".join(texts) + f"\n{indent}{closing}"
+
+
+def _encoded(value: object) -> str:
+    """Write a value that holds no others. The encoder is slow to begin, and nearly all values are these."""
+    kind = type(value)
+    if kind is str:
+        return encode_basestring(cast("str", value))
+    if kind is int:
+        return str(value)
+    return _JSON.encode(value) if kind is not bool else "true" if value else "false"
+
+
+@lru_cache(maxsize=1024)
+def _key(name: str) -> str:
+    return f"{encode_basestring(name)}: "
 
 
 def _escaped(found: re.Match[str]) -> str:
