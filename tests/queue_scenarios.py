@@ -121,6 +121,12 @@ def events_without_a_source_run_at_once(place: Place) -> None:
     held(len(claimed(place).leases) == 2, "parallel", "events without a source stand in one line")
 
 
+def a_group_stands_in_its_order(place: Place) -> None:
+    registered(place, *[event(source, b"%d" % at) for at, source in enumerate([A, B, A, NO_SOURCE, A, B])])
+    lines = sorted([one.body for one in lease.events] for lease in claimed(place).leases)
+    held(lines == [[b"0", b"2", b"4"], [b"1", b"5"], [b"3"]], "order", lines)
+
+
 def a_run_ends_where_the_queue_does(place: Place) -> None:
     numbers = registered(place, event(A), event(A, queue=Queue.LARGE), event(A))
     held(ids(claimed(place)) == [numbers[:1]], "order", "events of two queues in one lease")
@@ -229,6 +235,7 @@ def counters_are_exact(place: Place) -> None:
 
 
 EVERYWHERE: list[Callable[[Place], None]] = [
+    a_group_stands_in_its_order,
     an_event_is_done_when_its_effect_is,
     an_effect_comes_with_its_mark,
     who_lost_its_lease_commits_nothing,
@@ -299,6 +306,54 @@ def ids_ascend_in_the_order_of_commits(place: Place) -> None:
     held(ids(claimed(place)) == [[late.id]], "no_loss", "it stands behind what is done and is never read")
 
 
+def _registered_beside(place: Place, meanwhile: Callable[[], object]) -> int:
+    """Register an event of A that begins before something else and, because of its counters, ends after it."""
+    with ThreadPoolExecutor(1) as threads:
+        with locked(place, "mergeguard_queue WHERE queue = 2 AND part = 0"):
+            slow = threads.submit(registered, place, event(A, queue=Queue.NORMAL))
+            waits(place, 1)
+            meanwhile()
+        (late,) = slow.result()
+    return late
+
+
+def _offered_in_its_queue(place: Place, number: int) -> None:
+    held(list(place.store.stranded()) == [], "progress", "a chain with events that nobody will ever claim")
+    held(offered(place) == [], "order", "it is offered to workers of another queue")
+    claim = place.store.claim(Queue.NORMAL, "w", LEASE)
+    held(claim is not None and ids(claim) == [[number]], "progress", "the event is not offered")
+
+
+def an_id_is_taken_behind_what_came_meanwhile(place: Place) -> None:
+    quick: list[int] = []
+    late = _registered_beside(place, lambda: quick.extend(registered(place, event(A)) + process(place)[0]))
+    held(late > quick[0], "order", f"{late} was committed after {quick[0]} and stands before it")
+    _offered_in_its_queue(place, late)
+
+
+def a_chain_that_is_made_meanwhile_is_joined(place: Place) -> None:
+    quick: list[int] = []
+    late = _registered_beside(place, lambda: quick.extend(registered(place, event(A))))
+    held(len(place.rows("SELECT 1 FROM mergeguard_chain")) == 1, "no_overlap", "two chains of one key")
+    first = place.store.claim(Queue.FAST, "w", LEASE)
+    held(first is not None and ids(first) == [quick], "order", "what came first is not offered first")
+    if first is not None:
+        finish(place, first)
+        place.store.release(first)
+    _offered_in_its_queue(place, late)
+
+
+def a_chain_that_is_made_and_done_meanwhile_is_woken(place: Place) -> None:
+    late = _registered_beside(place, lambda: (registered(place, event(A)), process(place)))
+    _offered_in_its_queue(place, late)
+
+
+def a_chain_that_is_given_back_meanwhile_is_woken(place: Place) -> None:
+    registered(place, event(A))
+    late = _registered_beside(place, lambda: process(place))
+    _offered_in_its_queue(place, late)
+
+
 def a_denial_is_exact_beside_another_registration(place: Place) -> None:
     files = [event(A, file="one", size=60), event(B, file="two", size=60)]
     with ThreadPoolExecutor(2) as threads:
@@ -357,6 +412,10 @@ def two_that_wake_at_once_wake_once(place: Place) -> None:
 SESSIONS: list[Callable[[Place], None]] = [
     a_registration_beside_a_release_strands_nothing,
     ids_ascend_in_the_order_of_commits,
+    an_id_is_taken_behind_what_came_meanwhile,
+    a_chain_that_is_made_meanwhile_is_joined,
+    a_chain_that_is_made_and_done_meanwhile_is_woken,
+    a_chain_that_is_given_back_meanwhile_is_woken,
     a_denial_is_exact_beside_another_registration,
     a_claim_passes_what_another_one_holds,
     waking_beside_a_release_strands_nothing,

@@ -100,8 +100,8 @@ class Sessions:
             driver.commit()  # type: ignore[union-attr]
 
     @contextmanager
-    def reading(self) -> Iterator[Run]:
-        """Run a statement that reads."""
+    def single(self) -> Iterator[Run]:
+        """Run one statement."""
         with self.transaction() as run:
             yield run
 

@@ -1,47 +1,76 @@
-"""Registration: events get their ids and stand behind the ones before them.
+"""Registration: events get their ids and stand behind the ones before them, all in one statement.
 
 The order of the locks is the counters of part 0, then chains by key; nobody takes them the other way round. A chain
-is locked before an id is taken, so within a chain ids ascend in the order of commits.
+is locked before an id is taken, so within a chain ids ascend in the order of commits. What one statement reads is of
+one moment, but a row that it locks is read anew, and an INSERT that meets a row finds it whenever that was made.
 """
 
 from __future__ import annotations
 
-import uuid
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from mergeguard.core.events import NO_SOURCE, Denied, NewEvent, Queue, Reason, Registered
 from mergeguard.storage.queue.postgresql_sessions import Run
 
-Key: TypeAlias = tuple[uuid.UUID, int]
 _LOCK_COUNTERS = "SELECT 1 FROM mergeguard_queue WHERE part = 0 ORDER BY queue FOR UPDATE"
 _FILE_BYTES = "SELECT sum(file_bytes)::bigint FROM mergeguard_queue"
-_COUNT = """
-    UPDATE mergeguard_queue SET events = events + %s, inline_bytes = inline_bytes + %s, file_bytes = file_bytes + %s,
-        registered = registered + %s WHERE queue = %s AND part = 0
-"""
-_CHAINS = """
-    INSERT INTO mergeguard_chain AS c (source, priority, queue, since)
-    SELECT k.source, k.priority, k.queue, clock_timestamp()
-    FROM unnest(%s::uuid[], %s::integer[], %s::smallint[]) AS k (source, priority, queue)
-    ORDER BY k.source, k.priority
-    ON CONFLICT (source, priority) WHERE source IS NOT NULL
-    DO UPDATE SET since = excluded.since, queue = excluded.queue
-    WHERE c.since IS NULL AND c.owner IS NULL AND c.retry_at IS NULL
-"""
-"""Locks every chain, the ones that it has no reason to change too: those are ready, leased or retrying already."""
-_FIND_CHAINS = """
-    SELECT c.id FROM unnest(%s::uuid[], %s::integer[]) WITH ORDINALITY AS k (source, priority, place)
-    JOIN mergeguard_chain AS c ON c.source = k.source AND c.priority = k.priority ORDER BY k.place
-"""
-_IDS = "SELECT nextval('mergeguard_event_id') FROM generate_series(1, %s)"
-_OWN_CHAINS = """
-    INSERT INTO mergeguard_chain (id, priority, queue, since)
-    SELECT k.id, k.priority, k.queue, clock_timestamp()
-    FROM unnest(%s::bigint[], %s::integer[], %s::smallint[]) WITH ORDINALITY AS k (id, priority, queue, place)
-    ORDER BY k.place
+_IDLE = "c.since IS NULL AND c.owner IS NULL AND c.retry_at IS NULL"
+_REGISTER = f"""
+    WITH counted AS (
+        UPDATE mergeguard_queue AS q SET events = q.events + k.events, inline_bytes = q.inline_bytes + k.inline_bytes,
+            file_bytes = q.file_bytes + k.file_bytes, registered = q.registered + k.events
+        FROM unnest(%s::smallint[], %s::bigint[], %s::bigint[], %s::bigint[])
+            AS k (queue, events, inline_bytes, file_bytes)
+        WHERE q.queue = k.queue AND q.part = 0
+        RETURNING q.queue
+    ), asked AS MATERIALIZED (
+        SELECT k.* FROM unnest(%s::uuid[], %s::integer[], %s::smallint[]) AS k (source, priority, queue)
+        WHERE (SELECT count(*) FROM counted) > 0
+    ), locked AS MATERIALIZED (
+        SELECT c.id, k.source, k.priority, k.queue, c.is_idle
+        FROM asked AS k CROSS JOIN LATERAL (
+            SELECT c.id, {_IDLE} AS is_idle FROM mergeguard_chain AS c
+            WHERE c.source = k.source AND c.priority = k.priority FOR NO KEY UPDATE
+        ) AS c
+    ), woken AS (
+        UPDATE mergeguard_chain AS c
+        SET since = clock_timestamp(), queue = k.queue, owner = NULL, lease_until = NULL, retry_at = NULL
+        FROM locked AS k WHERE c.id = k.id AND k.is_idle
+    ), made AS (
+        INSERT INTO mergeguard_chain AS c (source, priority, queue, since)
+        SELECT k.source, k.priority, k.queue, clock_timestamp() FROM asked AS k
+        WHERE NOT EXISTS (SELECT FROM locked AS c WHERE c.source = k.source AND c.priority = k.priority)
+        ORDER BY k.source, k.priority
+        ON CONFLICT (source, priority) WHERE source IS NOT NULL
+        DO UPDATE SET since = CASE WHEN {_IDLE} THEN excluded.since ELSE c.since END,
+            queue = CASE WHEN {_IDLE} THEN excluded.queue ELSE c.queue END
+        RETURNING c.id, c.source, c.priority
+    ), placed AS MATERIALIZED (
+        SELECT nextval('mergeguard_event_id') AS id, e.*
+        FROM (
+            SELECT k.*, c.id AS chain
+            FROM unnest(%s::uuid[], %s::integer[], %s::smallint[], %s::bigint[], %b::bytea[], %s::text[])
+                WITH ORDINALITY AS k (source, priority, queue, size, body, file, place)
+            LEFT JOIN (
+                SELECT id, source, priority FROM locked UNION ALL SELECT id, source, priority FROM made
+            ) AS c ON c.source = k.source AND c.priority = k.priority
+            ORDER BY k.place
+        ) AS e
+    ), own AS (
+        INSERT INTO mergeguard_chain (id, priority, queue, since)
+        SELECT -e.id, e.priority, e.queue, clock_timestamp() FROM placed AS e WHERE e.source IS NULL
+    )
+    INSERT INTO mergeguard_event (chain, id, queue, size, received, body, file)
+    SELECT CASE WHEN e.source IS NULL THEN -e.id ELSE e.chain END, e.id, e.queue, e.size, clock_timestamp(),
+        e.body, e.file
+    FROM placed AS e RETURNING id
+"""  # noqa: S608 - a constant
+"""Counters, then the chains that stand, then those that do not, then ids, for which all chains have to be sorted out.
+
+Most chains are locked and nothing else: a new version of each for every event would burden whoever reads it after.
+Only one that came to stand since the statement began is met by the INSERT, and then written. What is NULL in an idle
+chain is set all the same: its row as it was at the beginning, perhaps leased, must not fail the table's checks.
 """
 _EXHUME = """
     DELETE FROM mergeguard_dead_event WHERE id = %s RETURNING source, priority, queue, size, body, file
@@ -49,95 +78,36 @@ _EXHUME = """
 _COUNT_DEAD = """
     UPDATE mergeguard_queue SET dead = dead - 1, dead_bytes = dead_bytes - %s WHERE queue = %s AND part = 0
 """
-_EVENTS = """
-    INSERT INTO mergeguard_event (chain, id, queue, size, received, body, file)
-    SELECT k.chain, k.id, k.queue, k.size, clock_timestamp(), k.body, k.file
-    FROM unnest(%s::bigint[], %s::bigint[], %s::smallint[], %s::bigint[], %b::bytea[], %s::text[])
-        AS k (chain, id, queue, size, body, file)
-"""
 
 
-@dataclass(slots=True)
-class Registration:
-    """Events that are let in, on their way into one transaction."""
-
-    events: list[NewEvent] = field(default_factory=list)
-    heads: dict[Key, Queue] = field(default_factory=dict)
-    """The keys, each with the queue of its first event."""
-
-    def add(self, event: NewEvent) -> None:
-        """Let an event in."""
-        self.events.append(event)
-        if event.source != NO_SOURCE:
-            self.heads.setdefault((event.source, event.priority), event.queue)
-
-    def write(self, run: Run) -> list[int]:
-        """Write counters, chains and events; return the ids in the order of the events."""
-        if not self.events:
-            return []
-        keys = sorted(self.heads)
-        sources, priorities = [source for source, _ in keys], [priority for _, priority in keys]
-        self._count(run)
-        found: Iterable[tuple[int]] = ()
-        if keys:
-            run(_CHAINS, (sources, priorities, [int(self.heads[key]) for key in keys]))
-            found = run(_FIND_CHAINS, (sources, priorities))
-        numbers = sorted(int(row[0]) for row in run(_IDS, (len(self.events),)))
-        chains = {key: int(chain) for key, (chain,) in zip(keys, found, strict=True)}
-        self._insert(run, numbers, chains)
-        return numbers
-
-    def _count(self, run: Run) -> None:
-        """Change the counters; the rows stay locked until the commit, which is what makes a denial exact."""
-        events, inline, files = Counter[Queue](), Counter[Queue](), Counter[Queue]()
-        for event in self.events:
-            events[event.queue] += 1
-            (inline if event.file is None else files)[event.queue] += event.size
-        for queue in sorted(events):
-            count = events[queue]
-            run(_COUNT, (count, inline[queue], files[queue], count, int(queue)))
-
-    def _insert(self, run: Run, numbers: Sequence[int], chains: dict[Key, int]) -> None:
-        own = [(number, event) for number, event in zip(numbers, self.events, strict=True) if event.source == NO_SOURCE]
-        if own:
-            given = (
-                [-number for number, _ in own],
-                [one.priority for _, one in own],
-                [int(one.queue) for _, one in own],
-            )
-            run(_OWN_CHAINS, given)
-        places = [
-            -number if event.source == NO_SOURCE else chains[event.source, event.priority]
-            for number, event in zip(numbers, self.events, strict=True)
-        ]
-        queues, sizes = [int(event.queue) for event in self.events], [event.size for event in self.events]
-        bodies, files = [event.body for event in self.events], [event.file for event in self.events]
-        run(_EVENTS, (places, list(numbers), queues, sizes, bodies, files))
+def is_short(events: Sequence[NewEvent], file_limit: int) -> bool:
+    """Say whether the statement needs no counters locked before it: it takes one, and denies nothing."""
+    return len({event.queue for event in events}) == 1 and not _is_limited(events, file_limit)
 
 
-def register(run: Run, events: Sequence[NewEvent], file_limit: int) -> Sequence[Registered | Denied]:
+def register(run: Run, events: Sequence[NewEvent], file_limit: int = 0) -> Sequence[Registered | Denied]:
     """Write events at the ends of their chains; an event that would make the pending files too large is denied."""
-    registration = Registration()
-    is_limited = file_limit > 0 and any(event.file is not None for event in events)
-    pending = _pending_bytes(run) if is_limited else 0
+    if not _is_limited(events, file_limit):
+        return [Registered(number) for number in write(run, events)]
+    run(_LOCK_COUNTERS)
+    pending = _pending_bytes(run)
+    let_in: list[NewEvent] = []
     is_in: list[bool] = []
     for event in events:
         size = 0 if event.file is None else event.size
-        fits = not is_limited or event.file is None or pending + size <= file_limit
-        is_in.append(fits)
-        if fits:
+        is_in.append(event.file is None or pending + size <= file_limit)
+        if is_in[-1]:
             pending += size
-            registration.add(event)
-    numbers = iter(registration.write(run))
+            let_in.append(event)
+    numbers = iter(_written(run, let_in))
     return [Registered(next(numbers)) if fits else Denied(Reason.FULL) for fits in is_in]
 
 
-def write(run: Run, events: Sequence[NewEvent]) -> list[int]:
+def write(run: Run, events: Sequence[NewEvent]) -> Sequence[int]:
     """Register events whatever the limit is; return their ids."""
-    registration = Registration()
-    for event in events:
-        registration.add(event)
-    return registration.write(run)
+    if not is_short(events, 0):
+        run(_LOCK_COUNTERS)
+    return _written(run, events)
 
 
 def exhume(run: Run, number: int) -> NewEvent | None:
@@ -150,7 +120,65 @@ def exhume(run: Run, number: int) -> NewEvent | None:
     return NewEvent(source or NO_SOURCE, priority, Queue(queue), size, body, file)
 
 
+def _is_limited(events: Iterable[NewEvent], file_limit: int) -> bool:
+    return file_limit > 0 and any(event.file is not None for event in events)
+
+
 def _pending_bytes(run: Run) -> int:
-    """Return the bytes in files, and keep everybody else from adding to them. Workers may still take some away."""
-    run(_LOCK_COUNTERS)
+    """Return the bytes in files; nobody else adds to them any more. Workers may still take some away."""
     return int((run(_FILE_BYTES).fetchone() or (0,))[0])
+
+
+def _written(run: Run, events: Sequence[NewEvent]) -> Sequence[int]:
+    """Write counters, chains and events; return the ids in the order of the events."""
+    if not events:
+        return []
+    return sorted([row[0] for row in run(_REGISTER, _values(events)).fetchall()])
+
+
+def _values(events: Sequence[NewEvent]) -> Sequence[Any]:
+    """Return what the statement is given. Guids are numbers here: objects that compare by calls cost too much."""
+    sources, priorities = [event.source.int for event in events], [event.priority for event in events]
+    queues, sizes = [int(event.queue) for event in events], [event.size for event in events]
+    bodies, files = [event.body for event in events], [event.file for event in events]
+    heads: dict[tuple[int, int], int] = {}
+    for key, queue in zip(zip(sources, priorities, strict=True), queues, strict=True):
+        if key[0]:
+            heads.setdefault(key, queue)
+    keys = sorted(heads)
+    return (
+        *_counts(queues, sizes, files),
+        _guids([source for source, _ in keys]),
+        _numbers([priority for _, priority in keys]),
+        _numbers([heads[key] for key in keys]),
+        _guids(sources),
+        *map(_numbers, (priorities, queues, sizes)),
+        _unless_empty(bodies),
+        _unless_empty(files),
+    )
+
+
+def _counts(queues: Sequence[int], sizes: Sequence[int], files: Sequence[str | None]) -> Iterator[str]:
+    """Yield the queues, and by how much the counters of each grow: events, bytes in rows, bytes in files."""
+    grown = {queue: [0, 0, 0] for queue in sorted(set(queues))}
+    for queue, size, file in zip(queues, sizes, files, strict=True):
+        counters = grown[queue]
+        counters[0] += 1
+        counters[1 if file is None else 2] += size
+    yield _numbers(list(grown))
+    for at in range(3):
+        yield _numbers([counters[at] for counters in grown.values()])
+
+
+def _numbers(values: Sequence[int]) -> str:
+    """Write an array as the server reads it; the driver's own way costs several times as much."""
+    return f"{{{','.join(map(str, values))}}}"
+
+
+def _guids(values: Sequence[int]) -> str:
+    """Write an array of guids; the empty source is none."""
+    return f"{{{','.join([f'{value:032x}' if value else 'NULL' for value in values])}}}"
+
+
+def _unless_empty(column: Sequence[Any]) -> Sequence[Any] | None:
+    return None if column.count(None) == len(column) else column

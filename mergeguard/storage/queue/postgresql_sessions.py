@@ -100,8 +100,8 @@ class Sessions:
                 driver.commit()
 
     @contextmanager
-    def reading(self) -> Iterator[Run]:
-        """Run a statement that reads, as a transaction of its own."""
+    def single(self) -> Iterator[Run]:
+        """Run one statement, which is a transaction of its own: one way to the server, its commit among it."""
         with self.opened() as connection, self.translated():
             driver = raw(connection)
             driver.autocommit = True

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, ClassVar
 
+from mergeguard.core.events import Denied, NewEvent, Registered
 from mergeguard.storage.queue import (
     postgresql_batch,
     postgresql_claiming,
@@ -36,3 +38,12 @@ class PostgresqlEventStore(ServerEventStore):
 
     def __init__(self, source: PostgresqlSource) -> None:
         super().__init__(source, Sessions(source))
+
+    def register(self, events: Sequence[NewEvent], *, file_limit: int = 0) -> Sequence[Registered | Denied]:
+        """Register events in one transaction, which is one statement where that is enough."""
+        if not events:
+            return []
+        if postgresql_registering.is_short(events, file_limit):
+            with self._sessions.single() as run:
+                return postgresql_registering.register(run, events)
+        return super().register(events, file_limit=file_limit)

@@ -30,8 +30,8 @@ class Sessions(Protocol):
     def transaction(self) -> AbstractContextManager[Any]:
         """Offer what sends statements, and commit at the end."""
 
-    def reading(self) -> AbstractContextManager[Any]:
-        """Offer what sends one statement that reads."""
+    def single(self) -> AbstractContextManager[Any]:
+        """Offer what sends one statement, which is a transaction of its own."""
 
     def close(self) -> None:
         """Close the connections that nobody uses."""
@@ -73,7 +73,7 @@ class ServerEventStore:
         self, queue: Queue, worker: str, lease: dt.timedelta, *, events: int = 512, chains: int = 64
     ) -> Claim | None:
         """Lease the longest-waiting chains whose head is of ``queue``."""
-        with self._sessions.reading() as run:
+        with self._sessions.single() as run:
             if not self.claiming.is_offered(run, queue):
                 return None
         with self._sessions.transaction() as run:

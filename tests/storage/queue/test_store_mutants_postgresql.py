@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,10 +11,14 @@ from typing import Any
 import pytest
 from queue_places import Place, PostgresqlPlace
 from queue_scenarios import (
+    a_chain_that_is_given_back_meanwhile_is_woken,
+    a_chain_that_is_made_and_done_meanwhile_is_woken,
+    a_chain_that_is_made_meanwhile_is_joined,
     a_claim_passes_what_another_one_holds,
     a_dead_event_keeps_its_body,
     a_dead_event_lets_its_successors_go_on,
     a_denial_is_exact_beside_another_registration,
+    a_group_stands_in_its_order,
     a_parked_event_goes_on_in_its_place,
     a_parked_event_holds_its_line,
     a_registration_beside_a_release_strands_nothing,
@@ -23,6 +28,7 @@ from queue_scenarios import (
     an_effect_comes_with_its_mark,
     an_event_is_done_when_its_effect_is,
     an_expired_lease_is_taken_over,
+    an_id_is_taken_behind_what_came_meanwhile,
     counters_are_exact,
     events_without_a_source_run_at_once,
     ids_ascend_in_the_order_of_commits,
@@ -39,7 +45,6 @@ from mergeguard.storage.queue import postgresql_batch as batch
 from mergeguard.storage.queue import postgresql_claiming as claiming
 from mergeguard.storage.queue import postgresql_parking as parking
 from mergeguard.storage.queue import postgresql_registering as registering
-from mergeguard.storage.queue.postgresql_registering import Registration
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 Story = Callable[[Place], None]
@@ -72,21 +77,20 @@ def release_in_one_statement(patch: pytest.MonkeyPatch) -> None:
 
 def ids_before_the_locks(patch: pytest.MonkeyPatch) -> None:
     """Take the ids first of all, as a column's default or a client does that asks for them early."""
-    real = registering.register
+    register, values, early = registering.register, registering._values, threading.local()
 
-    def register(run: Any, events: Any, limit: int) -> Any:
-        early = [row[0] for row in run(registering._IDS, (len(events),))]
-        insert = Registration._insert
-        with pytest.MonkeyPatch.context() as inner:
-            inner.setattr(
-                Registration,
-                "_insert",
-                lambda self, run, _numbers, chains: insert(self, run, early[: len(self.events)], chains),
-            )
-            answers = real(run, events, limit)
-        return [replace(answer, id=number) for answer, number in zip(answers, early, strict=True)]
+    def asking(run: Any, events: Any, file_limit: int = 0) -> Any:
+        asked = run("SELECT nextval('mergeguard_event_id') FROM generate_series(1, %s)", (len(events),))
+        early.ids = [row[0] for row in asked.fetchall()]
+        return register(run, events, file_limit)
 
-    patch.setattr(registering, "register", register)
+    def given(events: Any) -> Any:
+        found = values(events)
+        return (*found[:7], early.ids, *found[7:])
+
+    text(registering, "_REGISTER", "nextval('mergeguard_event_id')", "(%s::bigint[])[e.place]")(patch)
+    patch.setattr(registering, "register", asking)
+    patch.setattr(registering, "_values", given)
 
 
 def sweep_does_nothing(patch: pytest.MonkeyPatch) -> None:
@@ -118,16 +122,16 @@ def keep_what_is_done(patch: pytest.MonkeyPatch) -> None:
 
 
 def key_is_the_source(patch: pytest.MonkeyPatch) -> None:
-    add = Registration.add
-    patch.setattr(Registration, "add", lambda self, event: add(self, replace(event, priority=0)))
+    values = registering._values
+    patch.setattr(registering, "_values", lambda events: values([replace(one, priority=0) for one in events]))
 
 
 def empty_source_is_a_key(patch: pytest.MonkeyPatch) -> None:
-    add, somebody = Registration.add, uuid.uuid4()
+    values, somebody = registering._values, uuid.uuid4()
     patch.setattr(
-        Registration,
-        "add",
-        lambda self, event: add(self, replace(event, source=somebody) if event.source == NO_SOURCE else event),
+        registering,
+        "_values",
+        lambda events: values([replace(one, source=somebody) if one.source == NO_SOURCE else one for one in events]),
     )
 
 
@@ -136,6 +140,23 @@ MUTANTS: dict[str, tuple[Plant, Story, str]] = {
         release_in_one_statement, a_registration_beside_a_release_strands_nothing, "progress",
     ),
     "ids before the locks": (ids_before_the_locks, ids_ascend_in_the_order_of_commits, "order"),
+    "ids before the wait": (ids_before_the_locks, an_id_is_taken_behind_what_came_meanwhile, "order"),
+    "a chain is as it was when the statement began": (
+        text(registering, "_REGISTER", "k.priority FOR NO KEY UPDATE", "k.priority"),
+        a_chain_that_is_given_back_meanwhile_is_woken, "progress",
+    ),
+    "a chain that came meanwhile is not woken": (
+        text(registering, "_REGISTER", "THEN excluded.since ELSE", "THEN c.since ELSE"),
+        a_chain_that_is_made_and_done_meanwhile_is_woken, "progress",
+    ),
+    "a chain that came meanwhile is taken for idle": (
+        text(registering, "_REGISTER", f"queue = CASE WHEN {registering._IDLE} THEN", "queue = CASE WHEN true THEN"),
+        a_chain_that_is_made_meanwhile_is_joined, "order",
+    ),
+    "the ids of a group are dealt out as they come": (
+        text(registering, "_REGISTER", "ORDER BY k.place", "ORDER BY k.place DESC"),
+        a_group_stands_in_its_order, "order",
+    ),
     "the counters are read without a lock": (
         text(registering, "_LOCK_COUNTERS", "FOR UPDATE", ""), a_denial_is_exact_beside_another_registration,
         "backpressure",

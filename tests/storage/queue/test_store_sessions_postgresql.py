@@ -11,6 +11,7 @@ from contextlib import closing, suppress
 from threading import Barrier
 
 import pytest
+import sqlalchemy as sa
 from queue_places import LEASE, SOURCES, PostgresqlPlace, claimed, event, finish, ids, process, registered
 from queue_scenarios import WAITING, locked, waits
 
@@ -24,6 +25,14 @@ QUEUES = (Queue.FAST, Queue.NORMAL)
 HERE = "FROM pg_stat_activity WHERE datname = current_database()"
 """Sessions of this test's own database: others share the server and must not feel what is done here."""
 CUT = f"SELECT pg_terminate_backend(pid) {HERE} AND application_name = 'mergeguard'"
+_NONE = "since = NULL, retry_at = NULL, owner = NULL, lease_until = NULL"
+CHAINS = {
+    "idle": _NONE,
+    "ready": _NONE.replace("since = NULL", "since = now()"),
+    "retrying": _NONE.replace("retry_at = NULL", "retry_at = now() + interval '1 hour'"),
+    "leased": "since = NULL, retry_at = NULL, owner = 'somebody', lease_until = now() + interval '1 hour'",
+}
+"""What a chain's row says."""
 
 
 @pytest.fixture
@@ -117,6 +126,33 @@ def test_registrations_of_many_keys_never_wait_in_a_circle(postgresql: Postgresq
     with ThreadPoolExecutor(3) as threads:
         made = sum(threads.map(register, range(3)))
     assert len(postgresql.look().pending) == made
+
+
+@pytest.mark.parametrize("after", CHAINS)
+@pytest.mark.parametrize("before", [None, *CHAINS])
+def test_a_chain_that_changes_under_a_registration_is_woken_if_it_is_idle_then(
+    postgresql: PostgresqlPlace, before: str | None, after: str
+) -> None:
+    if before is not None:
+        registered(postgresql, event(A))
+        postgresql.run(f"UPDATE mergeguard_chain SET {CHAINS[before]}")
+    with ThreadPoolExecutor(1) as threads:
+        with postgresql.engine.begin() as somebody:
+            if before is None:
+                row = {"source": A}
+                somebody.execute(
+                    sa.text("INSERT INTO mergeguard_chain (source, priority, queue) VALUES (:source, 0, 1)"), row
+                )
+            somebody.execute(sa.text(f"UPDATE mergeguard_chain SET {CHAINS[after]}"))
+            waiting = threads.submit(registered, postgresql, event(A, queue=Queue.NORMAL), event(B, queue=Queue.NORMAL))
+            waits(postgresql, 1)
+        waiting.result()
+    [(queue, is_ready, is_leased, retries)] = postgresql.rows(
+        "SELECT queue, since IS NOT NULL, owner IS NOT NULL, retry_at IS NOT NULL FROM mergeguard_chain "
+        "WHERE source = :source", source=A,
+    )  # fmt: skip
+    assert (is_ready, is_leased, retries) == (after in {"idle", "ready"}, after == "leased", after == "retrying")
+    assert queue == (Queue.NORMAL if after == "idle" else Queue.FAST)
 
 
 def test_who_finishes_does_not_wait_for_who_registers(postgresql: PostgresqlPlace) -> None:
