@@ -122,7 +122,7 @@ class Journal:
     def record_run(self, rows: DatabaseRows, run: Run) -> None:
         """Write down, in the transaction of its one step, a run that begins and ends with it."""
         with self.source.translated(writing=True):
-            self._insert(rows, self._insert_whole_run, [journal_rows.run_values(run)])
+            rows.run(*self._compiled_insert(rows, self._insert_whole_run, journal_rows.run_values(run)))
 
     # Steps.
 
@@ -134,12 +134,11 @@ class Journal:
         values, changes = journal_rows.step_values(step)
         with self.source.translated(writing=True):
             if briefly and len(changes) <= _FEW:
-                self._insert(rows, self._insert_step, [values])
-                self._insert(rows, self._insert_change, changes)
-                return
+                return self._record_briefly(rows, values, changes)
             rows.connection.execute(self._insert_step, values)
             if changes:
                 rows.connection.execute(self._insert_change, changes)
+            return None
 
     def mark_undone(self, rows: DatabaseRows, run_id: str, numbers: Sequence[int], by: str) -> None:
         """Write down, in the transaction that takes them back, that steps were taken back.
@@ -200,19 +199,33 @@ class Journal:
                 found = [] if connection is None else list(journal_reading.steps(connection, self.tables, run_id, span))
             yield from reversed(found) if newest_first else found
 
-    def _insert(self, rows: DatabaseRows, insert: sa.Insert, values: Sequence[Mapping[str, object]]) -> None:
-        """Send an insert through the driver: SQLAlchemy's own results would double the cost of a short transaction."""
-        if not values:
-            return
-        key = insert, tuple(values[0])
+    def _record_briefly(
+        self, rows: DatabaseRows, step: Mapping[str, object], changes: Sequence[Mapping[str, object]]
+    ) -> None:
+        """Send the inserts through the driver: SQLAlchemy's own results would double the cost of a short transaction.
+
+        PostgreSQL takes the step along with its first change: a statement less for each component.
+        """
+        sent = [self._compiled_insert(rows, self._insert_step, step)]
+        sent += [self._compiled_insert(rows, self._insert_change, change) for change in changes]
+        if changes and self.source.kind == "postgresql":
+            (first, values), (second, others), *rest = sent
+            sent = [(f"WITH step AS ({first}) {second}", [*values, *others]), *rest]
+        for sql, parameters in sent:
+            rows.run(sql, parameters)
+
+    def _compiled_insert(
+        self, rows: DatabaseRows, insert: sa.Insert, values: Mapping[str, object]
+    ) -> tuple[str, list[object]]:
+        """Return an insert as the driver takes it; its text is made once."""
+        key = insert, tuple(values)
         if key not in self._compiled:
             dialect: Any = type(rows.connection.dialect)
             style = "format" if self.source.kind == "postgresql" else "qmark"
-            made: Any = insert.compile(dialect=dialect(paramstyle=style), column_keys=list(values[0]))
+            made: Any = insert.compile(dialect=dialect(paramstyle=style), column_keys=list(values))
             self._compiled[key] = str(made), list(made.positiontup or ())
         sql, names = self._compiled[key]
-        for each in values:
-            rows.run(sql, [each[name] for name in names])
+        return sql, [values[name] for name in names]
 
     def _one(self, connection: sa.Connection, run_id: str) -> Run | None:
         return next(iter(journal_reading.runs(connection, self.tables, run_id)), None)
