@@ -19,8 +19,9 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -63,8 +64,8 @@ def serve_bare() -> None:
 
 
 @contextlib.contextmanager
-def served(command: list[str], folder: Path) -> Iterator[str]:
-    """Start a server; yield its address once it is ready."""
+def served(command: Sequence[str], folder: Path) -> Iterator[tuple[str, int]]:
+    """Start a server; yield its address and its process's number once it is ready."""
     environment = {**os.environ, "MERGEGUARD_EVENT_QUEUE_PATH": str(folder / "EventQueue")}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     url, ready = "", False
@@ -75,11 +76,12 @@ def served(command: list[str], folder: Path) -> Iterator[str]:
         said = json.loads(line) if line.startswith("{") else {"message": line.strip()}
         ready = ready or said["message"] == "ready"
         url = said.get("url") or url
+    threading.Thread(target=process.communicate, daemon=True).start()  # so that its log never fills the pipe
     try:
-        yield url
+        yield url, process.pid
     finally:
         process.terminate()
-        process.communicate()
+        process.wait()
 
 
 async def connection(url: str, body: bytes, posts: Iterator[int]) -> None:
@@ -104,9 +106,9 @@ async def seconds(url: str, body: bytes, posts: int, connections: int) -> float:
     return time.perf_counter() - start
 
 
-def measured(command: list[str], chosen: argparse.Namespace) -> float:
+def measured(command: Sequence[str], chosen: argparse.Namespace) -> float:
     body = b"<message>" + b"x" * (chosen.bytes - 19) + b"</message>"
-    with tempfile.TemporaryDirectory(dir=chosen.folder) as made, served(command, Path(made)) as url:
+    with tempfile.TemporaryDirectory(dir=chosen.folder) as made, served(command, Path(made)) as (url, _):
         return asyncio.run(seconds(url, body, chosen.posts, chosen.connections))
 
 
@@ -127,8 +129,8 @@ def main() -> None:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=chosen.folder)))
         lite = chosen.database == "sqlite"
         target = str(scratch / "queue.db") if lite else stack.enter_context(postgresql(durable=True))
-        ours = [*mergeguard("serve", target, "--port", "0", "--intake-only")]
-        bare = [*script("posting.py", "serve-bare")]
+        ours = mergeguard("serve", target, "--port", "0", "--intake-only")
+        bare = script("posting.py", "serve-bare")
         figures = rounds(chosen.rounds, {BARE: lambda: measured(bare, chosen), OURS: lambda: measured(ours, chosen)})
         rates = {name: f"{chosen.posts / min(values):,.0f} posts/s" for name, values in figures.items()}
     print_ratios(
