@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from mergeguard.core.events import NewEvent, Queue
 from mergeguard.processor.intake.payloads import Payloads
@@ -22,8 +22,7 @@ MOST_WAITING: Final = 10_000
 """Posts in line for a commit; whoever comes on top of them is told to come later, so that memory has an end."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Waiting(NamedTuple):
     event: NewEvent
     settle: Callable[[Outcome], None]
     keep: bool
@@ -80,21 +79,23 @@ class Registrar:
             refused = self._refused()
             if refused is None:
                 self._waiting.append(one)
-                self._changed.notify()
+                if len(self._waiting) == 1:  # else it is awake, or was told
+                    self._changed.notify()
         if refused is not None:
             self._settle(one, refused)
 
     def register(self, event: NewEvent, *, keep: bool = False) -> Outcome:
         """Register one event together with others that wait, and return its outcome; ``keep`` as for ``submit``."""
         outcomes: list[Outcome] = []
-        settled = threading.Event()
+        settled = threading.Lock()  # an Event has a lock in a condition in it, and one is made for each post
+        settled.acquire()
 
         def settle(outcome: Outcome) -> None:
             outcomes.append(outcome)
-            settled.set()
+            settled.release()
 
         self.submit(event, settle, keep=keep)
-        settled.wait()
+        settled.acquire()
         return outcomes[0]
 
     def _refused(self) -> Busy | None:
