@@ -97,35 +97,197 @@ UNION ALL SELECT 'Evt_Software_Execution._ResourceGuid', "_ResourceGuid" FROM "E
 UNION ALL SELECT 'ResourceAssociation.ParentResourceGuid', "ParentResourceGuid" FROM "ResourceAssociation"
 UNION ALL SELECT 'ResourceAssociation.ChildResourceGuid', "ChildResourceGuid" FROM "ResourceAssociation"/*}*/;
 
--- Those that a merge would re-point: the keys too, and not the row that is the resource itself.
-DROP VIEW IF EXISTS mergeguard_moving_cells;
-CREATE VIEW mergeguard_moving_cells (reference, guid_text) AS
-/*{moving*/SELECT 'ResourceUpdateSummary.ResourceGuid', "ResourceGuid" FROM "ResourceUpdateSummary"
-UNION ALL SELECT 'ResourceKey.ResourceGuid', "ResourceGuid" FROM "ResourceKey"
-UNION ALL SELECT 'Inv_Identification._ResourceGuid', "_ResourceGuid" FROM "Inv_Identification"
-UNION ALL SELECT 'Inv_InstalledSoftware._ResourceGuid', "_ResourceGuid" FROM "Inv_InstalledSoftware"
-UNION ALL SELECT 'Inv_InstalledSoftware._SoftwareComponentGuid', "_SoftwareComponentGuid" FROM "Inv_InstalledSoftware"
-UNION ALL SELECT 'Evt_Software_Execution._ResourceGuid', "_ResourceGuid" FROM "Evt_Software_Execution"
-UNION ALL SELECT 'ResourceAssociation.ParentResourceGuid', "ParentResourceGuid" FROM "ResourceAssociation"
-UNION ALL SELECT 'ResourceAssociation.ChildResourceGuid', "ChildResourceGuid" FROM "ResourceAssociation"/*}*/;
+-- The rows that a merge re-points, table by table: where they stand, their cells, and what is written. 25_survival.sql decides.
+-- A trigger knows only tables that it names, so each has its own statements. Keys are references too.
+
+DROP VIEW IF EXISTS mergeguard_find_held;
+CREATE VIEW mergeguard_find_held (part) AS SELECT NULL WHERE 0;
+CREATE TRIGGER mergeguard_find_held_insert INSTEAD OF INSERT ON mergeguard_find_held
+BEGIN
+    /*{find_held*/INSERT INTO mergeguard_held (table_no, at) SELECT 1, t."rowid"
+    FROM "ResourceUpdateSummary" AS t WHERE NEW.part = 1 AND (t."ResourceGuid" IN (SELECT spelled FROM mergeguard_asked WHERE part IN (1, 2)));
+    INSERT INTO mergeguard_held (table_no, at) SELECT 2, t."rowid"
+    FROM "ResourceKey" AS t WHERE NEW.part = 1 AND (t."ResourceGuid" IN (SELECT spelled FROM mergeguard_asked WHERE part IN (1, 2)));
+    INSERT INTO mergeguard_held (table_no, at) SELECT 3, t."_id"
+    FROM "Inv_Identification" AS t WHERE NEW.part = 1 AND (t."_ResourceGuid" IN (SELECT spelled FROM mergeguard_asked WHERE part IN (1, 2)));
+    INSERT INTO mergeguard_held (table_no, at) SELECT 4, t."_id"
+    FROM "Inv_InstalledSoftware" AS t WHERE NEW.part = 1 AND (t."_ResourceGuid" IN (SELECT spelled FROM mergeguard_asked WHERE part IN (1, 2)) OR t."_SoftwareComponentGuid" IN (SELECT spelled FROM mergeguard_asked WHERE part IN (1, 2)));
+    INSERT INTO mergeguard_held (table_no, at) SELECT 5, t."_id"
+    FROM "Evt_Software_Execution" AS t WHERE NEW.part = 1 AND (t."_ResourceGuid" IN (SELECT spelled FROM mergeguard_asked WHERE part = 1));
+    INSERT INTO mergeguard_held (table_no, at) SELECT 6, t."rowid"
+    FROM "ResourceAssociation" AS t WHERE NEW.part = 1 AND (t."ParentResourceGuid" IN (SELECT spelled FROM mergeguard_asked WHERE part IN (1, 2)) OR t."ChildResourceGuid" IN (SELECT spelled FROM mergeguard_asked WHERE part IN (1, 2)));
+    INSERT INTO mergeguard_held (table_no, at) SELECT 0, t."rowid"
+    FROM "ResourceUpdateSummary" AS t WHERE NEW.part = 1 AND (t."ResourceGuid" IN (SELECT spelled FROM mergeguard_asked WHERE part IN (1, 2)));
+    INSERT INTO mergeguard_held (table_no, at) SELECT -1, t."rowid"
+    FROM "ResourceUpdateSummary" AS t WHERE NEW.part = 2 AND (t."ResourceGuid" IN (SELECT spelled FROM mergeguard_asked) AND t."DataHash" IS NOT NULL)/*}*/;
+END;
+
+DROP VIEW IF EXISTS mergeguard_read_held;
+CREATE VIEW mergeguard_read_held (part) AS SELECT NULL WHERE 0;
+CREATE TRIGGER mergeguard_read_held_insert INSTEAD OF INSERT ON mergeguard_read_held
+BEGIN
+    /*{read_held*/INSERT INTO mergeguard_held_cells (number, place, name, label, value)
+    SELECT h.number, c.column1, c.column2, c.column3, CASE c.column1 WHEN 1 THEN t."rowid" WHEN 2 THEN t."InventoryClassGuid" WHEN 3 THEN t."ResourceGuid" WHEN 4 THEN t."CreatedDate" WHEN 5 THEN t."ModifiedDate" WHEN 6 THEN t."RowCount" WHEN 7 THEN t."SMSForwardDate" WHEN 8 THEN t."DataHash" WHEN 9 THEN t."DataLastChangedDate" WHEN 10 THEN t."LastEventId" END
+    FROM mergeguard_held AS h CROSS JOIN "ResourceUpdateSummary" AS t ON t."rowid" = h.at
+    CROSS JOIN (VALUES (1, 'rowid', '"rowid"'), (2, 'InventoryClassGuid', '"InventoryClassGuid"'), (3, 'ResourceGuid', '"ResourceGuid"'), (4, 'CreatedDate', '"CreatedDate"'), (5, 'ModifiedDate', '"ModifiedDate"'), (6, 'RowCount', '"RowCount"'), (7, 'SMSForwardDate', '"SMSForwardDate"'), (8, 'DataHash', '"DataHash"'), (9, 'DataLastChangedDate', '"DataLastChangedDate"'), (10, 'LastEventId', '"LastEventId"')) AS c WHERE h.table_no = 1 AND h.image IS NULL;
+    INSERT INTO mergeguard_held_cells (number, place, name, label, value)
+    SELECT h.number, c.column1, c.column2, c.column3, CASE c.column1 WHEN 1 THEN t."rowid" WHEN 2 THEN t."ResourceGuid" WHEN 3 THEN t."KeyName" WHEN 4 THEN t."KeyValue" END
+    FROM mergeguard_held AS h CROSS JOIN "ResourceKey" AS t ON t."rowid" = h.at
+    CROSS JOIN (VALUES (1, 'rowid', '"rowid"'), (2, 'ResourceGuid', '"ResourceGuid"'), (3, 'KeyName', '"KeyName"'), (4, 'KeyValue', '"KeyValue"')) AS c WHERE h.table_no = 2 AND h.image IS NULL;
+    INSERT INTO mergeguard_held_cells (number, place, name, label, value)
+    SELECT h.number, c.column1, c.column2, c.column3, CASE c.column1 WHEN 1 THEN t."_id" WHEN 2 THEN t."_ResourceGuid" WHEN 3 THEN t."Name" WHEN 4 THEN t."Domain" WHEN 5 THEN t."OSName" END
+    FROM mergeguard_held AS h CROSS JOIN "Inv_Identification" AS t ON t."_id" = h.at
+    CROSS JOIN (VALUES (1, '_id', '"_id"'), (2, '_ResourceGuid', '"_ResourceGuid"'), (3, 'Name', '"Name"'), (4, 'Domain', '"Domain"'), (5, 'OSName', '"OSName"')) AS c WHERE h.table_no = 3 AND h.image IS NULL;
+    INSERT INTO mergeguard_held_cells (number, place, name, label, value)
+    SELECT h.number, c.column1, c.column2, c.column3, CASE c.column1 WHEN 1 THEN t."_id" WHEN 2 THEN t."_ResourceGuid" WHEN 3 THEN t."_SoftwareComponentGuid" WHEN 4 THEN t."InstallFlag" END
+    FROM mergeguard_held AS h CROSS JOIN "Inv_InstalledSoftware" AS t ON t."_id" = h.at
+    CROSS JOIN (VALUES (1, '_id', '"_id"'), (2, '_ResourceGuid', '"_ResourceGuid"'), (3, '_SoftwareComponentGuid', '"_SoftwareComponentGuid"'), (4, 'InstallFlag', '"InstallFlag"')) AS c WHERE h.table_no = 4 AND h.image IS NULL;
+    INSERT INTO mergeguard_held_cells (number, place, name, label, value)
+    SELECT h.number, c.column1, c.column2, c.column3, CASE c.column1 WHEN 1 THEN t."_id" WHEN 2 THEN t."_ResourceGuid" WHEN 3 THEN t."_eventTime" WHEN 4 THEN t."Program" WHEN 5 THEN t."ExitCode" END
+    FROM mergeguard_held AS h CROSS JOIN "Evt_Software_Execution" AS t ON t."_id" = h.at
+    CROSS JOIN (VALUES (1, '_id', '"_id"'), (2, '_ResourceGuid', '"_ResourceGuid"'), (3, '_eventTime', '"_eventTime"'), (4, 'Program', '"Program"'), (5, 'ExitCode', '"ExitCode"')) AS c WHERE h.table_no = 5 AND h.image IS NULL;
+    INSERT INTO mergeguard_held_cells (number, place, name, label, value)
+    SELECT h.number, c.column1, c.column2, c.column3, CASE c.column1 WHEN 1 THEN t."rowid" WHEN 2 THEN t."ResourceAssociationTypeGuid" WHEN 3 THEN t."ParentResourceGuid" WHEN 4 THEN t."ChildResourceGuid" WHEN 5 THEN t."CreatedDate" WHEN 6 THEN t."EventId" END
+    FROM mergeguard_held AS h CROSS JOIN "ResourceAssociation" AS t ON t."rowid" = h.at
+    CROSS JOIN (VALUES (1, 'rowid', '"rowid"'), (2, 'ResourceAssociationTypeGuid', '"ResourceAssociationTypeGuid"'), (3, 'ParentResourceGuid', '"ParentResourceGuid"'), (4, 'ChildResourceGuid', '"ChildResourceGuid"'), (5, 'CreatedDate', '"CreatedDate"'), (6, 'EventId', '"EventId"')) AS c WHERE h.table_no = 6 AND h.image IS NULL;
+    INSERT INTO mergeguard_held_cells (number, place, name, label, value)
+    SELECT h.number, c.column1, c.column2, c.column3, CASE c.column1 WHEN 1 THEN t."rowid" WHEN 2 THEN t."InventoryClassGuid" WHEN 3 THEN t."ResourceGuid" WHEN 4 THEN t."CreatedDate" WHEN 5 THEN t."ModifiedDate" WHEN 6 THEN t."RowCount" WHEN 7 THEN t."SMSForwardDate" WHEN 8 THEN t."DataHash" WHEN 9 THEN t."DataLastChangedDate" WHEN 10 THEN t."LastEventId" END
+    FROM mergeguard_held AS h CROSS JOIN "ResourceUpdateSummary" AS t ON t."rowid" = h.at
+    CROSS JOIN (VALUES (1, 'rowid', '"rowid"'), (2, 'InventoryClassGuid', '"InventoryClassGuid"'), (3, 'ResourceGuid', '"ResourceGuid"'), (4, 'CreatedDate', '"CreatedDate"'), (5, 'ModifiedDate', '"ModifiedDate"'), (6, 'RowCount', '"RowCount"'), (7, 'SMSForwardDate', '"SMSForwardDate"'), (8, 'DataHash', '"DataHash"'), (9, 'DataLastChangedDate', '"DataLastChangedDate"'), (10, 'LastEventId', '"LastEventId"')) AS c WHERE h.table_no = 0 AND h.image IS NULL;
+    INSERT INTO mergeguard_held_cells (number, place, name, label, value)
+    SELECT h.number, c.column1, c.column2, c.column3, CASE c.column1 WHEN 1 THEN t."rowid" WHEN 2 THEN t."InventoryClassGuid" WHEN 3 THEN t."ResourceGuid" WHEN 4 THEN t."CreatedDate" WHEN 5 THEN t."ModifiedDate" WHEN 6 THEN t."RowCount" WHEN 7 THEN t."SMSForwardDate" WHEN 8 THEN t."DataHash" WHEN 9 THEN t."DataLastChangedDate" WHEN 10 THEN t."LastEventId" END
+    FROM mergeguard_held AS h CROSS JOIN "ResourceUpdateSummary" AS t ON t."rowid" = h.at
+    CROSS JOIN (VALUES (1, 'rowid', '"rowid"'), (2, 'InventoryClassGuid', '"InventoryClassGuid"'), (3, 'ResourceGuid', '"ResourceGuid"'), (4, 'CreatedDate', '"CreatedDate"'), (5, 'ModifiedDate', '"ModifiedDate"'), (6, 'RowCount', '"RowCount"'), (7, 'SMSForwardDate', '"SMSForwardDate"'), (8, 'DataHash', '"DataHash"'), (9, 'DataLastChangedDate', '"DataLastChangedDate"'), (10, 'LastEventId', '"LastEventId"')) AS c WHERE h.table_no = -1 AND h.image IS NULL/*}*/;
+END;
+
+DROP VIEW IF EXISTS mergeguard_write_held;
+CREATE VIEW mergeguard_write_held (part) AS SELECT NULL WHERE 0;
+CREATE TRIGGER mergeguard_write_held_insert INSTEAD OF INSERT ON mergeguard_write_held
+BEGIN
+    /*{write_held*/DELETE FROM "ResourceUpdateSummary" WHERE "ResourceUpdateSummary"."rowid" IN (SELECT at FROM mergeguard_held WHERE table_no = 1 AND fate IN ('dropped', 'collapsed', 'outnumbered', 'replaced'));
+    UPDATE "ResourceUpdateSummary" SET "ResourceGuid" = coalesce((
+        SELECT g.after_value FROM mergeguard_held AS h JOIN mergeguard_held_guids AS g ON g.number = h.number AND g.name = 'ResourceGuid' WHERE h.table_no = 1 AND h.at = "ResourceUpdateSummary"."rowid"), "ResourceGuid"), "DataHash" = NULL
+    WHERE "ResourceUpdateSummary"."rowid" IN (SELECT at FROM mergeguard_held WHERE table_no = 1 AND fate = 'changed');
+    DELETE FROM "ResourceKey" WHERE "ResourceKey"."rowid" IN (SELECT at FROM mergeguard_held WHERE table_no = 2 AND fate IN ('dropped', 'collapsed', 'outnumbered', 'replaced'));
+    UPDATE "ResourceKey" SET "ResourceGuid" = coalesce((
+        SELECT g.after_value FROM mergeguard_held AS h JOIN mergeguard_held_guids AS g ON g.number = h.number AND g.name = 'ResourceGuid' WHERE h.table_no = 2 AND h.at = "ResourceKey"."rowid"), "ResourceGuid")
+    WHERE "ResourceKey"."rowid" IN (SELECT at FROM mergeguard_held WHERE table_no = 2 AND fate = 'changed');
+    DELETE FROM "Inv_Identification" WHERE "Inv_Identification"."_id" IN (SELECT at FROM mergeguard_held WHERE table_no = 3 AND fate IN ('dropped', 'collapsed', 'outnumbered', 'replaced'));
+    UPDATE "Inv_Identification" SET "_ResourceGuid" = coalesce((
+        SELECT g.after_value FROM mergeguard_held AS h JOIN mergeguard_held_guids AS g ON g.number = h.number AND g.name = '_ResourceGuid' WHERE h.table_no = 3 AND h.at = "Inv_Identification"."_id"), "_ResourceGuid")
+    WHERE "Inv_Identification"."_id" IN (SELECT at FROM mergeguard_held WHERE table_no = 3 AND fate = 'changed');
+    DELETE FROM "Inv_InstalledSoftware" WHERE "Inv_InstalledSoftware"."_id" IN (SELECT at FROM mergeguard_held WHERE table_no = 4 AND fate IN ('dropped', 'collapsed', 'outnumbered', 'replaced'));
+    UPDATE "Inv_InstalledSoftware" SET "_ResourceGuid" = coalesce((
+        SELECT g.after_value FROM mergeguard_held AS h JOIN mergeguard_held_guids AS g ON g.number = h.number AND g.name = '_ResourceGuid' WHERE h.table_no = 4 AND h.at = "Inv_InstalledSoftware"."_id"), "_ResourceGuid"), "_SoftwareComponentGuid" = coalesce((
+        SELECT g.after_value FROM mergeguard_held AS h JOIN mergeguard_held_guids AS g ON g.number = h.number AND g.name = '_SoftwareComponentGuid' WHERE h.table_no = 4 AND h.at = "Inv_InstalledSoftware"."_id"), "_SoftwareComponentGuid")
+    WHERE "Inv_InstalledSoftware"."_id" IN (SELECT at FROM mergeguard_held WHERE table_no = 4 AND fate = 'changed');
+    DELETE FROM "Evt_Software_Execution" WHERE "Evt_Software_Execution"."_id" IN (SELECT at FROM mergeguard_held WHERE table_no = 5 AND fate IN ('dropped', 'collapsed', 'outnumbered', 'replaced'));
+    UPDATE "Evt_Software_Execution" SET "_ResourceGuid" = coalesce((
+        SELECT g.after_value FROM mergeguard_held AS h JOIN mergeguard_held_guids AS g ON g.number = h.number AND g.name = '_ResourceGuid' WHERE h.table_no = 5 AND h.at = "Evt_Software_Execution"."_id"), "_ResourceGuid")
+    WHERE "Evt_Software_Execution"."_id" IN (SELECT at FROM mergeguard_held WHERE table_no = 5 AND fate = 'changed');
+    DELETE FROM "ResourceAssociation" WHERE "ResourceAssociation"."rowid" IN (SELECT at FROM mergeguard_held WHERE table_no = 6 AND fate IN ('dropped', 'collapsed', 'outnumbered', 'replaced'));
+    UPDATE "ResourceAssociation" SET "ParentResourceGuid" = coalesce((
+        SELECT g.after_value FROM mergeguard_held AS h JOIN mergeguard_held_guids AS g ON g.number = h.number AND g.name = 'ParentResourceGuid' WHERE h.table_no = 6 AND h.at = "ResourceAssociation"."rowid"), "ParentResourceGuid"), "ChildResourceGuid" = coalesce((
+        SELECT g.after_value FROM mergeguard_held AS h JOIN mergeguard_held_guids AS g ON g.number = h.number AND g.name = 'ChildResourceGuid' WHERE h.table_no = 6 AND h.at = "ResourceAssociation"."rowid"), "ChildResourceGuid")
+    WHERE "ResourceAssociation"."rowid" IN (SELECT at FROM mergeguard_held WHERE table_no = 6 AND fate = 'changed');
+    UPDATE "ResourceUpdateSummary" SET "DataHash" = NULL WHERE "ResourceUpdateSummary"."rowid" IN (SELECT at FROM mergeguard_held WHERE table_no = -1 AND fate = 'cleared')/*}*/;
+END;
+
+DROP VIEW IF EXISTS mergeguard_left_held;
+CREATE VIEW mergeguard_left_held (is_left) AS
+/*{left_held*/SELECT 1 FROM "ResourceUpdateSummary" WHERE "ResourceUpdateSummary"."rowid" IN (SELECT at FROM mergeguard_held WHERE table_no = 1 AND fate IN ('dropped', 'collapsed', 'outnumbered', 'replaced'))
+UNION ALL SELECT 1 FROM "ResourceKey" WHERE "ResourceKey"."rowid" IN (SELECT at FROM mergeguard_held WHERE table_no = 2 AND fate IN ('dropped', 'collapsed', 'outnumbered', 'replaced'))
+UNION ALL SELECT 1 FROM "Inv_Identification" WHERE "Inv_Identification"."_id" IN (SELECT at FROM mergeguard_held WHERE table_no = 3 AND fate IN ('dropped', 'collapsed', 'outnumbered', 'replaced'))
+UNION ALL SELECT 1 FROM "Inv_InstalledSoftware" WHERE "Inv_InstalledSoftware"."_id" IN (SELECT at FROM mergeguard_held WHERE table_no = 4 AND fate IN ('dropped', 'collapsed', 'outnumbered', 'replaced'))
+UNION ALL SELECT 1 FROM "Evt_Software_Execution" WHERE "Evt_Software_Execution"."_id" IN (SELECT at FROM mergeguard_held WHERE table_no = 5 AND fate IN ('dropped', 'collapsed', 'outnumbered', 'replaced'))
+UNION ALL SELECT 1 FROM "ResourceAssociation" WHERE "ResourceAssociation"."rowid" IN (SELECT at FROM mergeguard_held WHERE table_no = 6 AND fate IN ('dropped', 'collapsed', 'outnumbered', 'replaced'))/*}*/;
+
+-- What decides which of them stay. sets_name: whose data a row is, where all rows of a resource are loaded together. single_name:
+-- the one column of a unique key, by which a row that knows no time is dated as it was loaded last.
+DROP VIEW IF EXISTS mergeguard_moved_tables;
+CREATE VIEW mergeguard_moved_tables (table_no, table_name, bare_name, time_name, order_name, sets_name, single_name, parent_name,
+    type_name, data_class) AS
+/*{moved_tables*/VALUES
+    (1, 'ResourceUpdateSummary', 'ResourceUpdateSummary', 'ModifiedDate', 'LastEventId', NULL, NULL, NULL, NULL, NULL),
+    (2, 'ResourceKey', 'ResourceKey', NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+    (3, 'Inv_Identification', 'Inv_Identification', NULL, NULL, '_ResourceGuid', '_ResourceGuid', NULL, NULL, NULL),
+    (4, 'Inv_InstalledSoftware', 'Inv_InstalledSoftware', NULL, NULL, '_ResourceGuid', NULL, NULL, NULL, NULL),
+    (5, 'Evt_Software_Execution', 'Evt_Software_Execution', NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+    (6, 'ResourceAssociation', 'ResourceAssociation', 'CreatedDate', 'EventId', NULL, NULL, 'ParentResourceGuid', 'ResourceAssociationTypeGuid', NULL),
+    (0, 'ResourceUpdateSummary', 'ResourceUpdateSummary', 'ModifiedDate', 'LastEventId', NULL, NULL, NULL, NULL, NULL)/*}*/;
+
+DROP VIEW IF EXISTS mergeguard_moved_columns;
+CREATE VIEW mergeguard_moved_columns (table_no, column_name, moves, is_guid, cleared, names, compared, key_place) AS
+/*{moved_columns*/VALUES
+    (1, 'ResourceGuid', 1, 1, 0, 0, 1, NULL),
+    (1, 'DataHash', 0, 0, 1, 0, 0, NULL),
+    (1, 'rowid', 0, 0, 0, 1, 0, NULL),
+    (2, 'ResourceGuid', 1, 1, 0, 0, 1, NULL),
+    (2, 'rowid', 0, 0, 0, 1, 0, NULL),
+    (3, '_ResourceGuid', 1, 1, 0, 0, 1, NULL),
+    (3, '_id', 0, 0, 0, 1, 0, NULL),
+    (4, '_ResourceGuid', 1, 1, 0, 0, 1, NULL),
+    (4, '_SoftwareComponentGuid', 1, 1, 0, 0, 1, NULL),
+    (4, '_id', 0, 0, 0, 1, 0, NULL),
+    (5, '_ResourceGuid', 1, 1, 0, 0, 0, NULL),
+    (5, '_id', 0, 0, 0, 1, 0, NULL),
+    (6, 'ParentResourceGuid', 1, 1, 0, 0, 1, NULL),
+    (6, 'ChildResourceGuid', 1, 1, 0, 0, 1, NULL),
+    (6, 'ResourceAssociationTypeGuid', 0, 1, 0, 0, 1, NULL),
+    (6, 'rowid', 0, 0, 0, 1, 0, NULL),
+    (0, 'ResourceGuid', 1, 1, 0, 0, 1, NULL),
+    (-1, 'ResourceGuid', 1, 1, 0, 0, 1, NULL)/*}*/;
+
+DROP VIEW IF EXISTS mergeguard_moved_unique;
+CREATE VIEW mergeguard_moved_unique (table_no, unique_no, place, column_name, nulls) AS
+/*{moved_unique*/VALUES
+    (1, 1, 1, 'InventoryClassGuid', 0),
+    (1, 1, 2, 'ResourceGuid', 0),
+    (2, 1, 1, 'ResourceGuid', 1),
+    (2, 1, 2, 'KeyName', 1),
+    (2, 1, 3, 'KeyValue', 1),
+    (3, 1, 1, '_ResourceGuid', 1),
+    (4, 1, 1, '_ResourceGuid', 1),
+    (4, 1, 2, '_SoftwareComponentGuid', 1),
+    (6, 1, 1, 'ResourceAssociationTypeGuid', 1),
+    (6, 1, 2, 'ParentResourceGuid', 1),
+    (6, 1, 3, 'ChildResourceGuid', 1)/*}*/;
+
+DROP VIEW IF EXISTS mergeguard_moved_ends;
+CREATE VIEW mergeguard_moved_ends (table_no, parent_name, child_name) AS
+/*{moved_ends*/VALUES
+    (6, 'ParentResourceGuid', 'ChildResourceGuid')/*}*/;
+
+-- The hashes of data, the classes of the data in tables, and how many links of a type there may be.
+DROP VIEW IF EXISTS mergeguard_hash_place;
+CREATE VIEW mergeguard_hash_place (table_no, moves, guid_name, class_name, hash_name) AS
+/*{hash_place*/SELECT 1, 1, 'ResourceGuid', 'InventoryClassGuid', 'DataHash'/*}*/;
+
+DROP VIEW IF EXISTS mergeguard_hash_classes;
+CREATE VIEW mergeguard_hash_classes (name, class) AS
+/*{hash_classes*/SELECT "TableName", "Guid" FROM "DataClass"/*}*/;
+
+DROP VIEW IF EXISTS mergeguard_link_maxima;
+CREATE VIEW mergeguard_link_maxima (guid_text, maximum) AS
+/*{link_maxima*/SELECT "Guid", "MaximumCardinality" FROM "ResourceAssociationType"/*}*/;
 
 DROP VIEW IF EXISTS mergeguard_declared;
-CREATE VIEW mergeguard_declared (live, types, times, refs, deleted) AS
-SELECT /*{has_live*/1/*}*/, /*{has_types*/1/*}*/, /*{has_times*/1/*}*/, /*{has_references*/1/*}*/, /*{has_deleted*/0/*}*/;
+CREATE VIEW mergeguard_declared (live, types, times, refs, deleted, managed) AS
+SELECT /*{has_live*/1/*}*/, /*{has_types*/1/*}*/, /*{has_times*/1/*}*/, /*{has_references*/1/*}*/, /*{has_deleted*/0/*}*/, /*{has_managed*/1/*}*/;
 
 -- What a merge writes. can_merge: all guids are texts in a spelling that an index finds; others are read and not written.
 -- swapped: guids of 16 bytes stand in the order of SQL Server.
 DROP VIEW IF EXISTS mergeguard_places;
-CREATE VIEW mergeguard_places (merge_name, live_name, can_merge, swapped) AS
-SELECT /*{merge_name*/'ResourceMerge'/*}*/, /*{live_name*/'ItemResource'/*}*/, /*{can_merge*/1/*}*/, /*{swapped*/0/*}*/;
+CREATE VIEW mergeguard_places (merge_name, live_name, black_list_name, can_merge, swapped) AS
+SELECT /*{merge_name*/'ResourceMerge'/*}*/, /*{live_name*/'ItemResource'/*}*/, /*{black_list_name*/'AgentBlacklist'/*}*/, /*{can_merge*/1/*}*/, /*{swapped*/0/*}*/;
 
 -- Values of the new that mean "deleted, no successor"; those that are guids have one.
 DROP VIEW IF EXISTS mergeguard_deleted_values;
 CREATE VIEW mergeguard_deleted_values (value, guid) AS
 /*{deleted*/SELECT NULL, NULL WHERE 0/*}*/;
 
--- Rows as the journal keeps them: JSON of ASCII letters alone, each cell with its kind. NULL for a row with a cell of a
--- kind that SQL cannot write as the programs do.
+-- Rows as the journal keeps them: JSON of ASCII letters alone, each cell with its kind. A float is written as it is in binary,
+-- a text that would not arrive as it is as the hex of its bytes.
 
 DROP VIEW IF EXISTS mergeguard_merge_images;
 CREATE VIEW mergeguard_merge_images (old_text, new_text, image) AS
@@ -135,9 +297,22 @@ SELECT old_text, new_text, CASE WHEN image GLOB '*[^ -~]*' THEN (
         ELSE printf('\u%04x\u%04x', 55296 + ((code - 65536) >> 10), 56320 + ((code - 65536) & 1023)) END, '')
     FROM (SELECT unicode(substr(image, at, 1)) AS code FROM place)
 ) ELSE image END
-FROM (SELECT /*{old*/"OldGuid"/*}*/ AS old_text, /*{new*/"NewGuid"/*}*/ AS new_text, (SELECT CASE WHEN sum(typeof(value) = 'real' OR typeof(value) = 'text' AND instr(CAST(value AS BLOB), x'00') > 0) = 0
-            THEN json_group_object(name, CASE typeof(value) WHEN 'integer' THEN 'i:' || value WHEN 'text' THEN 't:' || value
-                WHEN 'blob' THEN 'b:' || lower(hex(value)) END) END
+FROM (SELECT /*{old*/"OldGuid"/*}*/ AS old_text, /*{new*/"NewGuid"/*}*/ AS new_text, (SELECT json_group_object(name, CASE typeof(value) WHEN 'integer' THEN 'i:' || value WHEN 'blob' THEN 'b:' || lower(hex(value))
+        WHEN 'text' THEN CASE
+            WHEN instr(value, char(0)) = 0 AND value NOT GLOB '*[^ -~]*' THEN 't:' || value
+            WHEN instr(value, char(0)) = 0 AND instr(value, char(65279)) = 0 AND CAST(value AS BLOB) = CAST((
+                WITH RECURSIVE place (at) AS (SELECT 1 UNION ALL SELECT at + 1 FROM place WHERE at < length(value))
+                SELECT group_concat(char(unicode(substr(value, at, 1))), '') FROM place
+            ) AS BLOB) THEN 't:' || value
+            ELSE 'x:' || lower(hex(CAST(value AS BLOB))) END
+        WHEN 'real' THEN 'r:' || CASE WHEN value < 0 THEN '-' ELSE '' END || CASE WHEN value = 0 THEN '0x0.0p+0' WHEN abs(value) = 9e999 THEN 'inf' ELSE (
+            WITH RECURSIVE half (m, e) AS (
+                SELECT abs(value), 0 UNION ALL
+                SELECT CASE WHEN m >= 2 THEN m / 2 ELSE m * 2 END, CASE WHEN m >= 2 THEN e + 1 ELSE e - 1 END FROM half WHERE m >= 2 OR m < 1 AND e > -1022
+            )
+            SELECT printf('0x%d.%013xp%+d', m, CAST((m - CAST(m AS INTEGER)) * 4503599627370496.0 AS INTEGER), e)
+            FROM half WHERE m < 2 AND (m >= 1 OR e <= -1022)
+        ) END END)
         FROM (/*{merge_cells*/SELECT 'Id' AS name, "Id" AS value UNION ALL SELECT 'OldGuid' AS name, "OldGuid" AS value UNION ALL SELECT 'NewGuid' AS name, "NewGuid" AS value UNION ALL SELECT 'MergedAt' AS name, "MergedAt" AS value UNION ALL SELECT 'MergeKey' AS name, "MergeKey" AS value/*}*/)) AS image
     FROM /*{merge_table*/"ResourceMerge"/*}*/);
 
@@ -149,9 +324,22 @@ SELECT guid_text, CASE WHEN image GLOB '*[^ -~]*' THEN (
         ELSE printf('\u%04x\u%04x', 55296 + ((code - 65536) >> 10), 56320 + ((code - 65536) & 1023)) END, '')
     FROM (SELECT unicode(substr(image, at, 1)) AS code FROM place)
 ) ELSE image END
-FROM (SELECT /*{live_guid*/"Guid"/*}*/ AS guid_text, (SELECT CASE WHEN sum(typeof(value) = 'real' OR typeof(value) = 'text' AND instr(CAST(value AS BLOB), x'00') > 0) = 0
-            THEN json_group_object(name, CASE typeof(value) WHEN 'integer' THEN 'i:' || value WHEN 'text' THEN 't:' || value
-                WHEN 'blob' THEN 'b:' || lower(hex(value)) END) END
+FROM (SELECT /*{live_guid*/"Guid"/*}*/ AS guid_text, (SELECT json_group_object(name, CASE typeof(value) WHEN 'integer' THEN 'i:' || value WHEN 'blob' THEN 'b:' || lower(hex(value))
+        WHEN 'text' THEN CASE
+            WHEN instr(value, char(0)) = 0 AND value NOT GLOB '*[^ -~]*' THEN 't:' || value
+            WHEN instr(value, char(0)) = 0 AND instr(value, char(65279)) = 0 AND CAST(value AS BLOB) = CAST((
+                WITH RECURSIVE place (at) AS (SELECT 1 UNION ALL SELECT at + 1 FROM place WHERE at < length(value))
+                SELECT group_concat(char(unicode(substr(value, at, 1))), '') FROM place
+            ) AS BLOB) THEN 't:' || value
+            ELSE 'x:' || lower(hex(CAST(value AS BLOB))) END
+        WHEN 'real' THEN 'r:' || CASE WHEN value < 0 THEN '-' ELSE '' END || CASE WHEN value = 0 THEN '0x0.0p+0' WHEN abs(value) = 9e999 THEN 'inf' ELSE (
+            WITH RECURSIVE half (m, e) AS (
+                SELECT abs(value), 0 UNION ALL
+                SELECT CASE WHEN m >= 2 THEN m / 2 ELSE m * 2 END, CASE WHEN m >= 2 THEN e + 1 ELSE e - 1 END FROM half WHERE m >= 2 OR m < 1 AND e > -1022
+            )
+            SELECT printf('0x%d.%013xp%+d', m, CAST((m - CAST(m AS INTEGER)) * 4503599627370496.0 AS INTEGER), e)
+            FROM half WHERE m < 2 AND (m >= 1 OR e <= -1022)
+        ) END END)
         FROM (/*{live_cells*/SELECT 'rowid' AS name, "rowid" AS value UNION ALL SELECT 'Guid' AS name, "Guid" AS value UNION ALL SELECT 'IsManaged' AS name, "IsManaged" AS value UNION ALL SELECT 'Status' AS name, "Status" AS value/*}*/)) AS image
     FROM /*{live_table*/"ItemResource"/*}*/);
 
@@ -176,6 +364,44 @@ BEGIN
     FROM (SELECT key AS name, CASE substr(value, 1, 2) WHEN 'i:' THEN CAST(substr(value, 3) AS INTEGER)
         WHEN 't:' THEN substr(value, 3) END AS value FROM json_each(NEW.image));
 END;
+
+-- Agents whose guid was merged away and that must take another one, where there is a table of them; and which an agent manages.
+
+DROP VIEW IF EXISTS mergeguard_black_list;
+CREATE VIEW mergeguard_black_list (guid_text, current_text, image) AS
+SELECT guid_text, NULL, CASE WHEN image GLOB '*[^ -~]*' THEN (
+    WITH RECURSIVE place (at) AS (SELECT 1 UNION ALL SELECT at + 1 FROM place WHERE at < length(image))
+    SELECT group_concat(CASE WHEN code < 127 THEN char(code) WHEN code < 65536 THEN printf('\u%04x', code)
+        ELSE printf('\u%04x\u%04x', 55296 + ((code - 65536) >> 10), 56320 + ((code - 65536) & 1023)) END, '')
+    FROM (SELECT unicode(substr(image, at, 1)) AS code FROM place)
+) ELSE image END
+FROM (SELECT /*{black_list_guid*/"Guid"/*}*/ AS guid_text, (SELECT json_group_object(name, CASE typeof(value) WHEN 'integer' THEN 'i:' || value WHEN 'blob' THEN 'b:' || lower(hex(value))
+        WHEN 'text' THEN CASE
+            WHEN instr(value, char(0)) = 0 AND value NOT GLOB '*[^ -~]*' THEN 't:' || value
+            WHEN instr(value, char(0)) = 0 AND instr(value, char(65279)) = 0 AND CAST(value AS BLOB) = CAST((
+                WITH RECURSIVE place (at) AS (SELECT 1 UNION ALL SELECT at + 1 FROM place WHERE at < length(value))
+                SELECT group_concat(char(unicode(substr(value, at, 1))), '') FROM place
+            ) AS BLOB) THEN 't:' || value
+            ELSE 'x:' || lower(hex(CAST(value AS BLOB))) END
+        WHEN 'real' THEN 'r:' || CASE WHEN value < 0 THEN '-' ELSE '' END || CASE WHEN value = 0 THEN '0x0.0p+0' WHEN abs(value) = 9e999 THEN 'inf' ELSE (
+            WITH RECURSIVE half (m, e) AS (
+                SELECT abs(value), 0 UNION ALL
+                SELECT CASE WHEN m >= 2 THEN m / 2 ELSE m * 2 END, CASE WHEN m >= 2 THEN e + 1 ELSE e - 1 END FROM half WHERE m >= 2 OR m < 1 AND e > -1022
+            )
+            SELECT printf('0x%d.%013xp%+d', m, CAST((m - CAST(m AS INTEGER)) * 4503599627370496.0 AS INTEGER), e)
+            FROM half WHERE m < 2 AND (m >= 1 OR e <= -1022)
+        ) END END)
+        FROM (/*{black_list_cells*/SELECT 'rowid' AS name, "rowid" AS value UNION ALL SELECT 'Guid' AS name, "Guid" AS value UNION ALL SELECT 'BlacklistedAt' AS name, "BlacklistedAt" AS value UNION ALL SELECT 'ReplacedBy' AS name, "ReplacedBy" AS value/*}*/)) AS image
+    FROM /*{black_list_table*/"AgentBlacklist"/*}*/);
+
+CREATE TRIGGER mergeguard_black_list_insert INSTEAD OF INSERT ON mergeguard_black_list
+BEGIN
+    /*{insert_black_list*/INSERT INTO "AgentBlacklist" ("Guid", "ReplacedBy", "BlacklistedAt") VALUES (NEW.guid_text, NEW.current_text, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))/*}*/;
+END;
+
+DROP VIEW IF EXISTS mergeguard_managed_cells;
+CREATE VIEW mergeguard_managed_cells (guid_text, managed_text) AS
+/*{managed*/SELECT "Guid", "IsManaged" FROM "ItemResource"/*}*/;
 
 -- Our own tables under names that never change.
 

@@ -16,6 +16,9 @@ CREATE TABLE mergeguard_work (
     already INTEGER,
     lookup_rows INTEGER,
     live_rows INTEGER,
+    hashes_cleared INTEGER,
+    listed INTEGER,
+    columns TEXT,
     image TEXT,
     said TEXT
 );
@@ -26,14 +29,23 @@ DROP VIEW IF EXISTS mergeguard_digest;
 CREATE VIEW mergeguard_digest (digest) AS
 WITH RECURSIVE text (said, size) AS MATERIALIZED (SELECT said, length(said) FROM mergeguard_work),
 span (words) AS MATERIALIZED (SELECT 16 * ((size + 8) / 64 + 1) FROM text),
-place (at) AS (SELECT 0 UNION ALL SELECT at + 1 FROM place, span WHERE at + 1 < words),
+-- Cut into blocks of 64 by way of pieces of 4,096: a part of a text is found by reading the text up to it.
+piece (at, said) AS (
+    SELECT 0, substr(said, 1, 4096) FROM text
+    UNION ALL SELECT at + 1, (SELECT substr(said, 4096 * at + 4097, 4096) FROM text) FROM piece, span WHERE 1024 * (at + 1) < words
+),
+digit (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM digit WHERE n < 63),
+part (at, said) AS MATERIALIZED (
+    SELECT 64 * piece.at + digit.n, substr(piece.said, 64 * digit.n + 1, 64) FROM piece CROSS JOIN digit, span
+    WHERE 16 * (64 * piece.at + digit.n) < words
+),
 word (at, v) AS MATERIALIZED (
     SELECT at, CASE WHEN at = words - 1 THEN 8 * size ELSE
-        (CASE WHEN 4 * at + 0 < size THEN unicode(substr(said, 4 * at + 1, 1)) WHEN 4 * at + 0 = size THEN 128 ELSE 0 END) * 16777216
-        + (CASE WHEN 4 * at + 1 < size THEN unicode(substr(said, 4 * at + 2, 1)) WHEN 4 * at + 1 = size THEN 128 ELSE 0 END) * 65536
-        + (CASE WHEN 4 * at + 2 < size THEN unicode(substr(said, 4 * at + 3, 1)) WHEN 4 * at + 2 = size THEN 128 ELSE 0 END) * 256
-        + CASE WHEN 4 * at + 3 < size THEN unicode(substr(said, 4 * at + 4, 1)) WHEN 4 * at + 3 = size THEN 128 ELSE 0 END END
-    FROM place, text, span
+        (CASE WHEN 4 * at + 0 < size THEN unicode(substr(own, 4 * n + 1, 1)) WHEN 4 * at + 0 = size THEN 128 ELSE 0 END) * 16777216
+        + (CASE WHEN 4 * at + 1 < size THEN unicode(substr(own, 4 * n + 2, 1)) WHEN 4 * at + 1 = size THEN 128 ELSE 0 END) * 65536
+        + (CASE WHEN 4 * at + 2 < size THEN unicode(substr(own, 4 * n + 3, 1)) WHEN 4 * at + 2 = size THEN 128 ELSE 0 END) * 256
+        + CASE WHEN 4 * at + 3 < size THEN unicode(substr(own, 4 * n + 4, 1)) WHEN 4 * at + 3 = size THEN 128 ELSE 0 END END
+    FROM (SELECT 16 * part.at + digit.n AS at, part.said AS own, digit.n AS n FROM part CROSS JOIN digit WHERE digit.n < 16), text, span
 ),
 key (t, v) AS MATERIALIZED (
     VALUES

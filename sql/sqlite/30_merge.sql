@@ -4,8 +4,7 @@
 -- One INSERT is one merge, whole or not at all. It is the resources that both guids are now which are merged; where both are
 -- one already nothing is done. SQLite lets one connection write at a time and begins to do so before the trigger reads, so
 -- nothing can change between what is looked at and what is written; a transaction whose snapshot is older is refused by
--- SQLite itself. Where rows of declared references hold the old resource the merge is refused: by which rules they move is
--- more than SQL can say, and 'mergeguard merge' does it.
+-- SQLite itself. Rows of declared references move as 25_survival.sql decides.
 -- A walk of 100,000 rows takes some seconds; a short one is found by the index on the old guids alone.
 
 -- All guids on both walks, and the rows between them; empty but for the time of one merge.
@@ -179,15 +178,18 @@ BEGIN
         LEFT JOIN mergeguard_lookup_rows AS said ON said.old_guid = rows.old_guid
         WHERE rows.old_guid <> old_root AND (said.old_guid IS NULL
             OR said.status = 'ok' AND said.current_guid <> old_root AND said.current_guid <> said.old_guid));
-    SELECT RAISE(ABORT, 'mergeguard: references: rows of references hold the first resource, and by which rules they move takes ''mergeguard merge''')
-    FROM mergeguard_work WHERE EXISTS (SELECT 1 FROM mergeguard_moving_cells WHERE guid_text IN (
-        old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}')));
+    INSERT INTO mergeguard_survive (old_root, new_root) SELECT old_root, new_root FROM mergeguard_work;
 
     -- The merge, spelled as the others are, with its run in the journal.
     UPDATE mergeguard_work SET run_id = lower(hex(randomblob(16))),
         lookup_rows = 1 + (SELECT count(*) FROM mergeguard_lookup_rows WHERE current_guid = old_root),
         live_rows = (SELECT count(*) FROM mergeguard_live_images WHERE guid_text IN (
             old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}')));
+    UPDATE mergeguard_work SET listed = 1 WHERE (SELECT black_list_name FROM mergeguard_places) IS NOT NULL
+    AND NOT EXISTS (SELECT 1 FROM mergeguard_black_list WHERE guid_text IN (SELECT spelled FROM mergeguard_asked WHERE part = 1))
+    AND (NOT (SELECT managed FROM mergeguard_declared) OR EXISTS (
+        SELECT 1 FROM mergeguard_managed_cells WHERE guid_text IN (SELECT spelled FROM mergeguard_asked WHERE part = 1)
+        AND lower(trim(CAST(managed_text AS TEXT), char(9, 10, 11, 12, 13, 28, 29, 30, 31, 32))) IN ('1', 'true', 't', 'yes', 'y')));
     INSERT INTO mergeguard_merge_cells (old_text, new_text)
     SELECT (
         SELECT CASE WHEN like_this LIKE '{%' THEN '{' || t || '}' ELSE t END FROM (
@@ -213,14 +215,49 @@ BEGIN
         strftime('%Y-%m-%dT%H:%M:%fZ', 'now') FROM mergeguard_work;
     INSERT INTO mergeguard_journal_changes (run_id, step, place, action, table_name, before_image, after_image)
     SELECT run_id, 1, 0, 'merge', merge_name, NULL, image FROM mergeguard_work, mergeguard_places;
+    -- The rows of references, those that go before those that take their place; then hashes, the live row and the black list.
     INSERT INTO mergeguard_journal_changes (run_id, step, place, action, table_name, before_image, after_image)
-    SELECT run_id, 1, row_number() OVER (ORDER BY gone.image), 'remove', live_name, gone.image, NULL
+    SELECT run_id, 1, row_number() OVER (ORDER BY moved.table_no = -1, moved.table_no, moved.phase, moved.rank), moved.action,
+        moved.table_name, moved.image, moved.after_image
+    FROM mergeguard_work, (
+        SELECT held.table_no, CASE WHEN held.fate IS NULL THEN 1 WHEN held.fate IN ('changed', 'cleared') THEN 3 ELSE 2 END AS phase,
+            held.rank, own.table_name, held.image,
+            CASE WHEN held.fate IS NULL THEN held.image WHEN held.fate IN ('changed', 'cleared') THEN held.after_image END AS after_image,
+            CASE WHEN held.fate IS NULL THEN 'keep' WHEN held.fate = 'changed' THEN 're-point' WHEN held.fate = 'cleared' THEN 'clear hash'
+                WHEN held.fate = 'dropped' THEN 'drop self-reference' ELSE 'collapse duplicate' END AS action
+        FROM mergeguard_held AS held JOIN mergeguard_moved_tables AS own ON own.table_no = max(held.table_no, 0)
+        WHERE held.fate IS NOT NULL AND held.table_no <> 0 OR held.number IN (SELECT into_number FROM mergeguard_held WHERE fate = 'collapsed')
+    ) AS moved;
+    INSERT INTO mergeguard_journal_changes (run_id, step, place, action, table_name, before_image, after_image)
+    SELECT run_id, 1, (SELECT count(*) FROM mergeguard_journal_changes AS made WHERE made.run_id = mergeguard_work.run_id) - 1
+        + row_number() OVER (ORDER BY gone.image), 'remove', live_name, gone.image, NULL
     FROM mergeguard_work, mergeguard_places JOIN mergeguard_live_images AS gone ON gone.guid_text IN (
         old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}'));
-    SELECT RAISE(ABORT, 'mergeguard: references: a row holds a value that only ''mergeguard merge'' can journal: a float, or a text with NUL')
-    FROM mergeguard_work WHERE EXISTS (
-        SELECT 1 FROM mergeguard_journal_changes AS made WHERE made.run_id = mergeguard_work.run_id
-        AND made.before_image IS NULL AND made.after_image IS NULL);
+    -- While its row still says whether an agent manages it.
+    INSERT INTO mergeguard_black_list (guid_text, current_text) SELECT (
+        SELECT CASE WHEN like_this LIKE '{%' THEN '{' || t || '}' ELSE t END FROM (
+        SELECT CASE WHEN like_this = upper(like_this) AND like_this <> lower(like_this) THEN upper(t) ELSE t END AS t, like_this FROM (
+        SELECT CASE WHEN instr(like_this, '-') = 0 THEN replace(old_root, '-', '') ELSE old_root END AS t, like_this FROM (
+        SELECT (SELECT guid_text FROM mergeguard_live_images WHERE guid_text IN (
+            old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}')) LIMIT 1) AS like_this)))), (
+        SELECT CASE WHEN like_this LIKE '{%' THEN '{' || t || '}' ELSE t END FROM (
+        SELECT CASE WHEN like_this = upper(like_this) AND like_this <> lower(like_this) THEN upper(t) ELSE t END AS t, like_this FROM (
+        SELECT CASE WHEN instr(like_this, '-') = 0 THEN replace(new_root, '-', '') ELSE new_root END AS t, like_this FROM (
+        SELECT (SELECT guid_text FROM mergeguard_live_images WHERE guid_text IN (
+            old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}')) LIMIT 1) AS like_this))))
+    FROM mergeguard_work WHERE listed;
+    SELECT RAISE(ABORT, 'mergeguard: write: the agent that was put on the black list is not there; look for triggers on its table')
+    FROM mergeguard_work WHERE listed AND 1 <> (
+        SELECT count(*) FROM mergeguard_black_list WHERE guid_text IN (SELECT spelled FROM mergeguard_asked WHERE part = 1));
+    INSERT INTO mergeguard_journal_changes (run_id, step, place, action, table_name, before_image, after_image)
+    SELECT run_id, 1, (SELECT count(*) FROM mergeguard_journal_changes AS made WHERE made.run_id = mergeguard_work.run_id),
+        'black-list', black_list_name, NULL, put.image
+    FROM mergeguard_work, mergeguard_places JOIN mergeguard_black_list AS put ON put.guid_text IN (SELECT spelled FROM mergeguard_asked WHERE part = 1)
+    WHERE listed;
+    UPDATE mergeguard_work SET columns = coalesce((
+        SELECT json_group_object(name, json_object('rows', changed + dropped + collapsed + outnumbered, 'changed', changed,
+            'dropped', dropped, 'collapsed', collapsed, 'outnumbered', outnumbered, 'replaced', replaced))
+        FROM mergeguard_account), '{}'), hashes_cleared = (SELECT count(*) FROM mergeguard_held WHERE fate = 'cleared');
     UPDATE mergeguard_work SET said = json_array(run_id, 1, 'merge:' || old_root, '["merge"]', '["' || old_root || '"]', new_root, 'ordered',
         '[' || image || ']') || (
         SELECT group_concat(json_array(place, action, table_name, before_image, after_image), '') FROM (
@@ -235,11 +272,13 @@ BEGIN
     INSERT INTO mergeguard_journal_steps (run_id, step, component, kinds, members, confidence, why, guard_after, evidence, happened,
         digest, survivor)
     SELECT run_id, 1, 'merge:' || old_root, '["merge"]', '["' || old_root || '"]', 'ordered',
-        old || ' was to be merged into ' || new, '[' || image || ']', '{"columns":{}}', strftime('%Y-%m-%dT%H:%M:%fZ', 'now'),
+        old || ' was to be merged into ' || new, '[' || image || ']', json_object('columns', json(coalesce((
+            SELECT json_group_object(key, json_extract(value, '$.rows')) FROM json_each(columns)), '{}'))), strftime('%Y-%m-%dT%H:%M:%fZ', 'now'),
         (SELECT digest FROM mergeguard_digest), new_root
     FROM mergeguard_work;
 
-    -- The old resource is live no more, and its whole class leads to the new one.
+    -- The rows move; the old resource is live no more, and its whole class leads to the new one.
+    INSERT INTO mergeguard_move (part) SELECT 1 WHERE EXISTS (SELECT 1 FROM mergeguard_held WHERE fate IS NOT NULL);
     DELETE FROM mergeguard_live_images WHERE guid_text IN (SELECT value FROM mergeguard_work, json_each(json_array(
         old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}'))));
     UPDATE mergeguard_lookup_rows SET current_guid = (SELECT new_root FROM mergeguard_work), depth = depth + 1
@@ -248,10 +287,17 @@ BEGIN
     INSERT INTO mergeguard_requests (request_id, run_id, answer)
     SELECT request_id, run_id, json_object('old', old, 'new', new, 'old_root', old_root, 'new_root', new_root,
         'already', json('false'), 'run_id', run_id, 'request_id', request_id, 'repeated', json('false'), 'row', json(image),
-        'lookup_rows', lookup_rows, 'live_rows', live_rows, 'hashes_cleared', 0, 'columns', json('{}'), 'notes', json('[]'),
-        'preview', json('false'), 'refused', NULL)
+        'lookup_rows', lookup_rows, 'live_rows', live_rows, 'hashes_cleared', hashes_cleared, 'columns', json(columns),
+        'notes', json('[]'), 'preview', json('false'), 'refused', NULL)
     FROM mergeguard_work WHERE request_id IS NOT NULL;
     DELETE FROM mergeguard_work;
     DELETE FROM mergeguard_walk;
     DELETE FROM mergeguard_walk_rows;
+    DELETE FROM mergeguard_asked;
+    DELETE FROM mergeguard_held;
+    DELETE FROM mergeguard_held_cells;
+    DELETE FROM mergeguard_held_guids;
+    DELETE FROM mergeguard_held_keys;
+    DELETE FROM mergeguard_taken;
+    DELETE FROM mergeguard_held_classes;
 END;

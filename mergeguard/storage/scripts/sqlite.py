@@ -1,8 +1,8 @@
 # ruff: noqa: S608 - quoted names and literals make up texts that people read; values never come here
 """The texts between the marks of ``sql/sqlite/00_names.sql``: a profile's tables and columns as SQLite spells them.
 
-SQLite merges by SQL where all guids are texts in one of the usual spellings, which an index finds. Anything else is
-read, and not written: such a merge takes ``mergeguard merge``.
+SQLite merges by SQL where all guids of merges are texts in one of the usual spellings, which an index finds. Anything
+else is read, and not written: such a merge takes ``mergeguard merge``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from mergeguard.errors import Unsupported
 from mergeguard.storage.guard import sqlite as guard_sqlite
 from mergeguard.storage.journal.tables import CLOCKS
 from mergeguard.storage.profile import Profile, Reference
+from mergeguard.storage.scripts.survival_sqlite import survival
 
 if TYPE_CHECKING:
     from mergeguard.storage.database.stored_table import StoredTable
@@ -46,15 +47,13 @@ def names(rows: DatabaseRows, profile: Profile) -> Mapping[str, str]:
         return _Names(rows, profile).texts()
 
 
-def places(rows: DatabaseRows, profile: Profile, repointed: Sequence[Repointed]) -> Mapping[str, str]:  # noqa: ARG001 - a protocol's parameters
-    """Return the marks for what a merge would re-point: it is looked at, and where there is any SQL does not merge."""
-    cells = [
-        f"SELECT {_literal(f'{one.table}.{column}')}, {table.quotes[column]} FROM {table.name}"
-        for one in repointed
-        for table in [rows.table(one.table)]
-        for column in one.columns
-    ]
-    return {"moving": _union(cells, 2)}
+def places(rows: DatabaseRows, profile: Profile, repointed: Sequence[Repointed]) -> Mapping[str, str]:
+    """Return the marks for what a merge re-points.
+
+    Raises:
+        UnknownSchema: a table or a column of the profile does not exist.
+    """
+    return survival(rows, profile, repointed)
 
 
 class _Names:
@@ -70,7 +69,7 @@ class _Names:
 
     def texts(self) -> dict[str, str]:
         """Return all of them."""
-        return self._reads() | self._writes() | self._declared() | self._own_tables()
+        return self._reads() | self._writes() | self._black_list() | self._declared() | self._own_tables()
 
     def _reads(self) -> dict[str, str]:
         merge, types = self._profile.merge, self._profile.types
@@ -123,6 +122,34 @@ class _Names:
             }
         return texts
 
+    def _black_list(self) -> dict[str, str]:
+        """Return what puts an agent on the black list; nothing where there is none."""
+        listed, managed = self._profile.blacklist, self._profile.managed
+        texts = {
+            "black_list_name": "NULL",
+            "black_list_guid": "NULL",
+            "black_list_cells": "SELECT NULL AS name, NULL AS value",
+            "black_list_table": "(SELECT 1) WHERE 0",
+            "insert_black_list": "SELECT NULL",
+            "managed": _NONE.format("NULL, NULL")
+            if managed is None
+            else f"SELECT {self._cells(managed.table, managed.guid, managed.managed)}",
+        }
+        if listed is None or self._rows.snapshot.find(listed.table) is None:
+            return texts
+        table = self._rows.table(listed.table)
+        cells = {listed.guid: "NEW.guid_text"}
+        cells |= {} if listed.current is None else {listed.current: "NEW.current_text"}
+        cells |= {} if listed.time is None else {listed.time: CLOCKS["sqlite"]}
+        named = ", ".join(self._column(listed.table, name) for name in cells)
+        return texts | {
+            "black_list_name": _literal(listed.table),
+            "black_list_guid": self._column(listed.table, listed.guid),
+            "black_list_cells": _cells(table),
+            "black_list_table": table.name,
+            "insert_black_list": f"INSERT INTO {table.name} ({named}) VALUES ({', '.join(cells.values())})",
+        }
+
     def _declared(self) -> dict[str, str]:
         profile = self._profile
         return {
@@ -131,6 +158,7 @@ class _Names:
             "has_times": _flag(profile.merge.time is not None),
             "has_references": _flag(bool(profile.references)),
             "has_deleted": _flag(bool(profile.merge.deleted_values)),
+            "has_managed": _flag(profile.managed is not None),
         }
 
     def _own_tables(self) -> dict[str, str]:
