@@ -33,13 +33,13 @@ class ExitCode(enum.IntEnum):
 
 
 _MEANINGS = {
-    ExitCode.CLEAN: "checked completely, nothing at or above --fail-on",
-    ExitCode.FINDINGS: "findings at or above --fail-on",
-    ExitCode.USAGE: "usage or configuration error; nothing was read",
+    ExitCode.CLEAN: "done; of a check: complete, and nothing at or above --fail-on",
+    ExitCode.FINDINGS: "something to act on; of a scan: findings at or above --fail-on",
+    ExitCode.USAGE: "usage or configuration error, or nobody said yes; nothing was done",
     ExitCode.UNCHECKED: "could not check: connection, login, permission, lock, unknown table or column, bad file",
     ExitCode.INCOMPLETE: "incomplete: the time budget ended first and nothing was found so far",
-    ExitCode.PLAN_REFUSED: "plan refused or stale; nothing was changed",
-    ExitCode.ROLLED_BACK: "a write failed and was rolled back",
+    ExitCode.PLAN_REFUSED: "plan or merge refused, or stale; nothing was changed",
+    ExitCode.ROLLED_BACK: "a write failed and was rolled back, or an output could not be written",
     ExitCode.BUG: "internal error: a bug in MergeGuard",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
     ExitCode.TERMINATED: "terminated (SIGTERM)",

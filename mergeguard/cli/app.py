@@ -17,6 +17,7 @@ from mergeguard.version import __version__
 HINTS = {
     ExitCode.USAGE: "'mergeguard COMMAND --help' shows what it takes",
     ExitCode.UNCHECKED: "'mergeguard doctor TARGET' checks what a scan needs, one thing after the other",
+    ExitCode.PLAN_REFUSED: "'mergeguard explain TARGET GUID' and 'mergeguard journal TARGET' say what is there now",
     ExitCode.ROLLED_BACK: "nothing was changed; mend the cause and run the command again",
     ExitCode.BUG: "this is a bug in MergeGuard",
 }

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from mergeguard.cli import values
+from mergeguard.cli import exit_codes, values
 from mergeguard.errors import ExitCode
 
 HEADINGS = ("Options", "What the table looks like", "Reading")
@@ -42,9 +42,9 @@ class Command(TyperCommand):
         """Write arguments and options."""
         _write_parameters(self.get_params(ctx), formatter)
 
-    def format_epilog(self, ctx: Context, formatter: Formatter) -> None:  # noqa: ARG002 - typer's signature
+    def format_epilog(self, ctx: Context, formatter: Formatter) -> None:
         """Write the exit status."""
-        write_exit_status(formatter)
+        write_exit_status(ctx, formatter)
 
 
 class Group(TyperGroup):
@@ -64,9 +64,9 @@ class Group(TyperGroup):
         with formatter.section("Commands"):
             formatter.write_dl(self.summaries(ctx))
 
-    def format_epilog(self, ctx: Context, formatter: Formatter) -> None:  # noqa: ARG002 - typer's signature
+    def format_epilog(self, ctx: Context, formatter: Formatter) -> None:
         """Write the exit status."""
-        write_exit_status(formatter)
+        write_exit_status(ctx, formatter)
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """Read the command line, texts as they were typed; show what there is to somebody who said nothing."""
@@ -77,10 +77,11 @@ class Group(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-def write_exit_status(formatter: Formatter) -> None:
-    """Write what each exit status means."""
+def write_exit_status(ctx: Context, formatter: Formatter) -> None:
+    """Write what each exit status means that the command can end with."""
+    _, _, command = ctx.command_path.partition(" ")  # what stands behind the name of the program
     with formatter.section("Exit status"):
-        formatter.write_dl([(str(code.value), code.meaning) for code in ExitCode])
+        formatter.write_dl([(str(code.value), meaning) for code, meaning in exit_codes.of(command).items()])
 
 
 def _first(command: Any) -> str:  # noqa: ANN401 - click's class

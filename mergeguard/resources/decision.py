@@ -61,7 +61,9 @@ def require_roots(roots: Roots) -> None:
         MergeRefused: a self-merge, a circle, a split, or a guid that is gone or that nobody knows.
     """
     if roots.old == roots.new:
-        raise MergeRefused(f"{roots.old} cannot be merged with itself", reason="self-merge")
+        raise MergeRefused(
+            f"{roots.old} cannot be merged with itself", reason="self-merge", hint="name two different resources"
+        )
     for guid, end in ((roots.old, roots.old_end), (roots.new, roots.new_end)):
         if end.status is Status.CYCLE:
             raise MergeRefused(f"the merges of {guid} lead in a circle", reason="in-cycle", hint=_PLAN)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from docs import api, rules
 from docs.session import CHECKOUT, Session
 from mergeguard import errors
+from mergeguard.cli.exit_codes import CODES, OUTPUT
 from mergeguard.errors import ExitCode
 from mergeguard.processor.metrics import METRICS as SERVER_METRICS
 from mergeguard.processor.settings import ENTRIES
@@ -74,6 +75,20 @@ def help_page(words: str, shell: Session) -> str:
 def exit_codes(_words: str, _shell: Session) -> str:
     """List the exit codes."""
     return table(("code", "name", "meaning"), [(str(int(code)), f"`{code.name}`", code.meaning) for code in ExitCode])
+
+
+def command_exit_codes(_words: str, _shell: Session) -> str:
+    """List what each command can end with; a code that means what it always does stands without words."""
+    always = set.intersection(*[set(codes.items()) for codes in CODES.values()])
+    rows = []
+    for name, codes in CODES.items():
+        own = {code: words for code, words in codes.items() if (code, words) not in always}
+        first = [own.pop(code, "") for code in (ExitCode.CLEAN, ExitCode.FINDINGS)]
+        others = [
+            str(int(code)) + ("" if words in {code.meaning, OUTPUT} else f": {words}") for code, words in own.items()
+        ]
+        rows.append((f"`{name}`", *first, "<br>".join(others)))
+    return table(("command", "0", "1", "others"), rows)
 
 
 def error_classes(_words: str, _shell: Session) -> str:
@@ -162,6 +177,7 @@ BLOCKS: dict[str, Callable[[str, Session], str]] = {
     "json": json_of,
     "help": help_page,
     "exit-codes": exit_codes,
+    "command-exit-codes": command_exit_codes,
     "errors": error_classes,
     "metrics": metrics,
     "queue-metrics": queue_metrics,

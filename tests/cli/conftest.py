@@ -19,7 +19,7 @@ import pytest
 
 from mergeguard import __version__
 from mergeguard.api import make_demo
-from mergeguard.cli import crash
+from mergeguard.cli import crash, exit_codes
 from mergeguard.cli.app import main
 
 MERGES = "OldGuid,NewGuid\n{0}1,{0}2\n{0}2,{0}3\n".format("00000000-0000-4000-8000-00000000000")
@@ -85,7 +85,7 @@ def call() -> Caller:
             sys.argv, sys.stdin = before[:2]
             signal.signal(signal.SIGTERM, before[2])
             crash._SECRETS.clear()  # a process starts with none
-        return Ran(int(stop.value.code or 0), out.text, err.text)
+        return expected(Ran(int(stop.value.code or 0), out.text, err.text), *arguments)
 
     return run
 
@@ -96,9 +96,17 @@ def run() -> Callable[..., Ran]:
 
     def start(*arguments: object, **more: object) -> Ran:
         done = subprocess.run(command(*arguments), capture_output=True, check=False, timeout=60, **more)  # type: ignore[call-overload]
-        return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
+        return expected(Ran(done.returncode, done.stdout.decode(), done.stderr.decode()), *arguments)
 
     return start
+
+
+def expected(ran: Ran, *arguments: object) -> Ran:
+    """Hold of every command of every test that it ended with an exit code that its help page lists."""
+    words = [str(argument) for argument in arguments[:2]]
+    name = next((name for name in (" ".join(words), *words[:1]) if name in exit_codes.CODES), None)
+    assert name is None or ran.code in exit_codes.CODES[name], f"{name} ended with {ran.code}: {ran.err}"
+    return ran
 
 
 def command(*arguments: object) -> list[str]:

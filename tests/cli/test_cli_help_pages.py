@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
+from mergeguard.cli import exit_codes
 from mergeguard.core.rules import RULES
-from mergeguard.errors import ExitCode
 
 COMMANDS = (
     "",
@@ -89,7 +89,8 @@ def test_help_names_no_python_type_and_fits_a_narrow_terminal(
     assert "..." not in re.sub(r"\b[A-Z]+\.\.\.(?!\.)", "", page), (
         "nothing is cut off; of an argument it means more of them"
     )
-    assert all(re.search(rf"^  {code.value} +{re.escape(code.meaning[:20])}", page, re.MULTILINE) for code in ExitCode)
+    codes = exit_codes.of(name).items()
+    assert all(re.search(rf"^  {code.value} +{re.escape(words[:20])}", page, re.MULTILINE) for code, words in codes)
 
 
 def test_the_commands_above_are_all_there_are(call: Callable) -> None:
