@@ -22,6 +22,7 @@ import argparse
 import contextlib
 import itertools
 import random
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -33,7 +34,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from measure import mergeguard, postgresql, print_machine, script
@@ -46,7 +47,9 @@ GOAL_MB = 120
 BLOCKS = 20
 EVERY = 0.2
 AT_ONCE = 500
-CONNECTIONS = 16
+AHEAD = 10_000
+CONNECTIONS = 64
+PAUSE = 0.02
 MOST_WAITING = 20_000
 """Events that the feeder lets wait; then it waits itself."""
 SCRAPES = 25
@@ -63,7 +66,46 @@ class Sample:
     seconds: float
 
 
+class Counts:
+    """The counters of the queue, read as cheaply as can be: ``EventStore.sizes`` looks for the oldest event as well."""
+
+    def __init__(self, target: str) -> None:
+        if target.startswith("postgresql"):
+            import psycopg
+
+            self._connection: Any = psycopg.connect(target.replace("+psycopg", "", 1), autocommit=True)
+        else:
+            self._connection = sqlite3.connect(target, timeout=60)
+
+    def waiting(self) -> int:
+        return self._sum("events")
+
+    def done(self) -> int:
+        return self._sum("done")
+
+    def dead(self) -> int:
+        return self._sum("dead")
+
+    def _sum(self, column: str) -> int:
+        return int(self._connection.execute(f"SELECT sum({column}) FROM mergeguard_queue").fetchone()[0])
+
+
 # --- the feeder ---
+
+
+@dataclass
+class Fed:
+    """How far the feeder's two threads are; neither runs far ahead of the other."""
+
+    percent: int
+    registered: int = 0
+    posted: int = 0
+
+    def may_register(self) -> bool:
+        return self.registered * self.percent <= (self.posted + AHEAD) * (100 - self.percent)
+
+    def may_post(self, number: int) -> bool:
+        return number * (100 - self.percent) <= (self.registered + AHEAD) * self.percent
 
 
 def feed(target: str, url: str, count: int, sources: int, percent: int) -> None:
@@ -71,17 +113,19 @@ def feed(target: str, url: str, count: int, sources: int, percent: int) -> None:
     from mergeguard.processor.demo_events import execution, inventory
     from mergeguard.storage.queue.opening import open_store
 
-    store, draw = open_store(target), random.Random(7)
+    store, draw, counts = open_store(target), random.Random(7), Counts(target)
     bodies = [inventory("PC-01").body, execution("PC-01", "program").body]
-    posts, fed = count * percent // 100, 0
-    poster = threading.Thread(target=post, args=(url, bodies[0], posts, lambda: fed * percent // (100 - percent)))
+    posts, fed = count * percent // 100, Fed(percent)
+    poster = threading.Thread(target=post, args=(url, bodies[0], posts, fed), daemon=True)
     poster.start()
-    while fed < count - posts:
-        group = range(fed, min(fed + AT_ONCE, count - posts))
+    while fed.registered < count - posts:
+        group = range(fed.registered, min(fed.registered + AT_ONCE, count - posts))
         store.register([_event(bodies[number % len(bodies)], draw.randrange(sources) + 1) for number in group])
-        fed = group.stop
-        while sum(queue.events for queue in store.sizes()) > MOST_WAITING:
-            time.sleep(EVERY)
+        fed.registered = group.stop
+        while counts.waiting() > MOST_WAITING or not fed.may_register():
+            if not poster.is_alive() and fed.posted < posts:
+                raise SystemExit("posting failed")
+            time.sleep(PAUSE)
     poster.join()
     store.close()
 
@@ -92,8 +136,8 @@ def _event(body: bytes, key: int) -> NewEvent:
     return NewEvent(uuid.UUID(int=key << 64 | key), 0, Queue.FAST, len(body), body)
 
 
-def post(url: str, body: bytes, count: int, most: Callable[[], int]) -> None:
-    """Post events over some connections, as many as there may be; each hundredth is large, and has its own."""
+def post(url: str, body: bytes, count: int, fed: Fed) -> None:
+    """Post events over some connections; each hundredth is large, and has one of its own."""
     import asyncio
 
     from posting import connection
@@ -102,10 +146,11 @@ def post(url: str, body: bytes, count: int, most: Callable[[], int]) -> None:
 
     async def agent(left: Iterator[int]) -> None:
         while some := list(itertools.islice(left, 100)):
-            while some[0] > most():
-                await asyncio.sleep(EVERY / 10)
+            while not fed.may_post(some[0]):  # noqa: ASYNC110 - a thread registers, and has no event of asyncio
+                await asyncio.sleep(PAUSE)
             await connection(url, body, iter(some[1:]))
             await connection(url, large, iter(some[:1]))
+            fed.posted += len(some)
 
     async def agents() -> None:
         left = iter(range(count))
@@ -182,8 +227,6 @@ def growth(samples: Sequence[Sample]) -> tuple[float, float]:
 
 
 def measure(target: str, folder: Path, given: argparse.Namespace) -> None:
-    from mergeguard.storage.queue.opening import open_store
-
     command = mergeguard("serve", target, "--port", "0", "--handler", "store")
     with served(command, folder) as (url, process):
         time.sleep(given.idle)
@@ -192,17 +235,16 @@ def measure(target: str, folder: Path, given: argparse.Namespace) -> None:
         print(f"  {'events':>12}{'MB':>10}{'children':>10}{'rate':>16}", flush=True)
         numbers = (given.events, given.sources, given.posts)
         feeder = subprocess.Popen(script("queue_memory.py", "feed", target, url, *numbers))
-        store = open_store(target)
-        samples = watched(process, url, lambda: sum(each.done for each in store.sizes()), given.events, feeder)
+        counts = Counts(target)
+        samples = watched(process, url, counts.done, given.events, feeder)
         if feeder.wait():
             raise SystemExit("the feeder failed")
-        dead = sum(queue.dead for queue in store.sizes())
-        store.close()
+        dead = counts.dead()
         time.sleep(given.idle)
         after, peak = resident_mb(process), resident_mb(process, "VmHWM")
-    slope, error = growth(samples)
     half = statistics.fmean(sample.mb for sample in samples if sample.done * 2 >= given.events)
     print(f"  idle again: {after:.1f} MB; at most {peak:.1f} MB; {half:.1f} MB in the second half; {dead} events dead")
+    slope, error = growth(samples)
     print(f"  growth in the second half: {slope:+.2f} MB a million events, standard error {error:.2f}")
 
 
