@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mergeguard.core.closure import Status
+from mergeguard.core.importing.answers import Answers
 from mergeguard.core.importing.catalogue import Catalogue, DataClass
 from mergeguard.core.importing.keys import folded
 from mergeguard.core.importing.standing import KeyOwner, Linked, Standing, Summary
@@ -97,6 +98,10 @@ class Transaction:
         self.held: set[Guid] = set()
 
     # Reads.
+
+    @property
+    def answers(self) -> Answers:
+        return Answers()
 
     def expect(self, expected: Expected) -> Collection[Guid]:  # noqa: ARG002 - the protocol's
         return ()

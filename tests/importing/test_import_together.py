@@ -13,8 +13,8 @@ from importing.import_cases import Sent
 from importing.import_together import GUIDS, TANGLED, Came, Crowd, OneByOne, Stuck, crowds, play
 from importing.import_world import World
 
+from mergeguard.core.importing.answers import Answers
 from mergeguard.processor.handlers import EventBatch
-from mergeguard.storage.importing.answers import Answers
 from mergeguard.storage.importing.postgresql_ahead import AheadTransaction
 
 SAME: Final = Sent(1, single=2, many=((0, 1),), any_=(2,), same=True)

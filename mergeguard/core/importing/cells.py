@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 
 from mergeguard.core import guids
 from mergeguard.core.importing.catalogue import CellType, DataColumn
+from mergeguard.core.nse.attributes import plain
 
 Value: TypeAlias = str | int | float | bool | dt.datetime | uuid.UUID | None
 Cells: TypeAlias = tuple[Value, ...]
@@ -25,6 +26,8 @@ _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,19}")
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _BOOLEANS: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 _SHOWN: Final = 40
+_GUID: Final = 38
+"""Characters of a guid in the usual spelling, braces included."""
 
 
 class Misfit(ValueError):
@@ -127,7 +130,9 @@ def _time(text: str) -> dt.datetime:
 
 
 def _guid(text: str) -> uuid.UUID:
-    value = guids.parse(text)
+    value = plain(text) if len(text) <= _GUID else None
+    if value is None:
+        value = guids.parse(text)
     if value is None:
         raise ValueError
     return value

@@ -76,6 +76,7 @@ def _guid(name: str, text: str) -> uuid.UUID | None:
     return None
 
 
+@lru_cache(maxsize=16_384)  # what many refer to comes in many events; one object is compared and kept once
 def plain(text: str) -> uuid.UUID | None:
     """Read a guid in the usual spelling, with braces or without, four times as fast as any other is read.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from mergeguard.core.events import NO_SOURCE, Event
-from mergeguard.core.importing.blocks import Meant
+from mergeguard.core.importing.blocks import Meant, SentBlock
 from mergeguard.core.importing.catalogue import Catalogue
 from mergeguard.core.importing.content import Content, Link
 from mergeguard.core.importing.links import SentLink
@@ -52,6 +52,8 @@ class ContentWriter:
     settings: Settings
     catalogue: Catalogue
     transaction: ImportTransaction
+    again: Callable[[SentBlock], SentBlock]
+    """Returns a block with its rows, where they were not kept."""
 
     def write(self, content: Content, resolved: Resolved) -> None:
         """Write rows and associations, if the sender may send them.
@@ -67,7 +69,7 @@ class ContentWriter:
         ]
         self._hear(blocks, resolved)
         links = [places.link(each) for each in content.links]
-        DataImporter(self.transaction, places.foreign, self.event.id, self.event.received).write(blocks)
+        DataImporter(self.transaction, places.foreign, self.again, self.event.id, self.event.received).write(blocks)
         if links:
             write_links(self.transaction, links, self.catalogue.associations, self.event.id)
 

@@ -37,6 +37,8 @@ class DataImporter:
     transaction: ImportTransaction
     current: Callable[[uuid.UUID, int], uuid.UUID]
     """(foreign key, line) -> the current guid of that resource, or raises."""
+    again: Callable[[SentBlock], SentBlock]
+    """Returns a block with its rows, where they were not kept."""
     event: int
     received: dt.datetime
 
@@ -71,7 +73,7 @@ class DataImporter:
             self.transaction.confirm(confirmed, self.event)
 
     def _write(self, placed: Placed) -> None:
-        block, resource = mapped(placed.block.read(), self.current), placed.resource
+        block, resource = mapped(self.again(placed.block).read(), self.current), placed.resource
         if placed.block.partial:
             self.transaction.update_rows(block.data_class, resource, updates(block))
             return self.transaction.summarise(block.data_class, resource, None, None, self.event)

@@ -5,20 +5,23 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
 from mergeguard.core import guids
 from mergeguard.core.events import NO_SOURCE, Event
+from mergeguard.core.importing.blocks import SentBlock
 from mergeguard.core.importing.catalogue import Catalogue
-from mergeguard.core.importing.content import Content, Incoming, checked, unknown_classes
+from mergeguard.core.importing.content import Incoming, checked, unknown_classes
 from mergeguard.core.importing.identify import Judge
+from mergeguard.core.importing.unchanged import claims_of, confirmed
 from mergeguard.core.nse import read
 from mergeguard.core.nse.message import Message
 from mergeguard.errors import MalformedEvent
 from mergeguard.processor.handlers import EventBatch
 from mergeguard.processor.importers.content import ContentWriter, expectations
+from mergeguard.processor.importers.memory import Memory, Said
 from mergeguard.processor.importers.resources import Resolver
 from mergeguard.processor.importers.rules import key_rules
 from mergeguard.processor.settings import Settings
@@ -41,12 +44,24 @@ class Merging(Protocol):
 class _Read:
     """An event's message, read and checked, and by what."""
 
-    content: Content
+    body: bytes
+    said: Said
     catalogue: Catalogue
     settings: Settings
     guids: frozenset[uuid.UUID]
     """Of the message and its sender."""
-    expected: Expected
+
+    @property
+    def expected(self) -> Expected:
+        """What will be asked of a database."""
+        return self.said.expected if self.guids is self.said.guids else replace(self.said.expected, guids=self.guids)
+
+    def again(self, block: SentBlock) -> SentBlock:
+        """Return a block with its rows, which are read once more where they were not kept."""
+        if self.said.whole:
+            return block
+        content = checked(read(self.body), self.catalogue, key_rules(self.settings))
+        return content.blocks[self.said.content.blocks.index(block)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +73,7 @@ class _Together:
     """By event, until it is handled."""
 
     def settle(self) -> None:
+        """Add what the transaction holds back."""
         self.transaction.settle()
 
 
@@ -74,6 +90,7 @@ class Importer:
         self._store = store
         self._settings = settings
         self._merging = merging
+        self._memory = Memory()
 
     def handle(self, event: Event, body: bytes, batch: EventBatch) -> None:
         """Import one event.
@@ -90,11 +107,17 @@ class Importer:
         if known is None:
             known = self._read(event, body, batch)
         transaction = self._store.within(batch) if together is None else together.transaction
-        content = known.content
+        if known.said.claims is not None:
+            same = confirmed(known.said.claims, transaction.answers, known.guids, event.id)
+            if same is not None:
+                transaction.confirm(same.pairs, event.id)
+                transaction.link(same.links)
+                return
         judge = Judge(known.catalogue, key_rules(known.settings), partial(_fresh, event))
         resolver = Resolver(transaction, partial(self._merging.merge, batch), event.source, known.expected)
+        content = known.said.content
         resolved = resolver.resolve(content.resources, known.guids, judge)
-        ContentWriter(event, known.settings, known.catalogue, transaction).write(content, resolved)
+        ContentWriter(event, known.settings, known.catalogue, transaction, known.again).write(content, resolved)
 
     def prepare(self, events: Sequence[tuple[Event, bytes]], batch: EventBatch) -> None:
         """Read messages; hold all that they name, and ask what will be asked of it, at once.
@@ -112,11 +135,20 @@ class Importer:
             batch.prepared = together
 
     def _read(self, event: Event, body: bytes, batch: EventBatch) -> _Read:
-        message = read(body)
-        catalogue, settings = self._catalogue(message, batch), self._settings()
-        content = checked(message, catalogue, key_rules(settings))
-        guids = content.guids | ({event.source} - {NO_SOURCE})
-        return _Read(content, catalogue, settings, guids, Expected(guids, *expectations(content, catalogue)))
+        settings = self._settings()
+        rules = key_rules(settings)
+        catalogue = self._store.catalogue(batch.connection)
+        said = self._memory.said(body, catalogue, rules)
+        if said is None:
+            message = read(body)
+            catalogue = self._catalogue(message, batch)
+            content = checked(message, catalogue, rules)
+            guids = content.guids
+            expected = Expected(guids, *expectations(content, catalogue))
+            said = Said(content, guids, expected, claims_of(content, catalogue))
+            self._memory.keep(body, catalogue, rules, said)
+        own = event.source == NO_SOURCE or event.source in said.guids
+        return _Read(body, said, catalogue, settings, said.guids if own else said.guids | {event.source})
 
     def _catalogue(self, message: Message, batch: EventBatch) -> Catalogue:
         """Return the catalogue, read again where the message names something that is not in it."""

@@ -8,8 +8,9 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
+from mergeguard.core.importing.answers import Answers
 from mergeguard.core.importing.catalogue import Catalogue, DataClass
 from mergeguard.core.importing.standing import Linked, Standing
 from mergeguard.core.nse.message import Key
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from mergeguard.storage.importing.store import Expected, ImportTransaction, OpenBatch
 
 
+_NOTHING: Final = Answers()
 Pair: TypeAlias = tuple[uuid.UUID, uuid.UUID]
 
 
@@ -165,6 +167,11 @@ class DatabaseTransaction(ABC):
     def add(self, sql: str, *values: Any) -> None:  # noqa: ANN401 - what the driver takes
         """Add a statement to the unit of work."""
         self._batch.add(sql, values)
+
+    @property
+    def answers(self) -> Answers:
+        """Nothing: questions are answered when they are asked."""
+        return _NOTHING
 
     def expect(self, expected: Expected) -> Collection[uuid.UUID]:  # noqa: ARG002 - of the protocol
         """Do nothing: questions are answered when they are asked."""

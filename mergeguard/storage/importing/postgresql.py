@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from mergeguard.core.importing.catalogue import DataClass
@@ -65,9 +65,9 @@ FREE_KEYS = "DELETE FROM mergeguard_key WHERE key = ANY (CAST(? AS bigint[]))"
 TURNS = "SELECT pg_advisory_lock_shared(k), pg_advisory_unlock_shared(k) FROM unnest(CAST(? AS bigint[])) AS k"
 ROOTS = "INSERT INTO {roots} (guid, turn) SELECT g, 1 FROM unnest(CAST(? AS uuid[])) AS g ON CONFLICT DO NOTHING"
 SHARE = "SELECT 1 FROM {roots} WHERE guid = ANY (CAST(? AS uuid[])) ORDER BY guid FOR SHARE"
-_PAIRS = "unnest(CAST(? AS uuid[]), CAST(? AS uuid[])) AS k (one, other)"
+_PAIRS = "unnest(CAST(? AS uuid[]), CAST(? AS uuid[])) WITH ORDINALITY AS k (one, other, at)"
 SUMMARIES = f"""
-    SELECT s."InventoryClassGuid", s."ResourceGuid", s."DataHash", s."LastEventId", s."RowCount"
+    SELECT k.at, s."DataHash", s."LastEventId", s."RowCount"
     FROM {_PAIRS} JOIN "ResourceUpdateSummary" AS s
     ON s."InventoryClassGuid" = k.one AND s."ResourceGuid" = k.other
     ORDER BY s."InventoryClassGuid", s."ResourceGuid" FOR NO KEY UPDATE OF s
@@ -236,10 +236,7 @@ class PostgresqlTransaction(DatabaseTransaction):
         """Lock and read; ``None`` for what was made to be locked, and never loaded."""
         if not pairs:
             return {}
-        return {
-            (one, other): Summary(one, other, hash_, event) if rows or hash_ is not None or event is not None else None
-            for one, other, hash_, event, rows in self.ask(SUMMARIES, columns(pairs))
-        }
+        return summaries_of(pairs, self.ask(SUMMARIES, columns(pairs)))
 
     def linked(self, ends: Collection[Pair]) -> Sequence[Linked]:
         """Return all associations of some (type, parent), the parents locked first."""
@@ -337,6 +334,16 @@ def locking(
     ]
 
 
+def summaries_of(pairs: Sequence[Pair], rows: Iterable[Sequence[Any]]) -> dict[Pair, Summary | None]:
+    """Read what ``SUMMARIES`` tells of some pairs; ``None`` for a row that was made to be locked: nothing is loaded."""
+    found: dict[Pair, Summary | None] = {}
+    for number, hash_, event, count in rows:
+        pair = pairs[number - 1]
+        loaded = count or hash_ is not None or event is not None
+        found[pair] = Summary(pair[0], pair[1], hash_, event) if loaded else None
+    return found
+
+
 def columns(rows: Sequence[Sequence[Any]]) -> list[Any]:
     """Turn rows into an array each column; guids, of which there are many, by the quickest way."""
     return [array(column) for column in zip(*rows, strict=True)]
@@ -345,7 +352,7 @@ def columns(rows: Sequence[Sequence[Any]]) -> list[Any]:
 def array(values: Sequence[Any]) -> Any:  # noqa: ANN401 - a list, or the text of one
     """Return values as the driver is to send them for an array."""
     if values and isinstance(values[0], uuid.UUID):
-        return "{" + ",".join(map(str, values)) + "}"
+        return "{" + ",".join([f"{guid.int:032x}" for guid in values]) + "}"
     return list(values)
 
 

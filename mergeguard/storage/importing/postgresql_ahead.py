@@ -8,12 +8,13 @@ transaction may serve many events: then what they confirm and link travels at on
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+from mergeguard.core.importing.answers import Answers
 from mergeguard.core.importing.standing import KeyOwner, Linked, Standing, Summary
 from mergeguard.core.nse.message import Key
-from mergeguard.storage.importing.answers import Answers
 from mergeguard.storage.importing.database_store import Pair, folded
 from mergeguard.storage.importing.postgresql import (
     CONFIRM,
@@ -27,6 +28,7 @@ from mergeguard.storage.importing.postgresql import (
     array,
     columns,
     locking,
+    summaries_of,
 )
 from mergeguard.storage.importing.walks import standings_of
 from mergeguard.storage.queue.statements import with_percents
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from mergeguard.storage.importing.store import Expected, OpenBatch
 
 Statement = tuple[str, Sequence[Any]]
+_NUMBER = attrgetter("int")
 
 
 class AheadTransaction(PostgresqlTransaction):
@@ -49,6 +52,11 @@ class AheadTransaction(PostgresqlTransaction):
         self._confirmed: dict[Pair, int] = {}
         self._links: list[Linked] = []
 
+    @property
+    def answers(self) -> Answers:
+        """What is known by now."""
+        return self._known
+
     # Reading
 
     def expect(self, expected: Expected) -> Collection[uuid.UUID]:
@@ -56,21 +64,28 @@ class AheadTransaction(PostgresqlTransaction):
         if not expected.guids:
             self._known = Answers()
             return ()
-        guids, keys = sorted(expected.guids), folded(expected.keys)
+        guids, keys = in_order(expected.guids), folded(expected.keys)
         if self._known.answers(guids, keys):
             return expected.guids
-        shared, told = self._told(guids, keys, expected, make=False)
+        pairs = list(expected.pairs)
+        shared, told = self._told(guids, keys, pairs, expected.ends, make=False)
         if shared < len(guids):  # one of them was never held: what holds it is made, and all is read behind it
-            _, told = self._told(guids, keys, expected, make=True)
+            _, told = self._told(guids, keys, pairs, expected.ends, make=True)
         self._held |= expected.guids
-        self._known.standings |= standings_of(guids, told[WALK])
+        self._known.learn_standings(standings_of(guids, told[WALK]), self._held)
         self._known.learn_owners(keys, told.get(OWNERS, ()))
-        self._known.summaries.update(map(_summary, told.get(SUMMARIES, ())))
+        self._known.summaries |= summaries_of(pairs, told.get(SUMMARIES, ()))
         self._known.learn_links(expected.ends, [Linked(*row) for row in told.get(LINKED, ())])
         return expected.guids
 
     def _told(
-        self, guids: Sequence[uuid.UUID], keys: Sequence[tuple[str, str]], expected: Expected, *, make: bool
+        self,
+        guids: Sequence[uuid.UUID],
+        keys: Sequence[tuple[str, str]],
+        pairs: Sequence[Pair],
+        ends: Collection[Pair],
+        *,
+        make: bool,
     ) -> tuple[int, Mapping[str, Sequence[Sequence[Any]]]]:
         """Send the statements, those that lock before those that read what is locked.
 
@@ -86,11 +101,11 @@ class AheadTransaction(PostgresqlTransaction):
         asked.append((WALK, [array(guids)]))
         if keys:
             asked.append((OWNERS, columns(keys)))
-        if expected.pairs:
-            asked.append((SUMMARIES, columns(sorted(expected.pairs))))
-        if expected.ends:
-            asked.append((PARENTS, [array(sorted({parent for _, parent in expected.ends}))]))
-            asked.append((LINKED, columns(sorted(expected.ends))))
+        if pairs:
+            asked.append((SUMMARIES, columns(pairs)))
+        if ends:
+            asked.append((PARENTS, [array(in_order({parent for _, parent in ends}))]))
+            asked.append((LINKED, columns(list(ends))))
         driver: Any = connection.connection.driver_connection
         with source.translated(writing=True):
             with driver.pipeline():
@@ -122,11 +137,11 @@ class AheadTransaction(PostgresqlTransaction):
         self._held |= missing
         self._known.forget_leading_to(missing)
         if self._ahead is not None:
-            self._known.standings |= standings_of(*self._ahead)
+            self._known.learn_standings(standings_of(*self._ahead), self._held)
 
     def hold_keys(self, keys: Collection[Key]) -> None:
         """Keep other events from giving these keys to a resource; who has them is asked again behind it."""
-        self._known.owners.clear()
+        self._known.forget_owners()
         super().hold_keys(keys)
 
     def summaries(self, pairs: Collection[Pair]) -> Mapping[Pair, Summary]:
@@ -161,7 +176,7 @@ class AheadTransaction(PostgresqlTransaction):
     def add_keys(self, guid: uuid.UUID, keys: Collection[Key]) -> None:
         """Give a resource keys that it does not have yet."""
         super().add_keys(guid, keys)
-        self._known.owners.clear()
+        self._known.forget_owners()
 
     def summarise(
         self, data_class: DataClass, guid: uuid.UUID, rows: int | None, hash_: str | None, event: int
@@ -200,16 +215,15 @@ class AheadTransaction(PostgresqlTransaction):
             self.settle()
 
     def settle(self) -> None:
-        """Add what was held back to the unit of work, in an order that all keep."""
+        """Add what was held back to the unit of work; what is confirmed is locked since it was read."""
         confirmed, self._confirmed = self._confirmed, {}
         if confirmed:
-            self.add(CONFIRM, *columns([(*pair, event) for pair, event in sorted(confirmed.items())]))
+            self.add(CONFIRM, *columns([(*pair, event) for pair, event in confirmed.items()]))
         links, self._links = self._links, []
         if links:
             super().link(links)
 
 
-def _summary(row: Sequence[Any]) -> tuple[Pair, Summary | None]:
-    one, other, hash_, event, count = row
-    loaded = bool(count) or hash_ is not None or event is not None
-    return (one, other), Summary(one, other, hash_, event) if loaded else None
+def in_order(guids: Iterable[uuid.UUID]) -> list[uuid.UUID]:
+    """Return guids in the order of their text, which is that of their numbers."""
+    return sorted(guids, key=_NUMBER)

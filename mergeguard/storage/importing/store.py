@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from mergeguard.core.importing.answers import Answers
 from mergeguard.core.importing.catalogue import Catalogue, DataClass
 from mergeguard.core.importing.standing import KeyOwner, Linked, Standing, Summary
 from mergeguard.core.nse.message import Key
@@ -54,6 +55,10 @@ class ImportTransaction(Protocol):
     ``summaries`` and ``linked``, which keep others waiting by themselves. Equal statements that stand together travel
     together: first the rows of all classes, then what is summarised, then links.
     """
+
+    @property
+    def answers(self) -> Answers:
+        """What was read ahead, as it stands now; it may be nothing."""
 
     def expect(self, expected: Expected) -> Collection[uuid.UUID]:
         """Hold guids, and then read what is going to be asked of them, all on one way to the database.

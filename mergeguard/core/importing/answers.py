@@ -8,11 +8,14 @@ the question goes to the database as ever.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
+from mergeguard.core.importing.keys import folded
 from mergeguard.core.importing.standing import KeyOwner, Linked, Standing, Summary
+from mergeguard.core.nse.message import Key
 
 Pair: TypeAlias = tuple[uuid.UUID, uuid.UUID]
 Named: TypeAlias = tuple[str, str]
@@ -23,8 +26,12 @@ class Answers:
     """What a database said."""
 
     standings: dict[uuid.UUID, Standing] = field(default_factory=dict)
+    steady: set[uuid.UUID] = field(default_factory=set)
+    """Of those: the guids of resources that are held, and may say and be told anything."""
     owners: dict[Named, Sequence[KeyOwner]] = field(default_factory=dict)
     """By the key as it was asked for: what a database holds for equal, only the database knows."""
+    sole: dict[Named, uuid.UUID] = field(default_factory=dict)
+    """Of those: the keys that one resource has, and nobody else."""
     summaries: dict[Pair, Summary | None] = field(default_factory=dict)
     """By (data class, resource); ``None`` where a row was made to be locked, and nothing was loaded."""
     links: dict[Pair, dict[uuid.UUID, Linked]] = field(default_factory=dict)
@@ -35,6 +42,15 @@ class Answers:
         return all(guid in self.standings for guid in guids) and all(key in self.owners for key in keys)
 
     # What was read
+
+    def learn_standings(self, found: Mapping[uuid.UUID, Standing], held: AbstractSet[uuid.UUID]) -> None:
+        """Remember where guids lead; of those that are held nobody else changes it."""
+        self.standings |= found
+        for guid, each in found.items():
+            if each.current == guid and each.live and guid in held and not (each.retired or each.blacklisted):
+                self.steady.add(guid)
+            else:
+                self.steady.discard(guid)
 
     def learn_owners(self, keys: Sequence[Named], rows: Iterable[Sequence[Any]]) -> None:
         """Remember who has keys.
@@ -47,6 +63,9 @@ class Answers:
         for number, name, value, resource in rows:
             found[number - 1].append(KeyOwner(name, value, resource))
         self.owners.update(zip(keys, found, strict=True))
+        for key, owners in zip(keys, found, strict=True):
+            if len(owners) == 1 and _is_named(owners[0], key):
+                self.sole[key] = owners[0].resource
 
     def learn_links(self, ends: Iterable[Pair], links: Iterable[Linked]) -> None:
         """Remember all associations of some (type, parent)."""
@@ -72,6 +91,12 @@ class Answers:
         gone = [guid for guid, each in self.standings.items() if each.current in currents]
         for guid in gone:
             del self.standings[guid]
+            self.steady.discard(guid)
+
+    def forget_owners(self) -> None:
+        """Forget who has keys: one more has one now, or may have."""
+        self.owners.clear()
+        self.sole.clear()
 
     def loaded(self, pair: Pair, event: int, hash_: str | None) -> None:
         """Remember that data were loaded; the newest event stays, whichever came last."""
@@ -100,3 +125,8 @@ class Answers:
             there = self.links.get((link.type, link.parent))
             if there is not None:
                 there.pop(link.child, None)
+
+
+def _is_named(owner: KeyOwner, key: Named) -> bool:
+    """Say whether an owner has just this key; a database may hold others for equal."""
+    return (owner.name, owner.value) == key or folded(Key(owner.name, owner.value)) == folded(Key(*key))
