@@ -7,8 +7,9 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # each pulls in more than a program that does not call for it
     from mergeguard.processor.handling import Handling
     from mergeguard.processor.metrics import ServerMetrics
     from mergeguard.processor.settings_file import SettingsFile
+    from mergeguard.processor.status import StatusWriter
     from mergeguard.storage.queue.store import EventStore
 
 HOST: Final = "127.0.0.1"
@@ -72,26 +74,22 @@ def serve(  # noqa: PLR0913 - as the command has flags
     """
     from mergeguard.processor.intake.serving import Address  # noqa: PLC0415 - only with a server
     from mergeguard.processor.serving import Server  # noqa: PLC0415 - as above
-    from mergeguard.processor.status import StatusWriter  # noqa: PLC0415 - as above
-    from mergeguard.storage.queue.opening import open_store  # noqa: PLC0415 - imports SQLAlchemy
-    from mergeguard.storage.queue.status_table import open_status  # noqa: PLC0415 - as above
 
     _require(host is not None, workers)
-    settings = _settings(config, core_settings)
+    site = _Site(str(target), options, _settings(config, core_settings))
     with ExitStack() as opened:
-        store = opened.enter_context(closing(open_store(str(target), options)))
-        table = opened.enter_context(closing(open_status(str(target), options)))
-        metrics = _metrics(store, settings)
-        handling = opened.enter_context(_handling(handler, target, options, store, settings))
-        look = _integrity(handling, target, options, settings, metrics) if host is not None else []
+        store = opened.enter_context(site.store())
+        status = opened.enter_context(site.status(store))
+        metrics = site.metrics(store)
+        handling = opened.enter_context(site.handling(handler, store))
         server = Server(
             store,
-            settings.current,
+            site.settings.current,
             metrics,
-            lambda: _create(store, handling, str(target), options, settings),
+            lambda: site.create(store, handling),
             None if host is None else Address(host, port),
             handling.handler if workers else None,
-            [StatusWriter(store, table, settings.current).run, *look],
+            [status.run, *(site.looks(handling, metrics) if host is not None else ())],
             started,
             handling.registry,
             handling.lead_somewhere,
@@ -156,60 +154,76 @@ def _settings(config: str | Path | None, core_settings: str | Path | None) -> Se
     return SettingsFile(files_of(os.environ, Path.cwd(), *named), os.environ)
 
 
-def _metrics(store: EventStore, settings: SettingsFile) -> ServerMetrics:
-    from mergeguard.processor.metrics import ServerMetrics  # noqa: PLC0415 - only with a server
-    from mergeguard.processor.report import QueueStatistics, take_statistics  # noqa: PLC0415 - as above
+@dataclass(frozen=True, slots=True)
+class _Site:
+    """The database that is served, and by which settings: opens each part of a server."""
 
-    def look() -> QueueStatistics | None:
-        try:
-            return take_statistics(store, file_limit=settings.current().file_limit)
-        except MergeGuardError:
-            return None
+    target: str
+    options: Options
+    settings: SettingsFile
 
-    metrics = ServerMetrics(look)
-    metrics.watch_settings(lambda: settings.complaint is not None)
-    return metrics
+    def store(self) -> AbstractContextManager[EventStore]:
+        from mergeguard.storage.queue.opening import open_store  # noqa: PLC0415 - imports SQLAlchemy
 
+        return closing(open_store(self.target, self.options))
 
-def _create(store: EventStore, handling: Handling, target: str, options: Options, settings: SettingsFile) -> None:
-    from mergeguard.processor.folder_identity import require_same_folder  # noqa: PLC0415 - only with a server
+    @contextmanager
+    def status(self, store: EventStore) -> Iterator[StatusWriter]:
+        """Open the table of *Event Queue Status*, and yield what writes it."""
+        from mergeguard.processor.status import StatusWriter  # noqa: PLC0415 - only with a server
+        from mergeguard.storage.queue.status_table import open_status  # noqa: PLC0415 - imports SQLAlchemy
 
-    store.create()
-    require_same_folder(target, options, settings.current().event_queue_path)
-    handling.prepare()
+        with closing(open_status(self.target, self.options)) as table:
+            yield StatusWriter(store, table, self.settings.current)
 
+    def metrics(self, store: EventStore) -> ServerMetrics:
+        from mergeguard.processor.metrics import ServerMetrics  # noqa: PLC0415 - only with a server
+        from mergeguard.processor.report import QueueStatistics, take_statistics  # noqa: PLC0415 - as above
 
-def _handling(
-    handler: Handler | str,
-    target: str | Path,
-    options: Options,
-    store: EventStore,
-    settings: SettingsFile,
-) -> AbstractContextManager[Handling]:
-    """Open what events are given to."""
-    from mergeguard.processor import handling as kinds  # noqa: PLC0415 - only with a server
+        def look() -> QueueStatistics | None:
+            try:
+                return take_statistics(store, file_limit=self.settings.current().file_limit)
+            except MergeGuardError:
+                return None
 
-    if handler == "import":
-        return kinds.importing(str(target), options, store, settings.current)
-    if handler == "store":
-        return kinds.storing(str(target), options)
-    if isinstance(handler, str):
-        raise UsageError(f"unknown handler {handler!r}", hint="give 'import', 'store', or a handler of your own")
-    return nullcontext(kinds.Handling(handler))
+        metrics = ServerMetrics(look)
+        metrics.watch_settings(lambda: self.settings.complaint is not None)
+        return metrics
 
+    def handling(self, handler: Handler | str, store: EventStore) -> AbstractContextManager[Handling]:
+        """Open what events are given to."""
+        from mergeguard.processor import handling as kinds  # noqa: PLC0415 - only with a server
 
-def _integrity(
-    handling: Handling, target: str | Path, options: Options, settings: SettingsFile, metrics: ServerMetrics
-) -> list[Callable[[threading.Event], None]]:
-    """Return what looks after the integrity of the database: one server a folder does, the one that takes events in."""
-    from mergeguard.processor.integrity_job import IntegrityJob  # noqa: PLC0415 - only with a server
-    from mergeguard.processor.integrity_look import Question  # noqa: PLC0415 - as above
+        if handler == "import":
+            return kinds.importing(self.target, self.options, store, self.settings.current)
+        if handler == "store":
+            return kinds.storing(self.target, self.options)
+        if isinstance(handler, str):
+            raise UsageError(f"unknown handler {handler!r}", hint="give 'import', 'store', or a handler of your own")
+        return nullcontext(kinds.Handling(handler))
 
-    if not handling.integrity:
-        return []
-    job = IntegrityJob(
-        lambda now: Question(str(target), options.password, options.lock_timeout, now.integrity_limit_seconds),
-        settings.current,
-        lambda looked: metrics.looked(looked, time.time()),
-    )
-    return [job.run]
+    def create(self, store: EventStore, handling: Handling) -> None:
+        """Make the tables that are missing."""
+        from mergeguard.processor.folder_identity import require_same_folder  # noqa: PLC0415 - only with a server
+
+        store.create()
+        require_same_folder(self.target, self.options, self.settings.current().event_queue_path)
+        handling.prepare()
+
+    def looks(self, handling: Handling, metrics: ServerMetrics) -> list[Callable[[threading.Event], None]]:
+        """Return what looks after the integrity of the database.
+
+        One server a folder does: the one that takes events in.
+        """
+        from mergeguard.processor.integrity_job import IntegrityJob  # noqa: PLC0415 - only with a server
+        from mergeguard.processor.integrity_look import Question  # noqa: PLC0415 - as above
+
+        if not handling.integrity:
+            return []
+        options = self.options
+        job = IntegrityJob(
+            lambda now: Question(self.target, options.password, options.lock_timeout, now.integrity_limit_seconds),
+            self.settings.current,
+            lambda looked: metrics.looked(looked, time.time()),
+        )
+        return [job.run]
