@@ -11,7 +11,6 @@ import enum
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from mergeguard.core.findings import Outcome, ScanReport, Severity
 
@@ -23,10 +22,6 @@ class Mark:
     rule: str
     fingerprint: str
     subject: uuid.UUID | None = None
-
-
-Key: TypeAlias = tuple[str, str]
-"""(rule, fingerprint): one defect, whatever the night."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,10 +292,6 @@ class _Ledger:
             repairs=len(known.repairs),
             mean_time_to_repair=mean,
         )
-
-
-def _worst_first(change: Change) -> tuple[int, Key]:
-    return -change.severity.rank, (change.mark.rule, change.mark.fingerprint)
 
 
 def _there(night: Night, rule: str) -> dict[str, Mark]:
