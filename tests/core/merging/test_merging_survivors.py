@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import random
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,6 +108,45 @@ def test_links_are_no_artifacts(drawn: Sequence[tuple[uuid.UUID, uuid.UUID, int]
         assert sum(parent == NEW for parent, _ in ends) <= max(most, own)
 
 
+KINDS = (KIND, guid(8))
+
+
+@given(
+    drawn=st.lists(st.tuples(st.sampled_from([OLD, NEW]), st.integers(0, 1), NUMBERS), max_size=8),
+    limits=st.tuples(*[st.none() | st.integers(0, 3)] * 2),
+    chance=st.randoms(use_true_random=False),
+)
+def test_of_each_type_the_newest_links_stay_those_of_the_survivor_first_in_any_order_of_rows(
+    drawn: Sequence[tuple[uuid.UUID, int, int]], limits: tuple[int | None, int | None], chance: random.Random
+) -> None:
+    most = dict(zip(KINDS, limits, strict=True))
+    rows = []
+    for number, (parent, kind, day) in enumerate(drawn):
+        one = link(number, parent, guid(20 + number), day)
+        rows.append(
+            replace(one, image={**one.image, "Kind": str(KINDS[kind])}, guids={**one.guids, "Kind": KINDS[kind]})
+        )
+    gone: list[Held] = []
+    for kind in KINDS:
+        mine = [held for held in rows if held.guids["Kind"] == kind]
+        if most[kind] and any(held.guids["Parent"] == OLD for held in mine):
+            mine.sort(key=lambda held: str(held.guids["Child"]))
+            mine.sort(key=lambda held: (held.time, held.guids["Parent"] == NEW), reverse=True)
+            gone += mine[most[kind] :]
+    mixed = chance.sample(rows, len(rows))
+    found = survive(LINKED, mixed, OLD, NEW, spelled, Links("Parent", "Kind", lambda held: most[held.guids["Kind"]]))
+    taken = {OLD: found.outnumbered, NEW: found.replaced}
+    for root, made in taken.items():
+        assert sorted(str(one.change.before) for one in made) == sorted(
+            str(held.image) for held in gone if held.guids["Parent"] == root
+        )
+        assert {(one.change.action, one.change.table, one.change.after) for one in made} <= {
+            (Action.COLLAPSE, "Links", None)
+        }
+    stay = [held for held in rows if held.guids["Parent"] == OLD and held not in gone]
+    assert sorted(str(one.change.before) for one in found.moved) == sorted(str(held.image) for held in stay)
+
+
 def test_of_links_beyond_the_most_the_oldest_go() -> None:
     rows = [link(0, NEW, OTHER, 1), link(1, OLD, guid(4), 2), link(2, OLD, guid(5), 0)]
     found = survive(LINKED, rows, OLD, NEW, spelled, Links("Parent", "Kind", lambda _: 1))
@@ -159,4 +200,11 @@ def test_of_data_that_are_loaded_as_a_whole_those_of_one_go(
         now = changed.get(str(held.image), held.image)
         assert now is not None
         assert OLD not in {uuid.UUID(str(now["Guid"])), uuid.UUID(str(now["Friend"]))}
-    assert len(found.every) == len(changed) + sum(held.guids["Guid"] == loser for held in rows)
+    late = [str(held.image) for held in rows if held.guids["Guid"] == loser]
+    assert len(found.every) == len(changed) + len(late)
+    assert sorted(str(made.change.before) for made in found.replaced) == (sorted(late) if loser == NEW else [])
+    for made in found.moved:
+        if str(made.change.before) in late:
+            held = next(held for held in rows if held.image == made.change.before)
+            assert made.stale == {column: (OLD, NEW) for column, one in held.guids.items() if one == OLD}
+            assert made.guids == {*held.guids.values(), NEW}
