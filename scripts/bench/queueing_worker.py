@@ -11,6 +11,7 @@ nothing of MergeGuard.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import sys
 import time
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mergeguard.core.events import Event
-    from mergeguard.storage.queue.store import Batch
+    from mergeguard.processor.handlers import EventBatch
 
 EFFECT = "INSERT INTO effect (event) VALUES (?)"
 AT_ONCE, CHAINS = 512, 64
@@ -66,7 +67,7 @@ def bare(url: str, name: str, *, is_grouped: bool = False) -> Iterator[int]:
         yield 0
         while True:
             cursor.execute("SET LOCAL synchronous_commit TO off")
-            chains = dict(cursor.execute(CLAIM, (name,)).fetchall())
+            chains: dict[int, int] = dict(cursor.execute(CLAIM, (name,)).fetchall())
             if not chains:
                 connection.commit()
                 yield 0
@@ -95,27 +96,27 @@ def by_store(url: str, name: str) -> Iterator[int]:
     from mergeguard.core.events import Queue, Ran
     from mergeguard.storage.queue.opening import open_store
 
-    store = open_store(url)
-    store.now()
-    yield 0
-    while True:
-        claim = store.claim(Queue.FAST, name, LEASE, events=AT_ONCE, chains=CHAINS)
-        if claim is None:
-            yield 0
-            continue
-        with store.batch(claim) as batch:
-            for lease in claim.leases:
-                for event in lease.events:
-                    batch.add(EFFECT, (event.id,))
-            batch.finish([Ran(lease, len(lease.events)) for lease in claim.leases])
-        store.release(claim)
-        yield sum(len(lease.events) for lease in claim.leases)
+    with contextlib.closing(open_store(url)) as store:
+        store.now()
+        yield 0
+        while True:
+            claim = store.claim(Queue.FAST, name, LEASE, events=AT_ONCE, chains=CHAINS)
+            if claim is None:
+                yield 0
+                continue
+            with store.batch(claim) as batch:
+                for lease in claim.leases:
+                    for event in lease.events:
+                        batch.add(EFFECT, (event.id,))
+                batch.finish([Ran(lease, len(lease.events)) for lease in claim.leases])
+            store.release(claim)
+            yield sum(len(lease.events) for lease in claim.leases)
 
 
 class Inserting:
     """A handler."""
 
-    def handle(self, event: Event, _body: bytes, batch: Batch, /) -> None:
+    def handle(self, event: Event, _body: bytes, batch: EventBatch, /) -> None:
         batch.add(EFFECT, (event.id,))
 
 
@@ -127,21 +128,21 @@ def by_worker(url: str, name: str) -> Iterator[int]:
     from mergeguard.processor.worker import Worker
     from mergeguard.storage.queue.opening import open_store
 
-    store, settings = open_store(url), Settings()
-    bodies = EventBodies(Path("/tmp"))  # noqa: S108 - every event is inline
-    worker = Worker(store, lambda: settings, Inserting(), bodies, clock=time.monotonic, is_stopping=lambda: False)
-    store.now()
-    yield 0
-    while True:
-        claim = store.claim(Queue.FAST, name, LEASE, events=AT_ONCE, chains=CHAINS)
-        if claim is None:
-            yield 0
-            continue
-        handled = worker.handle(claim)
-        if handled.verdict is not None:
-            raise SystemExit(str(handled.error))
-        store.release(claim)
-        yield handled.events
+    settings, bodies = Settings(), EventBodies(Path("/tmp"))  # noqa: S108 - every event is inline
+    with contextlib.closing(open_store(url)) as store:
+        worker = Worker(store, lambda: settings, Inserting(), bodies, clock=time.monotonic, is_stopping=lambda: False)
+        store.now()
+        yield 0
+        while True:
+            claim = store.claim(Queue.FAST, name, LEASE, events=AT_ONCE, chains=CHAINS)
+            if claim is None:
+                yield 0
+                continue
+            handled = worker.handle(claim)
+            if handled.verdict is not None:
+                raise SystemExit(str(handled.error))
+            store.release(claim)
+            yield handled.events
 
 
 def finished(url: str) -> Callable[[], bool]:

