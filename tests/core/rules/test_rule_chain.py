@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import rule_model
 from hypothesis import given
 from merge_model import guid
@@ -25,6 +26,22 @@ def test_depth_stops_at_a_live_guid_and_the_rows_do_not() -> None:
     assert finding.details["rows"] == 2
     assert finding.details["histogram"] == {"0": 1, "1": 1, "2": 1}
     assert finding.path == (guid(1), guid(2), guid(3))
+
+
+@pytest.mark.parametrize(
+    ("pairs", "told"),
+    [
+        (((1, 2), (2, 3)), "1 row leads to a guid that was itself merged away; 1 old lies two"),
+        (((1, 3), (2, 3), (3, 4)), "2 rows lead to a guid that was itself merged away; 2 olds lie two"),
+        (((1, 2), (2, 2)), "1 row leads to a guid that was itself merged away; 0 olds lie two"),
+    ],
+)
+def test_the_message_counts_rows_and_olds_in_the_number_they_have(
+    pairs: tuple[tuple[int, int], ...], told: str
+) -> None:
+    (finding,) = exact(Case.of(*pairs), "chain")
+    assert finding.message.startswith(told)
+    assert finding.subject == (finding.path[0] if finding.path else None)
 
 
 def test_a_deep_chain_is_shown_in_part_and_counted_whole() -> None:
