@@ -42,7 +42,8 @@ EVERYTHING = Case(
 )
 REJECTED = (
     RejectedRow(908, "old", "b"), RejectedRow(907, "old", "a"), RejectedRow(906, "new", "a"),
-    RejectedRow(905, "new", "a"), RejectedRow(904, "old", None), RejectedRow(903, "new", " "), RejectedRow(902, "new", None),
+    RejectedRow(905, "new", "a"), RejectedRow(904, "old", None), RejectedRow(903, "new", " "),
+    RejectedRow(902, "new", None),
 )  # fmt: skip
 WRONG = ((guid(60), guid(61), 7, "ok"), (guid(99), guid(61), 1, "ok"), (guid(68), guid(69), 1, "dangling"))
 
@@ -164,8 +165,9 @@ SAID = {
     ),
     "lookup-drift": (
         (
-            "the lookup gives another answer than the rows | 60:  | rows 28 | 1 guids, 60 references | {'kin"
-            "d': 'different', 'expected': {'current': '61', 'depth': 1, 'status': 'ok'}, 'stored': {'current': '61', 'depth': 7, 'status': 'ok'}}"
+            "the lookup gives another answer than the rows | 60:  | rows 28 | 1 guids, 60 references | {'kind': "
+            "'different', 'expected': {'current': '61', 'depth': 1, 'status': 'ok'}, "
+            "'stored': {'current': '61', 'depth': 7, 'status': 'ok'}}"
         ),
         (
             "the lookup has no row for this old | 82:  | rows 36 | 1 guids, 0 references | {'kind': 'missing"
