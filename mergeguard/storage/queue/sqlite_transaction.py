@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 
 from mergeguard.core.events import Event, NewEvent
 from mergeguard.storage.queue.sqlite_clock import Clock
+from mergeguard.storage.queue.sqlite_entries import Entries
 
 _STATE = "SELECT last_event, clock FROM mergeguard_queue_state"
 _SAVE_STATE = "UPDATE mergeguard_queue_state SET last_event = ?, clock = ?"
@@ -37,19 +38,13 @@ class Transaction:
 
     def __init__(self, driver: sqlite3.Connection, clock: Clock) -> None:
         self.driver = driver
-        self.chains: dict[tuple[bytes, int], int] = {}
-        """Chains that stand in the file and whose head is set, as far as registrations of this transaction know."""
         self._last_event: int
         self._last_event, latest = driver.execute(_STATE).fetchone()
         self._changes_before = driver.total_changes
+        self._entries = Entries(driver)
         self.now = clock.now(latest)
         self._changes: dict[int, Change] = {}
         self._file_bytes: int | None = None
-
-    def next_event(self) -> int:
-        """Return an id above all that were ever given."""
-        self._last_event += 1
-        return self._last_event
 
     @property
     def file_bytes(self) -> int:
@@ -63,17 +58,24 @@ class Transaction:
         """Return the change of a queue, to be added to."""
         return self._changes.get(queue) or self._changes.setdefault(queue, Change())
 
-    def enter(self, event: NewEvent | Event) -> None:
-        """Count an event that is pending from now on."""
+    def enter(self, event: NewEvent) -> int:
+        """Let an event in, and count it; return its id, above all that were ever given."""
+        self._last_event += 1
+        self._entries.add(self._last_event, event)
         change = self.change(event.queue)
         change.events += 1
         change.registered += 1
         if event.file is None:
             change.inline_bytes += event.size
-            return
-        change.file_bytes += event.size
-        if self._file_bytes is not None:
-            self._file_bytes += event.size
+        else:
+            change.file_bytes += event.size
+            if self._file_bytes is not None:
+                self._file_bytes += event.size
+        return self._last_event
+
+    def write_entries(self) -> None:
+        """Write the events that were let in: before somebody looks for them, and at the end."""
+        self._entries.write(self.now)
 
     def leave(self, events: Sequence[Event]) -> None:
         """Count events of one queue that are pending no more."""
@@ -88,7 +90,8 @@ class Transaction:
             self._file_bytes -= in_files
 
     def save(self) -> None:
-        """Write counters, the last id and the time."""
+        """Write the events that were let in, counters, the last id and the time."""
+        self.write_entries()
         for queue, change in self._changes.items():
             self.driver.execute(_COUNT, (*(getattr(change, name) for name in _NAMES), queue))
         self._changes.clear()

@@ -120,7 +120,7 @@ class Writer:
                 began = True
                 for job in group:
                     if not job.early:
-                        transaction.chains.clear()
+                        transaction.write_entries()
                     job.result = job.run(transaction)
         except Exception as error:  # noqa: BLE001 - whose fault it was is found out by doing them one by one
             if began and len(group) > 1:

@@ -120,6 +120,32 @@ def test_what_one_asks_for_in_vain_touches_none_of_the_others(store: SqliteEvent
     }
 
 
+def test_who_looks_within_a_commit_sees_what_was_registered_in_it(store: SqliteEventStore) -> None:
+    def look(transaction: Transaction) -> list[int]:
+        return [row[0] for row in transaction.driver.execute("SELECT id FROM mergeguard_event ORDER BY id")]
+
+    crowd = Crowd([lambda: store._write(look), *[lambda at=at: store.register([event(at)]) for at in range(3)]])  # type: ignore[misc]
+    with store._writer.lead():
+        crowd.start()
+        until(store._writer._turns, 4)
+    crowd.join()
+    assert crowd.answers[0] == [1, 2, 3]
+
+
+def test_a_file_that_is_registered_twice_at_once_is_refused_once(store: SqliteEventStore) -> None:
+    posts = [NewEvent(uuid.UUID(int=at), 1, Queue.FAST, 1, file=f"{at // 2}.NSE") for at in range(6)]
+    crowd = Crowd([lambda post=post: store.register([post]) for post in posts])  # type: ignore[misc]
+    with store._writer.lead():
+        crowd.start()
+        until(store._writer._turns, 6)
+    crowd.join()
+    assert (len(crowd.answers), len(crowd.errors)) == (3, 3)
+    assert {type(error) for error in crowd.errors.values()} == {WriteFailed}
+    assert set(store.files()) == {"0.NSE", "1.NSE", "2.NSE"}
+    assert store.sizes()[Queue.FAST].registered == 3
+    assert len(store.chains()) == 3
+
+
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=12), st.integers(1, 120))
 def test_the_file_limit_is_exact_however_many_ask(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], limit: int
