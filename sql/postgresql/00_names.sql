@@ -154,6 +154,11 @@ CREATE OR REPLACE VIEW mergeguard.hash_classes (name, class) AS
 CREATE OR REPLACE VIEW mergeguard.link_maxima (type, maximum) AS
 /*{link_maxima*/SELECT "Guid", CASE WHEN btrim(CAST("MaximumCardinality" AS text)) ~ '^[0-9]{1,9}$' THEN CAST(btrim(CAST("MaximumCardinality" AS text)) AS integer) END FROM "ResourceAssociationType"/*}*/;
 
+-- The table of agents whose guid was merged away: when it holds one ($1), what is inserted ($2 is what it is now), and when an agent
+-- manages it.
+CREATE OR REPLACE VIEW mergeguard.black_lists (place, name, holds, inserted, managed_place, managed_holds) AS
+/*{black_list*/SELECT CAST('"AgentBlacklist"' AS regclass), CAST('AgentBlacklist' AS text), CAST('"Guid" = $1' AS text), CAST('("Guid", "ReplacedBy", "BlacklistedAt") VALUES ($1, $2, clock_timestamp())' AS text), CAST('"ItemResource"' AS regclass), CAST('"Guid" = $1 AND lower(btrim(CAST("IsManaged" AS text))) IN (''1'', ''true'', ''t'', ''yes'', ''y'')' AS text)/*}*/;
+
 -- Our own tables under names that never change.
 
 CREATE OR REPLACE VIEW mergeguard.lookup_rows AS

@@ -96,6 +96,7 @@ BEGIN
         UNION ALL SELECT p.live_name, p.live_table FROM mergeguard.places AS p
         UNION ALL SELECT r.name, r.place FROM mergeguard.reference_places AS r
         UNION ALL SELECT h.name, h.place FROM mergeguard.hash_places AS h
+        UNION ALL SELECT b.name, b.place FROM mergeguard.black_lists AS b
     ) AS t (name, place) WHERE t.name = spelled;
     IF place IS NULL THEN
         RAISE EXCEPTION 'mergeguard: stale: the profile names no table % any more', spelled USING HINT = '''mergeguard undo'' takes it back';

@@ -176,6 +176,44 @@ BEGIN
 END
 $mergeguard$;
 
+-- Put an agent that is merged away on the black list: it must take another guid. The row, NULL where there is nothing to do.
+CREATE OR REPLACE FUNCTION mergeguard.write_black_list(old_root uuid, new_root uuid, OUT name text, OUT image text)
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $mergeguard$
+DECLARE
+    b record;
+    listed boolean;
+    wanted boolean := true;
+BEGIN
+    SELECT * INTO b FROM mergeguard.black_lists;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    EXECUTE format('SELECT EXISTS (SELECT 1 FROM %s WHERE %s)', b.place, b.holds) INTO listed USING old_root;
+    IF b.managed_place IS NOT NULL THEN
+        EXECUTE format('SELECT EXISTS (SELECT 1 FROM %s WHERE %s)', b.managed_place, b.managed_holds) INTO wanted USING old_root;
+    END IF;
+    IF listed OR NOT wanted THEN
+        RETURN;
+    END IF;
+    EXECUTE format('INSERT INTO %s %s RETURNING %s', b.place, b.inserted, mergeguard.image_sql(b.place)) INTO image
+        USING old_root, new_root;
+    EXECUTE format('SELECT EXISTS (SELECT 1 FROM %s WHERE %s)', b.place, b.holds) INTO listed USING old_root;
+    IF image IS NULL OR NOT listed THEN
+        RAISE EXCEPTION 'mergeguard: write: the agent that was put on the black list is not there'
+            USING HINT = 'look for triggers, rules or policies on the table';
+    END IF;
+    name := b.name;
+END
+$mergeguard$;
+
+-- The advisory lock by which merges and importers of a guid take turns; the same number that the programs take.
+CREATE OR REPLACE FUNCTION mergeguard.turn_of(guid uuid) RETURNS bigint
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $mergeguard$
+    SELECT CAST(CAST('x' || left(h.digits, 16) AS bit(64)) # CAST('x' || right(h.digits, 16) AS bit(64))
+        # CAST('x8000000000000000' AS bit(64)) AS bigint)
+    FROM (SELECT replace(CAST(guid AS text), '-', '')) AS h (digits)
+$mergeguard$;
+
 -- Write a merge into the journal as MergeGuard does, so that its undo takes it back.
 CREATE OR REPLACE FUNCTION mergeguard.journal_merge(run text, request_id text, asked_old uuid, asked_new uuid, old_root uuid,
     new_root uuid, image text, actions text[], tables text[], befores text[], afters text[], columns json) RETURNS void
@@ -215,16 +253,19 @@ DECLARE
     seen record;
     roots record;
     said json;
+    each uuid;
 BEGIN
     said := mergeguard.answered(request_id, asked_old, asked_new);
     IF said IS NOT NULL THEN
         RETURN CAST(CAST(said AS jsonb) || '{"repeated": true}' AS json);
     END IF;
     SELECT * INTO seen FROM mergeguard.roots_of(asked_old, asked_new);
-    -- Written, not only locked, in the order of the texts: who merges one of them too waits here.
-    INSERT INTO mergeguard.roots AS r (guid, turn)
-    SELECT g.g, 1 FROM (SELECT DISTINCT u AS g FROM unnest(ARRAY[seen.old_root, seen.new_root]) AS u) AS g ORDER BY g.g
-    ON CONFLICT (guid) DO UPDATE SET turn = r.turn + 1;
+    -- Written, not only locked, in the order of the texts: who merges one of them too waits here. Importers share the row, and
+    -- those who come later would pass for ever, did they not queue behind the turn of the guid.
+    FOREACH each IN ARRAY ARRAY(SELECT DISTINCT u FROM unnest(ARRAY[seen.old_root, seen.new_root]) AS u ORDER BY u) LOOP
+        PERFORM pg_advisory_xact_lock(mergeguard.turn_of(each));
+        INSERT INTO mergeguard.roots AS r (guid, turn) VALUES (each, 1) ON CONFLICT (guid) DO UPDATE SET turn = r.turn + 1;
+    END LOOP;
     SELECT * INTO roots FROM mergeguard.roots_of(asked_old, asked_new);
     IF (roots.old_root, roots.new_root) <> (seen.old_root, seen.new_root) THEN
         RAISE EXCEPTION 'mergeguard: moved: other merges took the roots of % and %', asked_old, asked_new USING ERRCODE = 'MGMVD';
@@ -255,6 +296,7 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $mergeguard$
 DECLARE
     p record;
     moved record;
+    listed record;
     image text;
     gone text;
     live_rows text[] := '{}';
@@ -268,6 +310,8 @@ BEGIN
     END IF;
     SELECT * INTO moved FROM mergeguard.move_references(old_root, new_root);
     image := mergeguard.write_merge(old_root, new_root, merge_key);
+    -- While its row still says whether an agent manages it.
+    SELECT b.name, b.image INTO listed FROM mergeguard.write_black_list(old_root, new_root) AS b WHERE b.image IS NOT NULL;
     IF p.live_table IS NOT NULL THEN
         FOR gone IN EXECUTE format('DELETE FROM %s WHERE %I = $1%s RETURNING %s', p.live_table, p.live_column,
             CASE WHEN p.live_where IS NULL THEN '' ELSE ' AND (' || p.live_where || ')' END, mergeguard.image_sql(p.live_table))
@@ -280,10 +324,14 @@ BEGIN
     GET DIAGNOSTICS lookup_count = ROW_COUNT;
     INSERT INTO mergeguard.lookup_rows (old_guid, current_guid, depth, status) VALUES (old_root, new_root, 1, 'ok');
     PERFORM mergeguard.journal_merge(run, request_id, asked_old, asked_new, old_root, new_root, image,
-        ARRAY['merge'] || moved.actions || array_fill(CAST('remove' AS text), ARRAY[cardinality(live_rows)]),
-        ARRAY[p.merge_name] || moved.tables || array_fill(p.live_name, ARRAY[cardinality(live_rows)]),
-        ARRAY[CAST(NULL AS text)] || moved.befores || live_rows,
-        ARRAY[image] || moved.afters || array_fill(CAST(NULL AS text), ARRAY[cardinality(live_rows)]), moved.counts);
+        ARRAY['merge'] || moved.actions || array_fill(CAST('remove' AS text), ARRAY[cardinality(live_rows)])
+            || CASE WHEN listed.image IS NULL THEN '{}' ELSE ARRAY['black-list'] END,
+        ARRAY[p.merge_name] || moved.tables || array_fill(p.live_name, ARRAY[cardinality(live_rows)])
+            || CASE WHEN listed.image IS NULL THEN '{}' ELSE ARRAY[listed.name] END,
+        ARRAY[CAST(NULL AS text)] || moved.befores || live_rows
+            || CASE WHEN listed.image IS NULL THEN '{}' ELSE ARRAY[CAST(NULL AS text)] END,
+        ARRAY[image] || moved.afters || array_fill(CAST(NULL AS text), ARRAY[cardinality(live_rows)])
+            || CASE WHEN listed.image IS NULL THEN '{}' ELSE ARRAY[listed.image] END, moved.counts);
     RETURN mergeguard.answer_of(asked_old, asked_new, old_root, new_root, request_id, run, image, lookup_count + 1,
         cardinality(live_rows), moved.hashes_cleared, moved.counts);
 END

@@ -34,10 +34,6 @@ BEGIN
     IF step.undone_by IS NOT NULL THEN
         PERFORM mergeguard.refuse('undone', 'run ' || unmerge.run_id || ' was taken back by run ' || step.undone_by || ' before');
     END IF;
-    IF EXISTS (SELECT 1 FROM mergeguard.journal_changes AS c WHERE c.run_id = unmerge.run_id AND c.action = 'black-list') THEN
-        PERFORM mergeguard.refuse('references', format('run %s put an agent on the black list, and nothing here takes it off',
-            unmerge.run_id), '''mergeguard undo'' takes it back');
-    END IF;
     SELECT array_agg(CAST(m AS uuid)) INTO members FROM json_array_elements_text(CAST(step.members AS json)) AS m;
     now_there := mergeguard.images_of(members);
     SELECT coalesce(array_agg(e.i ORDER BY e.i), '{}') INTO then_there

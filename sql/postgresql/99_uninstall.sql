@@ -11,8 +11,8 @@ DROP TABLE IF EXISTS /*{guard*/"mergeguard_guard"/*}*/;
 DROP VIEW IF EXISTS
     mergeguard.merge_rows, mergeguard.live_guids, mergeguard.guid_types, mergeguard.reference_guids,
     mergeguard.declared, mergeguard.places, mergeguard.reference_places, mergeguard.hash_places,
-    mergeguard.hash_classes, mergeguard.link_maxima, mergeguard.lookup_rows, mergeguard.roots, mergeguard.never_pairs,
-    mergeguard.requests, mergeguard.journal_runs, mergeguard.journal_steps, mergeguard.journal_changes;
+    mergeguard.hash_classes, mergeguard.link_maxima, mergeguard.black_lists, mergeguard.lookup_rows, mergeguard.roots,
+    mergeguard.never_pairs, mergeguard.requests, mergeguard.journal_runs, mergeguard.journal_steps, mergeguard.journal_changes;
 
 DROP ROUTINE IF EXISTS
     mergeguard.guid_of, mergeguard.numbered, mergeguard.walked, mergeguard.graph, mergeguard.reach,
@@ -22,7 +22,8 @@ DROP ROUTINE IF EXISTS
     mergeguard.place_of, mergeguard.digest_of, mergeguard.held_row, mergeguard.class_of, mergeguard.class_of_table,
     mergeguard.loads_of, mergeguard.ages_of, mergeguard.outdated_root, mergeguard.survive, mergeguard.clear_hashes, mergeguard.survivals,
     mergeguard.move_references, mergeguard.count_plain, mergeguard.move_plain, mergeguard.refuse, mergeguard.roots_of,
-    mergeguard.require_allowed, mergeguard.answered, mergeguard.has_key, mergeguard.write_merge,
+    mergeguard.require_allowed, mergeguard.answered, mergeguard.has_key, mergeguard.turn_of, mergeguard.write_merge,
+    mergeguard.write_black_list,
     mergeguard.journal_merge, mergeguard.answer_of, mergeguard.merge_once, mergeguard.merge_roots,
     mergeguard.random_guid, mergeguard.merge, mergeguard.preview, mergeguard.merge_guids, mergeguard.unmerge,
     mergeguard.images_of, mergeguard.unmerge_run, mergeguard.rings, mergeguard.rules_checked, mergeguard.listed,

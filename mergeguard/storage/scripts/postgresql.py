@@ -14,6 +14,7 @@ from mergeguard.core import guids
 from mergeguard.errors import Unsupported
 from mergeguard.storage.database.table_indexes import is_indexed
 from mergeguard.storage.guard.postgresql import PostgresqlKeys
+from mergeguard.storage.journal.tables import CLOCKS
 from mergeguard.storage.scripts.files import Repointed
 
 if TYPE_CHECKING:
@@ -61,7 +62,14 @@ class PostgresqlNames:
 
     def all(self) -> Mapping[str, str]:
         """Return the texts of all marks."""
-        return {**self._own(), **self._guard(), **self._merges(), **self._beside(), **self._places()}
+        return {
+            **self._own(),
+            **self._guard(),
+            **self._merges(),
+            **self._beside(),
+            **self._places(),
+            "black_list": self._black_list(),
+        }
 
     def repointed(self, each: Repointed) -> str:
         """Return the SELECT of one table that is re-pointed."""
@@ -256,6 +264,38 @@ class PostgresqlNames:
             "live_where": _text(where),
         }
 
+    def _black_list(self) -> str:
+        """Return the SELECT of what puts an agent on the black list; of no row where there is none."""
+        listed, managed = self._profile.blacklist, self._profile.managed
+        if listed is None or self._rows.snapshot.find(listed.table) is None:
+            return _NO_BLACK_LIST
+        columns = {listed.guid: self._written(listed.table, listed.guid, "$1")}
+        columns |= {} if listed.current is None else {listed.current: self._written(listed.table, listed.current, "$2")}
+        columns |= {} if listed.time is None else {listed.time: CLOCKS["postgresql"]}
+        named = ", ".join(_quoted(self._rows.column(listed.table, name)) for name in columns)
+        inserted = f"({named}) VALUES ({', '.join(columns.values())})"
+        holds = f"{self._cell(listed.table, listed.guid)} = $1"
+        place, managed_holds = None, None
+        if managed is not None:
+            place = self._table(managed.table)
+            said = f"lower(btrim(CAST({_quoted(self._rows.column(managed.table, managed.managed))} AS text)))"
+            yes = f"{said} IN ('1', 'true', 't', 'yes', 'y')"
+            managed_holds = f"{self._cell(managed.table, managed.guid)} = $1 AND {yes}"
+        kinds = ("regclass", "text", "text", "text", "regclass", "text")
+        cells = (self._table(listed.table), listed.table, holds, inserted, place, managed_holds)
+        return f"SELECT {', '.join(_cast(_text(cell), kind) for cell, kind in zip(cells, kinds, strict=True))}"
+
+    def _written(self, table: str, column: str, guid: str) -> str:
+        """Return a ``uuid`` as a column stores it."""
+        kind = self._base(table, self._rows.column(table, column))
+        if kind != "bytea":
+            return guid if kind == "uuid" else f"CAST({guid} AS text)"
+        digits = f"replace(CAST({guid} AS text), '-', '')"
+        if self._profile.merge.byte_order == "sqlserver":
+            order = (7, 5, 3, 1, 11, 9, 15, 13)
+            digits = " || ".join([*(f"substr({digits}, {at}, 2)" for at in order), f"substr({digits}, 17)"])
+        return f"decode({digits}, 'hex')"
+
     def _writable(self, live: str | None, live_column: str | None) -> bool:
         """Say whether the scripts may write: into tables of their own, and guids as the server knows them."""
         merge = self._profile.merge
@@ -314,6 +354,10 @@ _NO_TYPES = "SELECT CAST(NULL AS uuid), CAST(NULL AS text) WHERE false"
 _NO_PLACES = (
     "SELECT CAST(NULL AS regclass), CAST(NULL AS text), CAST(NULL AS name[]), CAST(NULL AS boolean), "
     "CAST(NULL AS jsonb), CAST(NULL AS text) WHERE false"
+)
+_NO_BLACK_LIST = (
+    "SELECT CAST(NULL AS regclass), CAST(NULL AS text), CAST(NULL AS text), CAST(NULL AS text), "
+    "CAST(NULL AS regclass), CAST(NULL AS text) WHERE false"
 )
 _NO_HASHES = f"SELECT CAST(NULL AS regclass), CAST(NULL AS text), {', '.join(['CAST(NULL AS name)'] * 5)} WHERE false"
 _NO_CLASSES = "SELECT CAST(NULL AS text), CAST(NULL AS text) WHERE false"
