@@ -135,8 +135,11 @@ def test_every_way_on_postgresql_does_the_work(bench: Any, work: Any, postgres_u
         done += step
     steps.close()
     work.check(postgres_url, way, keys)
-    with pytest.raises(SystemExit):
-        work.check(postgres_url, way, work.zipf(EVENTS + 1, 5))
+    for wrong in ("UPDATE effect SET event = 2 WHERE event = 1", "DELETE FROM effect WHERE event = 2"):
+        with work.connected(postgres_url) as connection:
+            connection.execute(wrong)
+        with pytest.raises(SystemExit):
+            work.check(postgres_url, way, keys)
 
 
 def test_both_ways_to_register_on_postgresql_run(bench: Any, work: Any, postgres_url: str) -> None:
