@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from mergeguard.api.opened import DEFAULT
 from mergeguard.errors import MalformedEvent, UsageError
@@ -24,11 +24,9 @@ def make_event(description: str | Path) -> bytes:
         UsageError: the file cannot be read, is no TOML, or describes no event.
         MalformedEvent: a text in it holds a character that XML has no way to write.
     """
-    from mergeguard.core.nse.description import described  # noqa: PLC0415 - imports NumPy
-
     if isinstance(description, Path):
-        return write_event(described(_document(_text(description), str(description)), str(description)))
-    return write_event(described(_document(description, "the description"), "the description"))
+        return write_event(_described(_text(description), str(description)))
+    return write_event(_described(description, "the description"))
 
 
 def write_event(message: Message) -> bytes:
@@ -106,9 +104,11 @@ def _text(path: Path) -> str:
         raise UsageError(f"{path}, line {line}: this is not UTF-8 text", hint=hint) from None
 
 
-def _document(text: str, origin: str) -> dict[str, Any]:
+def _described(text: str, origin: str) -> Message:
+    from mergeguard.core.nse.description import described  # noqa: PLC0415 - imports NumPy
+
     try:
-        return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        return described(tomllib.loads(text), origin)
+    except (ValueError, RecursionError) as error:  # no TOML, or a number of thousands of digits, met early or late
         hint = "'mergeguard nse make --example' prints one to begin with"
         raise UsageError(f"{origin} is no TOML: {error}", hint=hint) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import re
@@ -11,10 +12,10 @@ from typing import Final
 
 from mergeguard.errors import UsageError
 from mergeguard.processor.settings_entry import Entry, Kind
+from mergeguard.storage.shown import shown
 
 RELATIVE_TO_QUEUE: Final = frozenset({"event_failure_backup_folder", "event_copy_folder"})
 """Folders that a relative path puts under the folder of the queue, wherever the file of settings lies."""
-_SHOWN: Final = 60
 
 
 class Wrong(Exception):
@@ -39,9 +40,7 @@ def parsed(entry: Entry, value: object, folder: Path, origin: str, name: str | N
         if isinstance(typed, int | float | str):
             _fit(entry, typed)
     except Wrong as wrong:
-        shown = value if isinstance(value, str | int | float) else type(value).__name__
-        text = repr(shown) if len(repr(shown)) <= _SHOWN else repr(shown)[:_SHOWN] + "…"
-        raise UsageError(f"{origin}: {name or entry.names[1]} cannot be {text}", hint=f"give {wrong}") from None
+        raise UsageError(f"{origin}: {name or entry.names[1]} cannot be {shown(value)}", hint=f"give {wrong}") from None
     return typed
 
 
@@ -62,8 +61,10 @@ def _whole(_entry: Entry, value: object, _folder: Path) -> int:
 def _number(_entry: Entry, value: object, _folder: Path) -> float:
     if isinstance(value, str) and re.fullmatch(r"\s*[+-]?[0-9]{1,18}(\.[0-9]{1,9})?\s*", value):
         return float(value)
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        return float(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        with contextlib.suppress(OverflowError):  # an integer that no float holds
+            if math.isfinite(value):
+                return float(value)
     raise Wrong("a number")
 
 

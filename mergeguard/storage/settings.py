@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, TypeAlias, cast
 from mergeguard.errors import UsageError
 from mergeguard.storage import setting_values
 from mergeguard.storage.own_files.settings_file import read_file
+from mergeguard.storage.shown import shown
 
 FailOn: TypeAlias = Literal["error", "warning", "info", "none", "new"]
 Ids: TypeAlias = Literal["guid", "text"]
@@ -248,9 +249,8 @@ def _parsed(setting: Setting, given: _Given) -> object:
     try:
         return setting.parse(given.value, given.folder)
     except setting_values.Wrong as wrong:
-        shown = given.value if isinstance(given.value, str | int | float) else type(given.value).__name__
         place = _flag(setting.name) if given.rank == 0 else f"{setting.name} ({given.origin})"
-        raise UsageError(f"{place} cannot be {shown!r}", hint=f"give {wrong}") from None
+        raise UsageError(f"{place} cannot be {shown(given.value)}", hint=f"give {wrong}") from None
 
 
 def _flag(name: str) -> str:
