@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from mergeguard.integrity.part import Part
 from mergeguard.integrity.rows_differ import cut, differences, same
 
 if TYPE_CHECKING:
+    from mergeguard.integrity.large_part import LargePart
     from mergeguard.integrity.workshop import Workshop
     from mergeguard.storage.database.stored_table import Condition
     from mergeguard.storage.database.writing import DatabaseWriting
@@ -46,6 +48,7 @@ def apply_step(shop: Workshop, writing: DatabaseWriting, number: int, step: Step
         Locked: another session holds a lock for too long, or this one was the victim of a deadlock.
     """
     behind = _behind(shop, step) if touches_merges(step.changes, shop.profile) else None
+    shop.around.ahead(behind or ())  # worked out before anybody has to wait
     began = time.monotonic()
     with writing.transaction(partial(_asking, shop, step, behind)) as rows:
         merges = shop.merges(rows)
@@ -56,13 +59,14 @@ def apply_step(shop: Workshop, writing: DatabaseWriting, number: int, step: Step
             _require_current(shop, merges, step)
         if shop.lookup is not None:
             shop.lookup.prepare(rows)
+        answers = () if part is None or behind is None or shop.lookup is None else part.answers(behind)
         # Journal and lookup on one way to the server: with the changes they are committed or not at all.
-        with shop.source.translated(writing=True), rows.together():
+        travels = shop.lookup is None or shop.lookup.travels(answers)
+        with shop.source.translated(writing=True), rows.together() if travels else nullcontext():
             shop.journal.record(rows, journal_step(shop.run_id, number, step), briefly=True)
-            written = 0
             if part is not None and behind is not None and shop.lookup is not None:
-                written = _write(shop.lookup, merges, behind, part)
-    return StepDone(time.monotonic() - began, written)
+                shop.lookup.replace(rows, behind, answers)
+    return StepDone(time.monotonic() - began, len(answers))
 
 
 def _asking(shop: Workshop, step: Step, behind: Sequence[uuid.UUID] | None, rows: DatabaseRows) -> Sequence[Condition]:
@@ -110,7 +114,7 @@ def _behind(shop: Workshop, step: Step) -> Sequence[uuid.UUID]:
     return list(step.members) if shop.lookup is None else shop.around.behind(step.members)
 
 
-def _settled(shop: Workshop, merges: MergesNow, step: Step, behind: Collection[uuid.UUID]) -> Part:
+def _settled(shop: Workshop, merges: MergesNow, step: Step, behind: Collection[uuid.UUID]) -> Part | LargePart:
     """Look at what a step did to the merges, within its transaction; return the part that its olds stand in.
 
     Raises:
@@ -128,7 +132,7 @@ def _settled(shop: Workshop, merges: MergesNow, step: Step, behind: Collection[u
     return part
 
 
-def _write(lookup: LookupPartWriter, merges: MergesNow, olds: Collection[uuid.UUID], part: Part) -> int:
+def _write(lookup: LookupPartWriter, merges: MergesNow, olds: Collection[uuid.UUID], part: Part | LargePart) -> int:
     answers = part.answers(olds)
     lookup.replace(merges.rows, olds, answers)
     return len(answers)

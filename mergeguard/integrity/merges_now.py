@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from mergeguard.core.guids import TOMBSTONE
+from mergeguard.core.guids import TOMBSTONE, Bools, Guids
 from mergeguard.core.repair.plan import Image
 from mergeguard.storage.profile import Profile
+from mergeguard.storage.rows.guid_columns import guids_of
 
 if TYPE_CHECKING:
     from mergeguard.storage.database.stored_table import Condition
@@ -50,6 +51,11 @@ class MergesNow:
         rows = self.rows
         old = rows.guid(self.table, self._old, image[self._old])
         return MergeNow(image, old, rows.guid(self.table, self._new, image[self._new]))
+
+    def columns(self, images: Sequence[Image]) -> tuple[Guids, Bools, Guids, Bools]:
+        """Return the olds of some rows, and which of them are guids; and so the news."""
+        olds = guids_of(self.rows, self.table, self._old, [image[self._old] for image in images])
+        return *olds, *guids_of(self.rows, self.table, self._new, [image[self._new] for image in images])
 
     @staticmethod
     def first_of(olds: Collection[uuid.UUID], expected: Iterable[uuid.UUID]) -> list[uuid.UUID]:

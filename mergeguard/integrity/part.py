@@ -11,6 +11,8 @@ from mergeguard.core.few_rows import Answer, plain_answers, plain_steps
 from mergeguard.core.lookup import lookup_of
 from mergeguard.core.repair.check import check_rows
 from mergeguard.core.repair.plan import Image
+from mergeguard.integrity import large_part
+from mergeguard.integrity.large_part import LargePart
 from mergeguard.integrity.merges_now import MergeNow, MergesNow, Pair
 from mergeguard.integrity.surroundings import Surroundings
 from mergeguard.storage.database.stored_table import Condition
@@ -26,9 +28,12 @@ class Part:
         self._pairs: list[Pair] = [(row.old, row.new) for row in rows if row.old is not None and row.new is not None]
 
     @classmethod
-    def read(cls, merges: MergesNow, around: Surroundings, olds: Collection[uuid.UUID]) -> Part:
+    def read(cls, merges: MergesNow, around: Surroundings, olds: Collection[uuid.UUID]) -> Part | LargePart:
         """Read all rows on all walks from some olds."""
-        return cls(merges.reachable(olds, around.ahead(olds)), around)
+        ahead = around.ahead(olds)
+        if len(olds) + len(ahead) > large_part.LARGE:
+            return LargePart.read(merges, around, olds, ahead)
+        return cls(merges.reachable(olds, ahead), around)
 
     @staticmethod
     def asking(merges: MergesNow, around: Surroundings, olds: Collection[uuid.UUID]) -> Sequence[Condition]:

@@ -9,7 +9,9 @@ from functools import cached_property
 import numpy as np
 
 from mergeguard.core import guids
+from mergeguard.core.closure import Liveness
 from mergeguard.core.facts import Declared, Facts
+from mergeguard.core.guids import Guids
 from mergeguard.core.index import GuidIndex
 from mergeguard.core.lookup import lookup_of
 from mergeguard.core.table import MergeTable
@@ -54,6 +56,14 @@ class Surroundings:
         live = self.live({guid for pair in pairs for guid in pair})
         declared = Declared() if live is None else Declared(live=guids.from_uuids(sorted(live)))
         return Facts(MergeTable.from_pairs(pairs), declared)
+
+    def facts_of_columns(self, old: Guids, new: Guids) -> Facts:
+        """Return many rows as facts, with the liveness of that moment."""
+        facts = Facts(MergeTable(old, new), Declared(live=self.facts.declared.live))
+        if self._live is not None:
+            # The index of all live guids stands already.
+            facts.__dict__["liveness"] = Liveness(self._live.find(old) >= 0, self._live.find(new) >= 0)
+        return facts
 
     def behind(self, members: Collection[uuid.UUID]) -> list[uuid.UUID]:
         """Return the members and all olds that lead to them; nothing leads through a live guid."""

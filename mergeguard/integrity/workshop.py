@@ -48,21 +48,17 @@ def open_workshop(source: DatabaseSource, profile: Profile, run_id: str, progres
     """
     with source.snapshot() as snapshot:
         around = Surroundings(read_facts(snapshot, profile, progress, needs=()).facts)
-        stored = _has_lookup(source, snapshot, profile)
-    return Workshop(
-        source,
-        profile,
-        run_id,
-        Journal(source, profile),
-        around,
-        Alive(profile, around),
-        LookupPartWriter(source, profile.lookup) if stored else None,
-    )
+        lookup = _lookup(source, snapshot, profile)
+    return Workshop(source, profile, run_id, Journal(source, profile), around, Alive(profile, around), lookup)
 
 
-def _has_lookup(source: DatabaseSource, snapshot: DatabaseSnapshot, profile: Profile) -> bool:
+def _lookup(source: DatabaseSource, snapshot: DatabaseSnapshot, profile: Profile) -> LookupPartWriter | None:
+    """Return what writes parts of the lookup; ``None`` where there is none.
+
+    Raises:
+        UnknownSchema: a table of that name is somebody else's; better to know before the first change.
+    """
     if not snapshot.has_table(profile.lookup.table):
-        return False
-    # A table of that name may be somebody else's; better to know before the first change.
-    source.writer_class(source, snapshot.connection, profile.lookup).check_shape()
-    return True
+        return None
+    whole = source.writer_class(source, snapshot.connection, profile.lookup)
+    return LookupPartWriter(source, profile.lookup, spelled_otherwise=whole.is_spelled_otherwise())

@@ -31,7 +31,7 @@ def downstream(facts: Facts, leads: Rows | Places) -> Facts:
     return facts
 
 
-def _rows_of(join: Join, leads: Rows | Places) -> Rows | Places:
+def _rows_of(join: Join, leads: Rows | Places) -> Places:
     """Return all rows of some leads."""
     further = join.repeated[np.isin(join.lead[join.repeated], leads)]
-    return np.concatenate((leads, further))
+    return np.concatenate((leads.astype(np.int64), further.astype(np.int64)))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import sqlalchemy as sa
@@ -98,6 +98,9 @@ def failing_as_write() -> Iterator[None]:
 
 class LookupWriter:
     """One write of the lookup, inside a transaction that is already open."""
+
+    writes_parts: ClassVar[bool] = False
+    """Whether ``write`` may be called in any transaction, and again and again on one connection."""
 
     def __init__(self, source: DatabaseSource, connection: sa.Connection, lookup: Lookup) -> None:
         self.source = source

@@ -1,6 +1,7 @@
-"""Writes a few rows of the stored lookup inside a transaction that changes merges.
+"""Writes a part of the stored lookup inside a transaction that changes merges.
 
-The bulk ways of the dialects cost more to begin than such a part has rows, and so do SQLAlchemy's results.
+The bulk ways of the dialects cost more to begin than most such parts have rows, and so do SQLAlchemy's results. A large
+part comes as columns and goes their way.
 """
 
 from __future__ import annotations
@@ -9,8 +10,13 @@ import uuid
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
+from mergeguard.core import guids
+from mergeguard.core.closure import STATUS_TEXTS
+from mergeguard.core.lookup import Lookup as Columns
+from mergeguard.core.repair.plan import Action, RowChange
 from mergeguard.storage.lookup.database import LookupWriter
 from mergeguard.storage.profile import Lookup
+from mergeguard.storage.source import LookupChange, silent
 
 if TYPE_CHECKING:
     from mergeguard.storage.database.source import DatabaseSource
@@ -18,33 +24,76 @@ if TYPE_CHECKING:
 
 LookupRow: TypeAlias = tuple[uuid.UUID, uuid.UUID | None, int | None, str]
 """(old, current, depth, status)."""
+Answers: TypeAlias = Sequence[LookupRow] | Columns
+"""A few rows, or many as columns."""
 AT_ONCE = 200
 """Rows that one statement names: four parameters each, and the least that a database allows is 999."""
 
 
 class LookupPartWriter:
-    """The lookup of an open database; its table must stand."""
+    """The lookup of an open database; its table must stand.
 
-    def __init__(self, source: DatabaseSource, lookup: Lookup) -> None:
+    Args:
+        source: whose transactions will be written in.
+        lookup: where the lookup stands.
+        spelled_otherwise: whether it holds olds in other spellings than they are written in; then each part is
+            searched for in the whole table, and it is better built anew.
+    """
+
+    def __init__(self, source: DatabaseSource, lookup: Lookup, *, spelled_otherwise: bool = False) -> None:
         self._source = source
         self._lookup = lookup
+        self._otherwise = spelled_otherwise
         self._writer: LookupWriter | None = None
         self._table = self._mark = ""
         self._columns: list[str] = []
 
-    def replace(self, rows: DatabaseRows, olds: Iterable[uuid.UUID], answers: Sequence[LookupRow]) -> None:
-        """Delete the rows of ``olds`` and insert ``answers``, whose olds are among them; the caller commits.
+    def travels(self, answers: Answers) -> bool:
+        """Say whether these answers are written by statements that may travel with others; else they go alone."""
+        return not self._otherwise and not isinstance(answers, Columns)
+
+    def replace(self, rows: DatabaseRows, olds: Iterable[uuid.UUID], answers: Answers) -> None:
+        """Delete the rows of ``olds``, however they are spelled, and insert ``answers``, whose olds are among them.
+
+        The caller commits. Answers that ``travels`` refuses must not be written inside ``rows.together``.
 
         Raises:
             WriteFailed, Locked, PermissionDenied: the database refused; the caller rolls back.
         """
         with self._source.translated(writing=True):
             writer = self.prepare(rows)
-            keys = [self._parameter(writer, old) for old in sorted(olds)]
+            wanted = list(olds)
+            if self._otherwise:
+                self._take_out(rows, wanted)
+            if isinstance(answers, Columns) and writer.writes_parts:
+                self._write(rows, wanted, answers)
+                return
+            told = list(answers)
+            keys = [self._parameter(writer, old) for old in sorted(wanted)]
             deletes = [self._delete(keys[at : at + AT_ONCE]) for at in range(0, len(keys), AT_ONCE)]
-            inserts = [self._insert(writer, answers[at : at + AT_ONCE]) for at in range(0, len(answers), AT_ONCE)]
+            inserts = [self._insert(writer, told[at : at + AT_ONCE]) for at in range(0, len(told), AT_ONCE)]
             with rows.together():
                 rows.send([*deletes, *inserts])
+
+    def _take_out(self, rows: DatabaseRows, olds: Sequence[uuid.UUID]) -> None:
+        """Delete the rows of some olds in any spelling that is read as theirs."""
+        table = self._lookup.table
+        found = list(rows.having(table, rows.column(table, self._lookup.old), olds, thorough=True))
+        rows.change([RowChange(Action.REMOVE, table, image, None) for image in found])
+
+    def _write(self, rows: DatabaseRows, olds: Sequence[uuid.UUID], found: Columns) -> None:
+        """Write many rows in bulk, by a writer of this transaction alone."""
+        change = LookupChange(
+            found.olds,
+            found.currents,
+            found.has_current,
+            found.depths,
+            found.statuses,
+            STATUS_TEXTS,
+            guids.from_uuids(olds),
+            full=False,
+        )
+        self._source.writer_class(self._source, rows.connection, self._lookup).write(change, silent)
 
     def prepare(self, rows: DatabaseRows) -> LookupWriter:
         """Look at the table once a connection: before statements travel together, for it reads answers."""

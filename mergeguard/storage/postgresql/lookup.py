@@ -8,7 +8,7 @@ the table stay. Two builds of the same lookup wait for each other on an advisory
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +46,7 @@ class PostgresqlLookupWriter(LookupWriter):
     """One write of the lookup through psycopg's COPY."""
 
     source: PostgresqlSource
+    writes_parts: ClassVar[bool] = True
     is_new = False
     types: tuple[str, ...] = ()
     """How the table stores old, current, depth and status."""

@@ -7,7 +7,7 @@ in by the order of their key, because a B-tree filled at random places costs fiv
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,8 @@ _NUMBERS = sa.Table(
 
 class SqliteLookupWriter(LookupWriter):
     """One write of the lookup through packed records."""
+
+    writes_parts: ClassVar[bool] = True
 
     def form_of(self, stored: sa.types.TypeEngine[Any], table: str, column: str) -> GuidForm:
         """Judge by what the column holds; SQLite's declared types bind nobody."""
@@ -69,10 +71,12 @@ class SqliteLookupWriter(LookupWriter):
     def prepare(self) -> None:
         """Find or create the lookup, and make the numbers that cut records out of a blob."""
         super().prepare()
-        _NUMBERS.create(self.connection)
+        # A connection that wrote before has them already, unless that was rolled back.
+        self.connection.execute(sa.schema.CreateTable(_NUMBERS, if_not_exists=True))
         first = sa.select(sa.literal(0).label("n")).cte("counted", recursive=True)
         counted = first.union_all(sa.select(first.c.n + 1).where(first.c.n < CHUNK - 1))
         numbers = sa.select(counted.c.n, counted.c.n * self._size + 1)
+        self.connection.execute(_NUMBERS.delete())
         self.connection.execute(_NUMBERS.insert().from_select(list(_NUMBERS.c), numbers))
 
     def delete(self, olds: Guids) -> None:
