@@ -98,3 +98,13 @@ def test_any_shape_of_component_is_named_by_its_first_node(nodes: int) -> None:
     chance = np.random.default_rng(7)
     order = chance.permutation(nodes).astype(np.int32)
     assert set(connected(nodes, order[:-1], order[1:]).tolist()) == {0}
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 12, 13, 14])
+def test_an_old_with_more_news_than_there_is_room_for_is_drawn_with_as_many_as_fit(limit: int) -> None:
+    case = Case.of(*((1, 10 + number) for number in range(12)))
+    picture = neighbourhood(case.facts(), [0], limit=limit)
+    assert [node.guid for node in picture.nodes][:1] == [guid(1)]
+    assert len(picture.nodes) == min(limit, 13)
+    assert len(picture.edges) == len(picture.nodes) - 1
+    assert picture.omitted == 13 - len(picture.nodes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import networkx as nx
 import pytest
 import rule_model
@@ -68,3 +70,23 @@ def test_a_shortest_cycle_deep_inside_a_large_component_is_found() -> None:
     (found,) = facts.raw.rings
     rows = witness.shortest_cycle(facts, found)
     assert len(rows) == len(nx.find_cycle(case.graph.subgraph({guid(at) for at in range(200, 204)}))) == 4
+
+
+@given(
+    size=st.integers(3, 9),
+    chords=st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), min_size=1, max_size=6),
+    names=st.randoms(use_true_random=False),
+)
+def test_among_rings_that_cross_the_shortest_is_shown_and_self_merges_count_for_nothing(
+    size: int, chords: list[tuple[int, int]], names: random.Random
+) -> None:
+    numbers = names.sample(range(100), size)
+    pairs = [*((at, (at + 1) % size) for at in range(size)), *((old % size, new % size) for old, new in chords)]
+    case = Case.of(*((numbers[old], numbers[new]) for old, new in pairs))
+    facts = case.facts()
+    (ring,) = facts.raw.rings
+    around = path(facts, witness.shortest_cycle(facts, ring))
+    lengths = (1 + nx.shortest_path_length(case.graph, new, old) for old, new in case.pairs if old != new)
+    assert len(around) - 1 == min(lengths)
+    assert around[0] == around[-1] == min(around)  # type: ignore[type-var]
+    assert len(set(around)) == len(around) - 1
