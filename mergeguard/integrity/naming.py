@@ -48,6 +48,7 @@ _ROW_ID = {"id": 1.0, "rowid": 1.0, "seq": 0.8, "sequence": 0.8, "no": 0.7, "num
 _TYPE = {"type": 1.0, "kind": 0.9, "class": 0.8, "category": 0.7}
 _KNOWN = frozenset({*_MERGE_TABLE, *_OLD, *_NEW, *_RESOURCE, *_NO_RESOURCE, *_TIME, *_REASON, *_ROW_ID, *_TYPE})
 _VOCABULARY = _KNOWN | IDENTITY | {"name", "value", "component", "software", "parent", "child", "inventory", "row"}
+_LONGEST = max(map(len, _VOCABULARY))
 _SUFFIX = re.compile(r"\.(csv|tsv|parquet)(\.gz)?$", re.IGNORECASE)
 _PART = re.compile(r"[A-Z]+(?![^\W\d_A-Z])|[A-Z]?[^\W\d_A-Z]+|\d+")
 
@@ -72,12 +73,21 @@ def unqualified(name: str) -> str:
 
 def _unglued(word: str) -> list[str] | None:
     """Cut a word into known words, the longest first; ``None`` where that does not explain all of it."""
-    for end in range(len(word), 1, -1):
-        if word[:end] in _VOCABULARY:
-            rest = _unglued(word[end:]) if word[end:] else []
-            if rest is not None:
-                return [word[:end], *rest]
-    return None
+    # From the end: where a word begins behind which all is explained, and where it ends. Each place is looked at once,
+    # so that a name of any length, from a file's first line perhaps, costs no more than its length.
+    ends = {len(word): len(word)}
+    for start in range(len(word) - 2, -1, -1):
+        for end in range(min(len(word), start + _LONGEST), start + 1, -1):
+            if end in ends and word[start:end] in _VOCABULARY:
+                ends[start] = end
+                break
+    if 0 not in ends:
+        return None
+    found, at = [], 0
+    while at < len(word):
+        found.append(word[at : ends[at]])
+        at = ends[at]
+    return found
 
 
 def _best(name: str, scores: Mapping[str, float]) -> float:
