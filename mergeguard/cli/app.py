@@ -9,13 +9,13 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from mergeguard.cli import crash, help, process, terminal  # noqa: A004 - the module of the help pages
+from mergeguard.cli import crash, exit_codes, help, process, terminal  # noqa: A004 - the module of the help pages
 from mergeguard.cli.commands import Program
 from mergeguard.errors import ExitCode, MergeGuardError
 from mergeguard.version import __version__
 
 HINTS = {
-    ExitCode.USAGE: "'mergeguard COMMAND --help' shows what it takes",
+    ExitCode.USAGE: "'mergeguard {command} --help' shows what it takes",
     ExitCode.UNCHECKED: "'mergeguard doctor TARGET' checks what a scan needs, one thing after the other",
     ExitCode.PLAN_REFUSED: "'mergeguard explain TARGET GUID' and 'mergeguard journal TARGET' say what is there now",
     ExitCode.ROLLED_BACK: "nothing was changed; mend the cause and run the command again",
@@ -87,7 +87,7 @@ def _run() -> int:
 
 
 def _hint(error: MergeGuardError) -> str:
-    return error.hint or HINTS[error.exit_code]
+    return error.hint or HINTS[error.exit_code].format(command=exit_codes.called(sys.argv[1:]) or "COMMAND")
 
 
 def _say(message: str, hint: str | None = None) -> None:

@@ -32,5 +32,16 @@ def consent(database: str, doing: str, *, yes: bool, unsure: str | None = None) 
     terminal.say(doing)
     sys.stderr.write(f"Type the name of the database, {database}, to go on: ")
     sys.stderr.flush()
-    if sys.stdin.readline().strip("\r\n") != database:
+    if _typed() != database:
         raise UsageError(f"that is not the name of the database; {UNCHANGED}", hint=f"its name is {database}")
+
+
+def _typed() -> str:
+    """Read a line; what is said next begins a line of its own, whether the question was answered or not."""
+    line = ""
+    try:
+        line = sys.stdin.readline()
+    finally:
+        if not line:
+            terminal.say("")
+    return line.strip("\r\n")

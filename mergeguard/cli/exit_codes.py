@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
 from mergeguard.errors import ExitCode
@@ -147,3 +147,9 @@ def of(command: str) -> Codes:
         return CODES[command]
     below = [codes for name, codes in CODES.items() if name.startswith(f"{command} ".lstrip())]
     return {code: code.meaning for code in ExitCode if any(code in codes for codes in below)}
+
+
+def called(arguments: Sequence[str]) -> str | None:
+    """Return the words that call a command, where a command line begins with them."""
+    names = (" ".join(arguments[:2]), *arguments[:1])
+    return next((name for name in names if name in CODES), None)

@@ -39,7 +39,8 @@ def post(
         try:
             said = api.post_event(body, url=url, source=source, priority=priority, patience=waiting)
         except UsageError as error:  # the next file may be a better one
-            terminal.say(crash.clean(f"{name}: {error.message}"))
+            told = error.message.removeprefix(f"{name} ")  # what is wrong with the file begins with its name
+            terminal.say(crash.clean(f"{name}: {told}"))
             refused += 1
         else:
             terminal.write(f"{name}: {said}\n", terminal.STDOUT)

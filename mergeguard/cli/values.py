@@ -6,15 +6,20 @@ way of pydantic. A text is a text already. Where typer works in another way, her
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
+
+from mergeguard.errors import UsageError
 
 # typer's own classes, which go by other names in other releases.
 Parameter: TypeAlias = Any
 Context: TypeAlias = Any
 Coercion: TypeAlias = Any
 
+MOST: Final = 10**9
+"""The largest number that a flag takes unless it says otherwise."""
 _MAKERS: dict[object, Callable[[Any], object]] = {
     str: str,
     list[str]: list,
@@ -52,4 +57,21 @@ class _AsTyped:
         make = _MAKERS.get(self._annotation)
         if make is not None and isinstance(value, str | list | tuple):
             return make(value)
+        if self._annotation is int and isinstance(value, str):
+            return _whole(value, param)
         return self._typers_own().coerce(value, param=param, ctx=ctx)
+
+
+def _whole(value: str, parameter: Parameter) -> int:
+    """Read a whole number within the limits that its flag declares.
+
+    Raises:
+        UsageError: it is none.
+    """
+    said = parameter.type_descriptor.parameter_info
+    least, most = int(said.min or 0), int(MOST if said.max is None else said.max)
+    if re.fullmatch(r"\s*[+-]?[0-9]{1,18}\s*", value) and least <= int(value) <= most:
+        return int(value)
+    raise UsageError(
+        f"{parameter.opts[0]} cannot be {value!r:.50}", hint=f"give a whole number from {least:,} to {most:,}"
+    )

@@ -18,7 +18,7 @@ class Need(enum.Enum):
     LIVENESS = "the profile declares no liveness ([live])"
     TYPES = "the profile declares no types ([types])"
     REFERENCES = "the profile declares no reference columns ([[references]])"
-    LOOKUP = "there is no stored lookup ('mergeguard lookup build' makes one)"
+    LOOKUP = "there is no stored lookup (in a database 'mergeguard lookup build' makes one)"
     TIME = "the profile names no time column (merge.time)"
 
 

@@ -13,6 +13,7 @@ from mergeguard.storage.source import Column, Kind, Selection, Snapshot, Source
 from mergeguard.version import __version__
 
 Row: TypeAlias = tuple[str, str, bool]
+_FILES = ("csv", "parquet")
 _PACKAGES = (
     "networkx",
     "numpy",
@@ -34,7 +35,7 @@ def examine(source: Source, profile: Profile) -> Sequence[Row]:
     try:
         rows.extend(source.doctor())
         with source.snapshot() as snapshot:
-            rows.extend(_profile_rows(snapshot, profile))
+            rows.extend(_profile_rows(snapshot, profile, in_file=source.info.kind in _FILES))
         if not any(what == "isolation" for what, _, _ in rows):
             rows.append(("isolation", snapshot.isolation, True))
         rows.extend(("note", note, True) for note in snapshot.notes)
@@ -51,7 +52,7 @@ def _installed() -> Iterator[str]:
             yield f"{name} absent"
 
 
-def _profile_rows(snapshot: Snapshot, profile: Profile) -> Iterator[Row]:
+def _profile_rows(snapshot: Snapshot, profile: Profile, *, in_file: bool) -> Iterator[Row]:
     merge = profile.merge
     named = [name for name in (merge.old, merge.new, merge.row_id, merge.time, merge.merge_key) if name is not None]
     yield _found(snapshot, f"profile {profile.name}: merges", merge.table, named)
@@ -59,7 +60,8 @@ def _profile_rows(snapshot: Snapshot, profile: Profile) -> Iterator[Row]:
     if snapshot.has_table(lookup.table):
         yield _found(snapshot, "lookup", lookup.table, [lookup.old, lookup.current, lookup.depth, lookup.status])
     else:
-        yield "lookup", f"{lookup.table} is not there; 'mergeguard lookup build' makes it", True
+        makes = "export' works it out from a file" if in_file else "build' makes it"
+        yield "lookup", f"{lookup.table} is not there; 'mergeguard lookup {makes}", True
     if profile.live is not None and profile.live.table is not None and profile.live.guid is not None:
         filters = [column for column, _ in profile.live.where]
         yield _found(snapshot, "live guids", profile.live.table, [profile.live.guid, *filters])

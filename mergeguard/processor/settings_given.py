@@ -74,7 +74,9 @@ def from_toml(path: Path) -> Given:
         text = path.read_bytes().decode("utf-8-sig")
         table = tomllib.loads(text).get(TABLE, {})
     except OSError as failure:
-        raise UsageError(f"{path} cannot be read: {failure.strerror}") from None
+        raise UsageError(
+            f"{path} cannot be read: {failure.strerror}", hint="check the path, and that this account may read it"
+        ) from None
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is not valid TOML: {error}", hint='texts stand in quotes: key = "value"') from None
     if not isinstance(table, dict):

@@ -61,7 +61,9 @@ def _content(path: Path) -> bytes:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
     except OSError as failure:
-        raise UsageError(f"{path} cannot be read: {failure.strerror}") from None
+        raise UsageError(
+            f"{path} cannot be read: {failure.strerror}", hint="check the path, and that this account may read it"
+        ) from None
     if len(content) > MOST_BYTES:
         raise UsageError(f"{path} is larger than {MOST_BYTES:,} bytes", hint="is it the right file?")
     return content

@@ -71,7 +71,8 @@ def _step(step: JournalStep, kind: str) -> Iterator[str]:
     if step.survivor is not None:
         yield f"   survivor: {step.survivor}"
     for vote in step.evidence.get("votes", ()):
-        yield f"   evidence {visible(vote['evidence'])}: {visible(vote['why'])} ({visible(vote['read_from'])})"
+        read_from = ", ".join(dict.fromkeys(vote["read_from"].split(", ")))
+        yield f"   evidence {visible(vote['evidence'])}: {visible(vote['why'])} ({visible(read_from)})"
     yield from change_lines(step.changes[:MAX_CHANGES], "   ", kind)
     if len(step.changes) > MAX_CHANGES:
         yield f"   and {len(step.changes) - MAX_CHANGES:,} more rows; --format json has them all"

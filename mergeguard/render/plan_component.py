@@ -126,8 +126,18 @@ def refusal_lines(number: int, part: Part, refused: Refused, paper: Paper) -> li
     lines += paper.prose(f"why: {part.told(refused.reason)}", indent)
     lines += _rows(part, paper, indent)
     lines += _evidence(part, paper, indent)
-    lines.append(f"{indent}to decide it, check the survivor and put this line into a file for --override:")
+    lines += paper.prose(_deciding(refused), indent)
     return [*lines, f"{indent}  {visible(refused.override_line)}"]
+
+
+def _deciding(refused: Refused) -> str:
+    line = "check the survivor and put this line into a file for --override:"
+    if refused.waits_for is None:
+        return f"to decide it, {line}"
+    return (
+        f"decide {visible(refused.waits_for)} first: with that settled, the evidence may decide this one by itself; "
+        f"if it does not, {line}"
+    )
 
 
 def _kinds(kinds: Sequence[str]) -> str:

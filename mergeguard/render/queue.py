@@ -16,13 +16,15 @@ from mergeguard.processor.metrics import chain_state
 from mergeguard.processor.report import ChainLine, QueueLine, QueueStatistics
 from mergeguard.processor.settings import ENTRIES, Settings
 from mergeguard.render.table import aligned
-from mergeguard.render.text import columns, visible
+from mergeguard.render.text import columns, fold, visible
 from mergeguard.render.words import counted
 from mergeguard.storage.queue.store import DeadEvent, ParkedEvent
 
 MOST_SHOWN: Final = 65_536
 """Characters of a body that are printed for people; an export has all of it."""
 _UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
+_VALUES: Final = 60
+"""Columns of a value in the table of settings; what is longer goes on below."""
 _MARKS: Final = {True: "ok ", False: "BAD", None: "?  "}
 
 
@@ -203,7 +205,9 @@ def settings_text(settings: Settings, *, origin: bool) -> str:
     for entry in ENTRIES:
         value = getattr(settings, entry.name)
         shown = "-" if value is None else visible(f"{value} {entry.unit}".rstrip())
-        rows.append((entry.name, shown, visible(settings.origin(entry.name))))
+        first, *further = fold(shown.split(" "), _VALUES, "") or [""]
+        rows.append((entry.name, first, visible(settings.origin(entry.name))))
+        rows += [("", more, "") for more in further]
     heads = ("setting", "value", "from")
     return aligned(rows, heads) if origin else aligned([row[:2] for row in rows], heads[:2])
 

@@ -98,7 +98,9 @@ def load_profile(path: str | Path) -> Profile:
         raise ProfileError(f"profile file {path} does not exist", hint=_missing_hint()) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ProfileError(f"profile file {path} cannot be read: {reason}") from None
+        raise ProfileError(
+            f"profile file {path} cannot be read: {reason}", hint="check the path, and that this account may read it"
+        ) from None
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

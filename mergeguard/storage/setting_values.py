@@ -9,8 +9,12 @@ import math
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from mergeguard.errors import UsageError
+
+MOST: Final = 10**9
+"""The largest whole number that a setting takes: more findings, days or nights nobody means."""
 
 
 class Wrong(Exception):
@@ -74,8 +78,8 @@ def whole(value: object, _folder: Path) -> int:
     """Read a whole number from 1."""
     if isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,18}\s*", value):
         value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise Wrong("a whole number from 1")
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST:
+        raise Wrong(f"a whole number from 1 to {MOST:,}")
     return value
 
 

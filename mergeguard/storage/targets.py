@@ -49,8 +49,18 @@ def open_target(target: str, profile: Profile, options: Options = _DEFAULT) -> S
         MissingExtra: the kind is known but its package is not installed.
     """
     if "://" in target:
+        _require_text(target)
         return _open_url(_url(target), target, profile, options)
     return _open_file(target, profile, options)
+
+
+def _require_text(target: str) -> None:
+    """Refuse a name that no driver can be told: one of a file whose bytes are no text."""
+    try:
+        target.encode()
+    except UnicodeEncodeError:
+        shown = target.encode("utf-8", "backslashreplace").decode()
+        raise UsageError(f"{shown}: the name is not UTF-8 text", hint="rename the file, or make a link to it") from None
 
 
 def resolve_password(env_name: str | None, file: Path | None) -> str | None:
@@ -163,8 +173,10 @@ def _open_file(target: str, profile: Profile, options: Options) -> Source:
     if name.endswith(_SQLITE_SUFFIXES) or _begins_as_sqlite(target):
         import sqlalchemy as sa  # noqa: PLC0415 - as above
 
+        _require_text(target)
         return _open_sqlite(sa.URL.create("sqlite", database=target), "", profile, options)
-    raise UsageError(f"{masked(target)} is no target that MergeGuard knows", hint=f"a target is {SUPPORTED}")
+    shown = masked(target) or "an empty text"
+    raise UsageError(f"{shown} is no target that MergeGuard knows", hint=f"a target is {SUPPORTED}")
 
 
 def _begins_as_sqlite(target: str) -> bool:

@@ -103,8 +103,7 @@ def run() -> Callable[..., Ran]:
 
 def expected(ran: Ran, *arguments: object) -> Ran:
     """Hold of every command of every test that it ended with an exit code that its help page lists."""
-    words = [str(argument) for argument in arguments[:2]]
-    name = next((name for name in (" ".join(words), *words[:1]) if name in exit_codes.CODES), None)
+    name = exit_codes.called([str(argument) for argument in arguments])
     assert name is None or ran.code in exit_codes.CODES[name], f"{name} ended with {ran.code}: {ran.err}"
     return ran
 

@@ -15,6 +15,7 @@ from typer.core import TyperCommand
 
 from mergeguard.cli import help as pages
 from mergeguard.cli import values
+from mergeguard.errors import UsageError
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 # What stands behind a flag may begin with a hyphen; what stands alone may not, or it is a flag.
@@ -55,7 +56,7 @@ def taken(kind: type[TyperCommand], arguments: list[str]) -> Any:
     names=st.lists(WORDS, max_size=3),
     file=st.none() | PATHS,
     files=st.lists(PATHS, max_size=2),
-    number=st.none() | st.integers(-1, 11).map(str) | st.just("x"),
+    number=st.none() | st.integers(1, 9).map(str),
     fast=st.sampled_from([[], ["--fast"], ["--no-fast"]]),
 )
 def test_values_are_those_that_typer_makes(  # noqa: PLR0917 - one of each kind
@@ -72,6 +73,41 @@ def test_values_are_those_that_typer_makes(  # noqa: PLR0917 - one of each kind
     flags += [("--names", one) for one in names] + [("--files", one) for one in files]
     arguments = [f"{flag}={value}" for flag, value in flags if value is not None] + fast + ["--", target, *more]
     assert taken(pages.Command, arguments) == taken(TyperCommand, arguments)
+
+
+@given(
+    number=st.integers() | st.integers(-1, 11) | st.sampled_from([10**9, 10**9 + 1, 10**30]),
+    most=st.sampled_from([None, 9]),
+)
+def test_a_whole_number_is_taken_within_its_limits_and_refused_in_our_words(number: int, most: int | None) -> None:
+    told = limited(str(number), most)
+    if 1 <= number <= (most or values.MOST):
+        assert told == number
+    else:
+        assert isinstance(told, UsageError)
+        assert told.message.startswith("--number cannot be '")
+        assert told.hint == f"give a whole number from 1 to {most or values.MOST:,}"
+
+
+@pytest.mark.parametrize("text", ["", "x", "1.5", "1e3", "0x10", "1_000", "\u0663", "nan", "--1", "9" * 5000])
+def test_what_is_no_whole_number_is_refused(text: str) -> None:
+    assert isinstance(limited(text, None), UsageError)
+
+
+def limited(text: str, most: int | None) -> int | UsageError:
+    """Return what a flag with limits makes of a text."""
+    app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+    seen: list[int] = []
+
+    def command(number: int = typer.Option(5, min=1, max=most)) -> None:
+        seen.append(number)
+
+    app.command(cls=pages.Command)(command)
+    try:
+        app([f"--number={text}"], standalone_mode=False)
+    except UsageError as error:
+        return error
+    return seen[0]
 
 
 def test_missing_argument_is_refused_as_by_typer() -> None:

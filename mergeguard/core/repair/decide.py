@@ -12,6 +12,7 @@ from mergeguard.core.repair.component import Component
 from mergeguard.core.repair.conflicts import keep
 from mergeguard.core.repair.damage import Damage, Unit
 from mergeguard.core.repair.evidence import Confidence, Evidence, Known, Policy, ReadFrom, Vote
+from mergeguard.core.repair.plan import LEADS_INTO
 from mergeguard.core.repair.votes import by_unfinished_merge
 from mergeguard.core.repair.weigh import Refusal, Ruling, by_override, weigh
 
@@ -66,7 +67,7 @@ class _Settled:
             if component.survivor is not None:
                 self.ends[member] = member if member in unit.live else component.survivor
             else:
-                self.open[member] = below or f"it leads into component {unit.id}, which is refused: {component.refused}"
+                self.open[member] = below or f"{LEADS_INTO}{unit.id}, which is refused: {component.refused}"
 
 
 def _decided(case: Case, below: str | None) -> Component:

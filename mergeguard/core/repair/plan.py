@@ -9,7 +9,7 @@ import json
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from mergeguard.core.repair.evidence import Confidence
 
@@ -120,6 +120,10 @@ class Step:
         return tuple(left)
 
 
+LEADS_INTO: Final = "it leads into component "
+"""How the reason begins of a component that is refused because of another one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
     """A component that the evidence does not decide."""
@@ -131,6 +135,12 @@ class Refused:
     override_line: str
     """The exact line for an override file; the survivor is the first candidate and is to be checked."""
     evidence: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def waits_for(self) -> str | None:
+        """The refused component that it leads into; with that one decided, the evidence may decide this one."""
+        _, leads, rest = self.reason.partition(LEADS_INTO)
+        return rest.partition(",")[0] if leads else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,7 +170,9 @@ class DatabaseSnapshot:
         """
         found = self.find(table)
         if found is None:
-            raise UnknownSchema(f"there is no table {table}", hint=nearest(table, self.tables(), "tables"))
+            hint = nearest(table, self.tables(), "tables")
+            more = "" if hint.endswith("?") else "; 'mergeguard discover TARGET' proposes a profile"
+            raise UnknownSchema(f"there is no table {table}", hint=hint + more)
         return found
 
     def check(self, selection: Selection) -> None:

@@ -265,6 +265,8 @@ def _hint(asked: str, known: Sequence[str], what: str, flag: str | None = None) 
 
     if all(guids.parse(name) is not None for name in known):
         return "the first line must name the columns, and here it holds guids"
+    if len(known) == 1 and "\t" in known[0]:
+        return "its columns stand between tabs: name it .tsv"
     near = nearest(asked, known, what)
     if flag is None:
         return near

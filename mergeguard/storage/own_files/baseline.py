@@ -34,7 +34,9 @@ def load(path: Path) -> Baseline:
         raise UsageError(f"baseline {path} does not exist", hint="scan with --write-baseline to draft one") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"baseline {path} cannot be read: {reason}") from None
+        raise UsageError(
+            f"baseline {path} cannot be read: {reason}", hint="check the path, and that this account may read it"
+        ) from None
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

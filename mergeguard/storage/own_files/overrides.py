@@ -45,7 +45,9 @@ def _text(path: Path) -> str:
         raise UsageError(f"override file {path} does not exist", hint="check the path") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"override file {path} cannot be read: {reason}") from None
+        raise UsageError(
+            f"override file {path} cannot be read: {reason}", hint="check the path, and that this account may read it"
+        ) from None
     if len(raw) > MAX_BYTES:
         raise UsageError(f"override file {path} is larger than {MAX_BYTES >> 20} MB", hint="check the path")
     try:

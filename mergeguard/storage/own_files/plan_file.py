@@ -106,7 +106,9 @@ def load_plan(path: str | Path, *, now: dt.datetime | None) -> Plan:
         raise UsageError(f"plan file {path} does not exist", hint="'mergeguard plan' makes one") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"plan file {path} cannot be read: {reason}") from None
+        raise UsageError(
+            f"plan file {path} cannot be read: {reason}", hint="check the path, and that this account may read it"
+        ) from None
     if max(size, len(raw)) > MAX_BYTES:
         raise PlanRefused(
             f"{path} is larger than {MAX_BYTES >> 20} MB, which no plan may be",

@@ -79,7 +79,10 @@ def _read(path: Path) -> str:
     except UnicodeDecodeError:
         raise UsageError(f"settings file {path} is not UTF-8 text", hint="save it as UTF-8") from None
     except (OSError, ValueError) as error:
-        raise UsageError(f"settings file {path} cannot be read: {getattr(error, 'strerror', error)}") from None
+        reason = getattr(error, "strerror", error)
+        raise UsageError(
+            f"settings file {path} cannot be read: {reason}", hint="check the path, and that this account may read it"
+        ) from None
 
 
 def _table(path: Path, text: str) -> Mapping[str, object] | None:
