@@ -298,6 +298,13 @@ ALTER VIEW [mergeguard].[link_maxima] AS
 /*{link_maxima*/SELECT m.[Guid] AS [type], TRY_CONVERT(int, m.[MaximumCardinality]) AS [maximum] FROM [dbo].[ResourceAssociationType] AS m/*}*/;
 GO
 
+-- The table of agents whose guid was merged away: when it holds one, what is inserted, and when an agent manages it.
+IF OBJECT_ID(N'[mergeguard].[black_lists]', N'V') IS NULL EXEC (N'CREATE VIEW [mergeguard].[black_lists] AS SELECT 1 AS [one]');
+GO
+ALTER VIEW [mergeguard].[black_lists] AS
+/*{black_list*/SELECT N'AgentBlacklist' AS [table_name], N'[dbo].[AgentBlacklist]' AS [full_name], N't.[Guid] = @old_root' AS [holds], N'([Guid], [ReplacedBy], [BlacklistedAt]) VALUES (@old_root, @new_root, SYSUTCDATETIME())' AS [inserted], N'[dbo].[ItemResource]' AS [managed_name], N't.[Guid] = @old_root AND LOWER(LTRIM(RTRIM(CONVERT(nvarchar(400), t.[IsManaged])))) IN (N''1'', N''true'', N''t'', N''yes'', N''y'')' AS [managed_holds]/*}*/;
+GO
+
 IF OBJECT_ID(N'[mergeguard].[declared]', N'V') IS NULL EXEC (N'CREATE VIEW [mergeguard].[declared] AS SELECT 1 AS [one]');
 GO
 ALTER VIEW [mergeguard].[declared] AS

@@ -70,7 +70,7 @@ BEGIN
     DECLARE @after nvarchar(1000), @child sysname, @single sysname, @hashes nvarchar(600), @hash_guid sysname, @hash_class sysname, @hash_time sysname;
     DECLARE @hash_order sysname, @load nvarchar(max), @newest nvarchar(max), @outdated uniqueidentifier, @old_found int, @new_found int;
     DECLARE @old_turn bigint, @new_turn bigint, @old_at datetime2(7), @new_at datetime2(7);
-    DECLARE @where nvarchar(max) = N'', @stale nvarchar(max) = N'', @listed nvarchar(max) = N'N''''', @guids nvarchar(max) = N'CONVERT(nvarchar(max), N'''')';
+    DECLARE @where nvarchar(max) = N'', @stale nvarchar(max) = N'', @listed nvarchar(max) = N'CONVERT(nvarchar(max), N'''')', @guids nvarchar(max) = N'CONVERT(nvarchar(max), N'''')';
     DECLARE @itself nvarchar(max) = N'', @keys nvarchar(max) = N'CONVERT(nvarchar(max), N'''')', @key nvarchar(max);
     SELECT @full = t.[full_name], @time = t.[time_sql], @order = t.[order_sql], @sets = t.[sets_name], @parent = t.[parent_name], @kind = t.[type_name],
         @class = COALESCE(t.[data_class], (

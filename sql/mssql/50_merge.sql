@@ -15,6 +15,8 @@ IF OBJECT_ID(N'[mergeguard].[require_roots]', N'P') IS NULL EXEC (N'CREATE PROCE
 GO
 IF OBJECT_ID(N'[mergeguard].[require_allowed]', N'P') IS NULL EXEC (N'CREATE PROCEDURE [mergeguard].[require_allowed] AS RETURN');
 GO
+IF OBJECT_ID(N'[mergeguard].[write_black_list]', N'P') IS NULL EXEC (N'CREATE PROCEDURE [mergeguard].[write_black_list] AS RETURN');
+GO
 IF OBJECT_ID(N'[mergeguard].[write_merge]', N'P') IS NULL EXEC (N'CREATE PROCEDURE [mergeguard].[write_merge] AS RETURN');
 GO
 IF OBJECT_ID(N'[mergeguard].[merge_guids]', N'P') IS NULL EXEC (N'CREATE PROCEDURE [mergeguard].[merge_guids] AS RETURN');
@@ -267,6 +269,49 @@ BEGIN
 END;
 GO
 
+-- Puts an agent that is merged away on the black list, for it must take another guid, and into the journal at @place. @place
+-- grows where there was something to do: there is such a table, it does not hold the guid, and an agent manages it.
+ALTER PROCEDURE [mergeguard].[write_black_list]
+    @old_root uniqueidentifier,
+    @new_root uniqueidentifier,
+    @run_id nvarchar(32),
+    @place int OUTPUT
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @name nvarchar(600), @full nvarchar(600), @holds nvarchar(max), @inserted nvarchar(max), @managed nvarchar(600), @managed_holds nvarchar(max);
+    DECLARE @sql nvarchar(max), @expression nvarchar(max), @held int, @wanted int = 1, @image nvarchar(max);
+    SELECT @name = b.[table_name], @full = b.[full_name], @holds = b.[holds], @inserted = b.[inserted], @managed = b.[managed_name],
+        @managed_holds = b.[managed_holds]
+    FROM [mergeguard].[black_lists] AS b;
+    IF @full IS NULL
+        RETURN;
+    SET @sql = N'SELECT @held = COUNT(*) FROM ' + @full + N' AS t WITH (UPDLOCK) WHERE ' + @holds + N';';
+    EXEC sys.sp_executesql @sql, N'@old_root uniqueidentifier, @held int OUTPUT', @old_root = @old_root, @held = @held OUTPUT;
+    IF @managed IS NOT NULL
+    BEGIN
+        SET @sql = N'SELECT @wanted = COUNT(*) FROM ' + @managed + N' AS t WHERE ' + @managed_holds + N';';
+        EXEC sys.sp_executesql @sql, N'@old_root uniqueidentifier, @wanted int OUTPUT', @old_root = @old_root, @wanted = @wanted OUTPUT;
+    END;
+    IF @held > 0 OR @wanted = 0
+        RETURN;
+    SET @expression = [mergeguard].[image_expression](OBJECT_ID(@full, N'U'));
+    IF @expression IS NULL
+        THROW 51925, N'mergeguard: unsupported: the black list has rows that cannot be written down exactly; ''mergeguard merge'' may do it', 1;
+    SET @sql = N'INSERT INTO ' + @full + N' ' + @inserted + N';';
+    EXEC sys.sp_executesql @sql, N'@old_root uniqueidentifier, @new_root uniqueidentifier', @old_root = @old_root, @new_root = @new_root;
+    SET @sql = N'SELECT @image = ' + @expression + N' FROM ' + @full + N' AS t WHERE ' + @holds + N'; SET @held = @@ROWCOUNT;';
+    EXEC sys.sp_executesql @sql, N'@old_root uniqueidentifier, @image nvarchar(max) OUTPUT, @held int OUTPUT',
+        @old_root = @old_root, @image = @image OUTPUT, @held = @held OUTPUT;
+    IF COALESCE(@held, 0) <> 1 OR @image IS NULL
+        THROW 51943, N'mergeguard: write: the agent that was put on the black list is not there; look for triggers on its table', 1;
+    SET @place = @place + 1;
+    INSERT INTO [mergeguard].[journal_changes] ([run_id], [step], [place], [action], [table_name], [before_image], [after_image])
+    VALUES (@run_id, 1, @place, N'black-list', @name, NULL, @image);
+END;
+GO
+
 -- Writes what was decided, in the open transaction: the row, the live rows, the lookup, the journal, the answer.
 ALTER PROCEDURE [mergeguard].[write_merge]
     @old uniqueidentifier,
@@ -317,6 +362,9 @@ BEGIN
     EXEC [mergeguard].[move_references] @old_root = @old_root, @new_root = @new_root, @run_id = @run_id, @preview = 0,
         @columns = @columns OUTPUT, @evidence = @evidence OUTPUT, @moved = @moved OUTPUT, @cleared = @cleared OUTPUT;
     SELECT @place = MAX(c.[place]) FROM [mergeguard].[journal_changes] AS c WHERE c.[run_id] = @run_id AND c.[step] = 1;
+
+    -- While its row still says whether an agent manages it.
+    EXEC [mergeguard].[write_black_list] @old_root = @old_root, @new_root = @new_root, @run_id = @run_id, @place = @place OUTPUT;
 
     -- The rows by which the old root is live go, one by one, each as it was into the journal.
     WHILE @live_name IS NOT NULL
@@ -384,6 +432,7 @@ BEGIN
     SET ANSI_PADDING ON;
     SET ANSI_WARNINGS ON;
     SET CONCAT_NULL_YIELDS_NULL ON;
+    SET NUMERIC_ROUNDABORT OFF;
     -- Whatever the caller's level is: a snapshot that is older than the locks would decide on what is no longer there.
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     SET LOCK_TIMEOUT 10000;

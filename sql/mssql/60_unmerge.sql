@@ -49,7 +49,8 @@ BEGIN
                 SELECT 1 FROM [mergeguard].[written_tables] AS t
                 WHERE t.[table_name] = c.[table_name] AND c.[action] = CASE t.[part] WHEN N'merge' THEN N'merge' ELSE N'remove' END
             )
-            AND (c.[action] IN (N'merge', N'remove')
+            AND NOT EXISTS (SELECT 1 FROM [mergeguard].[black_lists] AS b WHERE b.[table_name] = c.[table_name] AND c.[action] = N'black-list')
+            AND (c.[action] IN (N'merge', N'remove', N'black-list')
                 OR (NOT EXISTS (SELECT 1 FROM [mergeguard].[moved_tables] AS m WHERE m.[table_name] = c.[table_name])
                     AND NOT EXISTS (SELECT 1 FROM [mergeguard].[hash_table] AS h WHERE h.[table_name] = c.[table_name])))
     )
@@ -130,18 +131,28 @@ BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
     DECLARE @place int = 2147483647, @found int = 1, @before nvarchar(max), @after nvarchar(max), @part nvarchar(16), @rows int, @all int;
-    DECLARE @table_name nvarchar(600);
+    DECLARE @table_name nvarchar(600), @action nvarchar(64);
     DECLARE @rows_name nvarchar(600), @guid_name sysname, @table int, @guid uniqueidentifier, @sql nvarchar(max), @expression nvarchar(max);
     WHILE 1 = 1
     BEGIN
         SELECT TOP (1) @place = c.[place], @before = c.[before_image], @after = c.[after_image], @table_name = c.[table_name],
-            @part = t.[part], @rows_name = t.[rows_name], @guid_name = t.[guid_name]
+            @action = c.[action], @part = t.[part], @rows_name = t.[rows_name], @guid_name = t.[guid_name]
         FROM [mergeguard].[journal_changes] AS c
         LEFT JOIN [mergeguard].[written_tables] AS t ON t.[table_name] = c.[table_name]
             AND c.[action] = CASE t.[part] WHEN N'merge' THEN N'merge' ELSE N'remove' END
         WHERE c.[run_id] = @run_id AND c.[step] = 1 AND c.[place] < @place ORDER BY c.[place] DESC;
         IF @@ROWCOUNT = 0
             BREAK;
+        IF @action = N'black-list'
+        BEGIN
+            SELECT @rows_name = b.[full_name] FROM [mergeguard].[black_lists] AS b WHERE b.[table_name] = @table_name;
+            SET @sql = N'DELETE t FROM ' + @rows_name + N' AS t WHERE ' + [mergeguard].[image_expression](OBJECT_ID(@rows_name, N'U'))
+                + N' COLLATE Latin1_General_BIN2 = @after; SET @rows = @@ROWCOUNT;';
+            EXEC sys.sp_executesql @sql, N'@after nvarchar(max), @rows int OUTPUT', @after = @after, @rows = @rows OUTPUT;
+            IF COALESCE(@rows, 0) <> 1
+                THROW 51942, N'mergeguard: stale: the agent on the black list is not as the run left it; nothing was taken back', 1;
+            CONTINUE;
+        END;
         IF @part IS NULL
         BEGIN
             EXEC [mergeguard].[restore_row] @table_name = @table_name, @before = @before, @after = @after;
@@ -187,6 +198,7 @@ BEGIN
     SET ANSI_PADDING ON;
     SET ANSI_WARNINGS ON;
     SET CONCAT_NULL_YIELDS_NULL ON;
+    SET NUMERIC_ROUNDABORT OFF;
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     SET LOCK_TIMEOUT 10000;
     SET DEADLOCK_PRIORITY LOW;

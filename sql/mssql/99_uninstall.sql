@@ -19,6 +19,7 @@ IF OBJECT_ID(N'[mergeguard].[take_back]', N'P') IS NOT NULL DROP PROCEDURE [merg
 IF OBJECT_ID(N'[mergeguard].[restore_row]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[restore_row];
 IF OBJECT_ID(N'[mergeguard].[require_undoable]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[require_undoable];
 IF OBJECT_ID(N'[mergeguard].[merge_guids]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[merge_guids];
+IF OBJECT_ID(N'[mergeguard].[write_black_list]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[write_black_list];
 IF OBJECT_ID(N'[mergeguard].[write_merge]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[write_merge];
 IF OBJECT_ID(N'[mergeguard].[require_allowed]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[require_allowed];
 IF OBJECT_ID(N'[mergeguard].[require_roots]', N'P') IS NOT NULL DROP PROCEDURE [mergeguard].[require_roots];
@@ -60,6 +61,7 @@ IF OBJECT_ID(N'[mergeguard].[never_pairs]', N'V') IS NOT NULL DROP VIEW [mergegu
 IF OBJECT_ID(N'[mergeguard].[roots]', N'V') IS NOT NULL DROP VIEW [mergeguard].[roots];
 IF OBJECT_ID(N'[mergeguard].[lookup_rows]', N'V') IS NOT NULL DROP VIEW [mergeguard].[lookup_rows];
 IF OBJECT_ID(N'[mergeguard].[declared]', N'V') IS NOT NULL DROP VIEW [mergeguard].[declared];
+IF OBJECT_ID(N'[mergeguard].[black_lists]', N'V') IS NOT NULL DROP VIEW [mergeguard].[black_lists];
 IF OBJECT_ID(N'[mergeguard].[link_maxima]', N'V') IS NOT NULL DROP VIEW [mergeguard].[link_maxima];
 IF OBJECT_ID(N'[mergeguard].[hash_classes]', N'V') IS NOT NULL DROP VIEW [mergeguard].[hash_classes];
 IF OBJECT_ID(N'[mergeguard].[hash_table]', N'V') IS NOT NULL DROP VIEW [mergeguard].[hash_table];

@@ -120,7 +120,7 @@ def test_what_reads_runs_as_whoever_calls_it() -> None:
 
 
 def test_dynamic_statements_take_values_as_parameters() -> None:
-    assert len(re.findall(r"sp_executesql @sql,\s*N'@", RUN)) == RUN.count("sp_executesql @sql") == 15
+    assert len(re.findall(r"sp_executesql @sql,\s*N'@", RUN)) == RUN.count("sp_executesql @sql") == 20
     assert not re.search(r"EXEC\s*\(\s*@", RUN)
 
 

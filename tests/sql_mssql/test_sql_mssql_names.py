@@ -21,7 +21,7 @@ from mergeguard.errors import Unsupported
 from mergeguard.storage.guard.mssql import MssqlGuardScript, MssqlKeys
 from mergeguard.storage.guard.parts import GuardPlace
 from mergeguard.storage.mssql.values import Stored
-from mergeguard.storage.profile import Journal, Live, Lookup, Merge, Merging, Profile, Types
+from mergeguard.storage.profile import Blacklist, Journal, Live, Lookup, Managed, Merge, Merging, Profile, Types
 from mergeguard.storage.profile_file import builtin_profile
 from mergeguard.storage.rows.database import DatabaseRows
 from mergeguard.storage.scripts.files import GUARD, Repointed, guard_script, scripts
@@ -158,8 +158,11 @@ WILD: dict[str, Any] = {
             lookup=Lookup("mine.closed", "o", "c", "d", "s"),
             journal=Journal("mine.r", "mine.s", "mine.c"),
             merging=Merging("mine.roots", "mine.guard", "mine.never", "mine.requests"),
+            blacklist=Blacklist("odd.it's banned", "g", "at", "now"),
+            managed=Managed("odd.alive", "id", "kind"),
         ),
         {
+            "odd.it's banned": {"g": "char", "at": "datetime2", "now": "binary"},
             "odd.it's [it]": {"from": GUID, "to": GUID, "no": "int", "at": "datetimeoffset", "key": "nvarchar"},
             "odd.alive": {"id": GUID, "kind": "varchar", "since": "date", "who": GUID},
         },
@@ -184,6 +187,8 @@ def test_whatever_a_profile_names_the_scripts_parse(name: str) -> None:
         assert "CREATE SYNONYM [mergeguard].[merge_table] FOR /*{merge_table*/[odd].[it's [it]]]/*}*/" in text
         assert "N'odd.it''s [it]'" in text
         assert "[mine].[guard]" in text
+        assert "N'[odd].[it''s banned]' AS [full_name]" in text
+        assert "VALUES (LOWER(CONVERT(char(36), @old_root)), CONVERT(binary(16), " in text
         assert "OBJECT_ID(/*{guard_trigger_text*/N'[odd].[guard_check]'/*}*/, N'TR')" in text
 
 
@@ -196,6 +201,10 @@ def test_what_is_not_declared_is_not_there() -> None:
     for name in ("live_guids", "guid_types", "reference_guids", "moving_guids", "live_rows"):
         assert found[name].endswith("WHERE 1 = 0")
     assert found["live_written"] == "0"
+    assert found["black_list"].endswith("WHERE 1 = 0")
+    odd, known = WILD["qualified, odd names"]
+    gone = {name: columns for name, columns in known.items() if "banned" not in name}
+    assert rendered(odd, gone)["black_list"] == found["black_list"]
 
 
 def test_columns_are_spelled_as_the_catalogue_does() -> None:

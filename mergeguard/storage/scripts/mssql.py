@@ -6,12 +6,14 @@ Tables are qualified and columns are spelled as the catalogue does: nothing is l
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
 from mergeguard.core import guids
 from mergeguard.errors import Unsupported
 from mergeguard.storage.guard.mssql import MssqlKeys
 from mergeguard.storage.journal.tables import CLOCKS
+from mergeguard.storage.scripts.black_list_mssql import black_list
 from mergeguard.storage.scripts.files import Repointed
 from mergeguard.storage.scripts.survival_mssql import Catalogue, beside, decidable, survival
 
@@ -56,6 +58,7 @@ def places(rows: DatabaseRows, profile: Profile, repointed: Sequence[Repointed])
         "moving_guids": _united(found),
         **survival(catalogue, moved),
         **beside(catalogue, profile.hashes, profile.association_types),
+        "black_list": made.black_list(),
     }
 
 
@@ -88,6 +91,17 @@ class MssqlNames:
         """Return the SELECT of the guids of one reference column."""
         guid, place = self._cell(table, column, "r"), self._table(table)
         return f"SELECT {_text(name)} AS [reference], {guid} AS [guid] FROM {place} AS r WHERE {guid} IS NOT NULL"  # noqa: S608 - quoted names
+
+    def black_list(self) -> str:
+        """Return the SELECT of what puts an agent on the black list."""
+        profile, listed = self._profile, self._profile.blacklist
+        if listed is not None and self._rows.snapshot.find(listed.table) is None:
+            profile = replace(profile, blacklist=None)
+        return black_list(self.catalogue, profile, lambda table, column: self._cell(table, column, "t"), self._written)
+
+    def _written(self, table: str, column: str, guid: str) -> str:
+        """Return a ``uniqueidentifier`` as a column stores it."""
+        return self._as_stored(guid, self._form_of(table, column))
 
     def _merges(self) -> dict[str, str]:
         merge = self._profile.merge
@@ -291,11 +305,12 @@ class MssqlNames:
             f"THEN CONVERT(uniqueidentifier, CONVERT(binary(16), {self._in_order(cell)})) END"
         )
 
-    def _as_stored(self, cell: str) -> str:
-        """Return a ``uniqueidentifier`` as our own tables store it."""
-        if self._form == "uniqueidentifier":
+    def _as_stored(self, cell: str, form: str | None = None) -> str:
+        """Return a ``uniqueidentifier`` as a column of some form stores it; as our own tables do without one."""
+        form = form or self._form
+        if form == "uniqueidentifier":
             return cell
-        if self._form == "text":
+        if form == "text":
             return f"LOWER(CONVERT(char(36), {cell}))"
         return f"CONVERT(binary(16), {self._in_order(f'CONVERT(binary(16), {cell})')})"
 
