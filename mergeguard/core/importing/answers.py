@@ -107,8 +107,8 @@ class Answers:
     def confirmed(self, pair: Pair, event: int) -> None:
         """Remember that an event said the same."""
         before = self.summaries.get(pair)
-        if before is not None:
-            self.loaded(pair, event, before.hash)
+        if before is not None and (before.event is None or before.event < event):
+            self.summaries[pair] = Summary(*pair, before.hash, event)
 
     def linked(self, links: Iterable[Linked]) -> None:
         """Remember associations that are written."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mergeguard.core import guids
 from mergeguard.core.events import NO_SOURCE, Event
@@ -26,6 +26,9 @@ from mergeguard.processor.importers.resources import Resolver
 from mergeguard.processor.importers.rules import key_rules
 from mergeguard.processor.settings import Settings
 from mergeguard.storage.importing.store import Expected, ImportStore, ImportTransaction
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 
 class Merging(Protocol):
@@ -105,7 +108,7 @@ class Importer:
         together = batch.prepared if isinstance(batch.prepared, _Together) else None
         known = together.read.pop(event.id, None) if together is not None else None
         if known is None:
-            known = self._read(event, body, batch)
+            known = self._read(event, body, batch.connection)
         transaction = self._store.within(batch) if together is None else together.transaction
         if known.said.claims is not None:
             same = confirmed(known.said.claims, transaction.answers, known.guids, event.id)
@@ -126,22 +129,23 @@ class Importer:
             Locked: others are merging what one of them writes to.
         """
         together = _Together(self._store.within(batch))
+        connection = batch.connection
         for event, body in events:
             with suppress(MalformedEvent):  # it is told when this one is handled
-                together.read[event.id] = self._read(event, body, batch)
+                together.read[event.id] = self._read(event, body, connection)
         if together.read:
             together.transaction.expect(Expected.of([each.expected for each in together.read.values()]))
             together.transaction.hold_back()
             batch.prepared = together
 
-    def _read(self, event: Event, body: bytes, batch: EventBatch) -> _Read:
+    def _read(self, event: Event, body: bytes, connection: sa.Connection) -> _Read:
         settings = self._settings()
         rules = key_rules(settings)
-        catalogue = self._store.catalogue(batch.connection)
+        catalogue = self._store.catalogue(connection)
         said = self._memory.said(body, catalogue, rules)
         if said is None:
             message = read(body)
-            catalogue = self._catalogue(message, batch)
+            catalogue = self._catalogue(message, connection)
             content = checked(message, catalogue, rules)
             guids = content.guids
             expected = Expected(guids, *expectations(content, catalogue))
@@ -150,12 +154,12 @@ class Importer:
         own = event.source == NO_SOURCE or event.source in said.guids
         return _Read(body, said, catalogue, settings, said.guids if own else said.guids | {event.source})
 
-    def _catalogue(self, message: Message, batch: EventBatch) -> Catalogue:
+    def _catalogue(self, message: Message, connection: sa.Connection) -> Catalogue:
         """Return the catalogue, read again where the message names something that is not in it."""
-        catalogue = self._store.catalogue(batch.connection)
+        catalogue = self._store.catalogue(connection)
         if unknown_classes(message, catalogue):
             self._store.forget()
-            catalogue = self._store.catalogue(batch.connection)
+            catalogue = self._store.catalogue(connection)
         return catalogue
 
 

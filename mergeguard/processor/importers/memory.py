@@ -27,8 +27,8 @@ MOST_PARTS: Final = 250_000
 LONGEST: Final = 2**20
 """Bytes of a message that is kept in mind."""
 _ENVELOPE: Final = re.compile(
-    rb"(<\?xml version=\"1\.0\"(?: encoding=\"[A-Za-z0-9._-]+\")?\?>)?\s*<message>\s*"
-    rb"(?:<(?!(?i:body|xml))([A-Za-z][A-Za-z0-9]*)>[\n\x20-\x25\x27-\x3b\x3d\x3f-\x7e]*</\2>\s*)*(?=<body>)"
+    rb"(<\?xml version=\"1\.0\"(?: encoding=\"[A-Za-z0-9._-]+\")?\?>)?[ \t\n]*<message>[ \t\n]*"
+    rb"(?:<(?!(?i:body|xml))([A-Za-z][A-Za-z0-9]*)>[\t\n\x20-\x25\x27-\x3b\x3d\x3f-\x7e]*</\2>[ \t\n]*)*(?=<body>)"
 )
 """An XML declaration and elements of plain text: well-formed, and the reader lets all of it be."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from mergeguard.storage.profile import Profile
 
 Statement = tuple[str, Sequence[Any]]
+_ESCAPED: Final = re.compile(r'(["\\])')
+_ESCAPE: Final = r"\\\1"
 _SHARED: Final = "mergeguard: shared guids"
 WALK = """
     WITH RECURSIVE way (g) AS (
@@ -80,7 +83,7 @@ FIRST = f"""
 """  # noqa: S608 - a list of parameters
 PARENTS = 'SELECT 1 FROM "ItemResource" WHERE "Guid" = ANY (CAST(? AS uuid[])) ORDER BY "Guid" FOR NO KEY UPDATE'
 LINKED = f"""
-    SELECT a."ResourceAssociationTypeGuid", a."ParentResourceGuid", a."ChildResourceGuid", a."EventId"
+    SELECT k.at, a."ChildResourceGuid", a."EventId"
     FROM {_PAIRS} JOIN "ResourceAssociation" AS a
     ON a."ResourceAssociationTypeGuid" = k.one AND a."ParentResourceGuid" = k.other FOR NO KEY UPDATE OF a
 """  # noqa: S608 - a list of parameters
@@ -129,6 +132,12 @@ LINK = f"""
         "CreatedDate", "EventId")
     SELECT k.kind, k.parent, k.child, clock_timestamp(), k.event FROM k
     WHERE NOT EXISTS (SELECT 1 FROM "ResourceAssociation" AS a WHERE {_SAME})
+"""  # noqa: S608 - names of columns
+RELINK = f"""
+    UPDATE "ResourceAssociation" AS a SET "EventId" = greatest(a."EventId", k.event)
+    FROM unnest(CAST(? AS uuid[]), CAST(? AS uuid[]), CAST(? AS uuid[]), CAST(? AS bigint[])) WITH ORDINALITY
+        AS k (kind, parent, child, event, at)
+    WHERE {_SAME} RETURNING k.at
 """  # noqa: S608 - names of columns
 # Two events must not write the same new link at once; of one that stands the row itself is locked by its update.
 HOLD_LINKS = f"""
@@ -244,7 +253,8 @@ class PostgresqlTransaction(DatabaseTransaction):
         if not asked:
             return []
         parents = sorted({parent for _, parent in asked})
-        return [Linked(*row) for row in self.ask_all((PARENTS, [array(parents)]), (LINKED, columns(asked)))]
+        found = self.ask_all((PARENTS, [array(parents)]), (LINKED, columns(asked)))
+        return [Linked(asked[number - 1][0], asked[number - 1][1], child, event) for number, child, event in found]
 
     def create(self, guid: uuid.UUID, kind: uuid.UUID, name: str, *, managed: bool = False) -> None:
         """Write a new resource."""
@@ -345,14 +355,19 @@ def summaries_of(pairs: Sequence[Pair], rows: Iterable[Sequence[Any]]) -> dict[P
 
 
 def columns(rows: Sequence[Sequence[Any]]) -> list[Any]:
-    """Turn rows into an array each column; guids, of which there are many, by the quickest way."""
+    """Turn rows into an array each column."""
     return [array(column) for column in zip(*rows, strict=True)]
 
 
 def array(values: Sequence[Any]) -> Any:  # noqa: ANN401 - a list, or the text of one
-    """Return values as the driver is to send them for an array."""
-    if values and isinstance(values[0], uuid.UUID):
+    """Return values as the driver is to send them for an array; of one kind, they are spelled here: that is quicker."""
+    kinds = set(map(type, values))
+    if kinds == {uuid.UUID}:
         return "{" + ",".join([f"{guid.int:032x}" for guid in values]) + "}"
+    if kinds == {int}:
+        return "{" + ",".join(map(str, values)) + "}"
+    if kinds == {str}:
+        return "{" + ",".join([f'"{_ESCAPED.sub(_ESCAPE, text)}"' for text in values]) + "}"
     return list(values)
 
 

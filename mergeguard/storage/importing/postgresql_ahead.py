@@ -10,7 +10,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mergeguard.core.importing.answers import Answers
 from mergeguard.core.importing.standing import KeyOwner, Linked, Standing, Summary
@@ -21,6 +21,7 @@ from mergeguard.storage.importing.postgresql import (
     LINKED,
     OWNERS,
     PARENTS,
+    RELINK,
     SUMMARIES,
     WALK,
     PostgresqlImportStore,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from mergeguard.storage.importing.store import Expected, OpenBatch
 
 Statement = tuple[str, Sequence[Any]]
+Ends: TypeAlias = tuple[uuid.UUID, uuid.UUID, uuid.UUID]
 _NUMBER = attrgetter("int")
 
 
@@ -50,7 +52,7 @@ class AheadTransaction(PostgresqlTransaction):
         self._held: set[uuid.UUID] = set()
         self._holds_back = False
         self._confirmed: dict[Pair, int] = {}
-        self._links: list[Linked] = []
+        self._links: dict[Ends, int] = {}
 
     @property
     def answers(self) -> Answers:
@@ -67,15 +69,18 @@ class AheadTransaction(PostgresqlTransaction):
         guids, keys = in_order(expected.guids), folded(expected.keys)
         if self._known.answers(guids, keys):
             return expected.guids
-        pairs = list(expected.pairs)
-        shared, told = self._told(guids, keys, pairs, expected.ends, make=False)
+        pairs, ends = list(expected.pairs), list(expected.ends)
+        shared, told = self._told(guids, keys, pairs, ends, make=False)
         if shared < len(guids):  # one of them was never held: what holds it is made, and all is read behind it
-            _, told = self._told(guids, keys, pairs, expected.ends, make=True)
+            _, told = self._told(guids, keys, pairs, ends, make=True)
         self._held |= expected.guids
         self._known.learn_standings(standings_of(guids, told[WALK]), self._held)
         self._known.learn_owners(keys, told.get(OWNERS, ()))
         self._known.summaries |= summaries_of(pairs, told.get(SUMMARIES, ()))
-        self._known.learn_links(expected.ends, [Linked(*row) for row in told.get(LINKED, ())])
+        links = told.get(LINKED, ())
+        self._known.learn_links(
+            ends, [Linked(ends[at - 1][0], ends[at - 1][1], child, event) for at, child, event in links]
+        )
         return expected.guids
 
     def _told(
@@ -83,7 +88,7 @@ class AheadTransaction(PostgresqlTransaction):
         guids: Sequence[uuid.UUID],
         keys: Sequence[tuple[str, str]],
         pairs: Sequence[Pair],
-        ends: Collection[Pair],
+        ends: Sequence[Pair],
         *,
         make: bool,
     ) -> tuple[int, Mapping[str, Sequence[Sequence[Any]]]]:
@@ -105,7 +110,7 @@ class AheadTransaction(PostgresqlTransaction):
             asked.append((SUMMARIES, columns(pairs)))
         if ends:
             asked.append((PARENTS, [array(in_order({parent for _, parent in ends}))]))
-            asked.append((LINKED, columns(list(ends))))
+            asked.append((LINKED, columns(ends)))
         driver: Any = connection.connection.driver_connection
         with source.translated(writing=True):
             with driver.pipeline():
@@ -190,13 +195,18 @@ class AheadTransaction(PostgresqlTransaction):
         for pair in pairs:
             self._known.confirmed(pair, event)
             self._confirmed[pair] = max(event, self._confirmed.get(pair, event))
-        self._settle_unless_held_back()
+        if not self._holds_back:
+            self.settle()
 
     def link(self, links: Collection[Linked]) -> None:
         """Write associations; one that stands gets the newer event."""
+        if not self._holds_back:
+            super().link(links)
         self._known.linked(links)
-        self._links += links
-        self._settle_unless_held_back()
+        if self._holds_back:
+            for link in links:
+                ends = link.type, link.parent, link.child
+                self._links[ends] = max(link.event or 0, self._links.get(ends, 0))
 
     def unlink(self, links: Collection[Linked]) -> None:
         """Remove associations."""
@@ -210,18 +220,25 @@ class AheadTransaction(PostgresqlTransaction):
         """Keep what confirms data and links until ``settle``."""
         self._holds_back = True
 
-    def _settle_unless_held_back(self) -> None:
-        if not self._holds_back:
-            self.settle()
-
     def settle(self) -> None:
         """Add what was held back to the unit of work; what is confirmed is locked since it was read."""
         confirmed, self._confirmed = self._confirmed, {}
         if confirmed:
             self.add(CONFIRM, *columns([(*pair, event) for pair, event in confirmed.items()]))
-        links, self._links = self._links, []
+        links, self._links = sorted(self._links.items(), key=_by_ends), {}
         if links:
-            super().link(links)
+            self._link_all([Linked(*ends, event) for ends, event in links])
+
+    def _link_all(self, links: Sequence[Linked]) -> None:
+        """Give associations that stand the newer event, and make the others; nearly all stand."""
+        rows = [(one.type, one.parent, one.child, one.event) for one in links]
+        standing = {number - 1 for (number,) in self.ask(RELINK, columns(rows))}
+        super().link([one for number, one in enumerate(links) if number not in standing])
+
+
+def _by_ends(link: tuple[Ends, int]) -> tuple[int, int, int]:
+    (kind, parent, child), _ = link
+    return kind.int, parent.int, child.int
 
 
 def in_order(guids: Iterable[uuid.UUID]) -> list[uuid.UUID]:
