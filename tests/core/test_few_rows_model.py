@@ -8,7 +8,9 @@ from collections.abc import Collection
 from hypothesis import event, given
 from merge_model import Pair, answers, guid, with_live
 
+from mergeguard.core.closure import Status
 from mergeguard.core.few_rows import plain_answers, plain_steps
+from mergeguard.core.guids import TOMBSTONE
 
 
 @given(with_live())
@@ -37,3 +39,15 @@ def test_a_long_chain_is_walked_once() -> None:
     found = plain_answers(steps, None)
     assert found[guid(0)][:2] == (guid(20_000), 20_000)
     assert found[guid(19_999)][:2] == (guid(20_000), 1)
+
+
+@given(with_live())
+def test_who_has_no_current_has_no_depth_and_nobody_else_lacks_one(
+    case: tuple[list[Pair], Collection[uuid.UUID] | None],
+) -> None:
+    pairs, live = case
+    gone = [(old, TOMBSTONE if number % 3 == 0 else new) for number, (old, new) in enumerate(pairs)]
+    steps = plain_steps(gone)
+    for current, depth, status in () if steps is None else plain_answers(steps, live).values():
+        assert (current is None) == (depth == -1) == (status is Status.DELETED)
+        assert depth >= -1

@@ -80,3 +80,18 @@ def test_elements_that_stand_beside_each_other_are_not_deep(tmp_path: Path) -> N
     file = tmp_path / "flat.config"
     file.write_text("<a>" + "<b><c/></b>" * 100 + "</a>")
     assert len(settings_xml.read_elements(file)) == 201
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("max_file_queue_kb", "a whole number of at least 0 (KB of 1,024 bytes)"),
+        ("body_seconds", "a number of at least 0.01 and at most 604800 (seconds)"),
+        ("integrity_interval_seconds", "a number of at least 0 and at most 31622400 (seconds)"),
+        ("claim_events", "a whole number of at least 1 and at most 100000 (events)"),
+    ],
+)
+def test_a_number_beyond_its_limits_is_told_both_of_them_and_the_unit(name: str, words: str) -> None:
+    (entry,) = (each for each in ENTRIES if each.name == name)
+    assert entry.outside(-1) == words
+    assert entry.outside(entry.at_least) is None
