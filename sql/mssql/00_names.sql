@@ -313,7 +313,9 @@ SELECT
     CONVERT(bit, /*{has_types*/1/*}*/) AS [types],
     CONVERT(bit, /*{has_times*/1/*}*/) AS [times],
     CONVERT(bit, /*{has_references*/1/*}*/) AS [refs],
-    CONVERT(bit, /*{has_deleted*/0/*}*/) AS [deleted];
+    CONVERT(bit, /*{has_deleted*/0/*}*/) AS [deleted],
+    CONVERT(bit, /*{is_guarded*/0/*}*/) AS [guarded],
+    /*{guard_trigger_text*/N'[dbo].[mergeguard_guard_check]'/*}*/ AS [guard_trigger];
 GO
 
 -- Our tables under names that never change.

@@ -43,6 +43,13 @@ BEGIN
     SELECT @live = OBJECT_ID(s.[base_object_name]) FROM sys.synonyms AS s
     WHERE s.[object_id] = OBJECT_ID(N'[mergeguard].[live_table]', N'SN')
         AND EXISTS (SELECT 1 FROM [mergeguard].[written_tables] AS w WHERE w.[part] = N'live');
+    IF EXISTS (
+        SELECT 1 FROM [mergeguard].[declared] AS d WHERE d.[guarded] = 1 AND NOT EXISTS (
+            SELECT 1 FROM sys.triggers AS g
+            WHERE g.[object_id] = OBJECT_ID(d.[guard_trigger], N'TR') AND g.[parent_id] = @merge AND g.[is_disabled] = 0
+        )
+    )
+        THROW 51923, N'mergeguard: no-guard: the profile wants the merge table guarded, and its guard is missing or disabled; ''mergeguard guard install'' or 80_guard.sql puts it up', 1;
     -- A unique key without NULLs names a row.
     SELECT TOP (1) @said = t.[table_name]
     FROM [mergeguard].[written_tables] AS t

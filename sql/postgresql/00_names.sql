@@ -114,7 +114,8 @@ UNION ALL SELECT CAST('ResourceAssociation.ChildResourceGuid' AS text), "ChildRe
 
 CREATE OR REPLACE VIEW mergeguard.declared AS
 SELECT /*{has_live*/true/*}*/ AS live, /*{has_types*/true/*}*/ AS types, /*{has_times*/true/*}*/ AS times,
-    /*{has_references*/true/*}*/ AS refs, /*{has_deleted*/false/*}*/ AS deleted;
+    /*{has_references*/true/*}*/ AS refs, /*{has_deleted*/false/*}*/ AS deleted,
+    /*{is_guarded*/false/*}*/ AS guarded, ARRAY[/*{guard_names*/CAST('mergeguard_guard_insert' AS text), CAST('mergeguard_guard_update' AS text)/*}*/] AS guard_triggers;
 
 -- What a merge writes: tables, columns as the catalogue spells them, names as the profile spells them.
 CREATE OR REPLACE VIEW mergeguard.places AS

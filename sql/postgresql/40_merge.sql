@@ -133,6 +133,20 @@ BEGIN
 END
 $mergeguard$;
 
+-- Refuse to merge without the guard where the profile wants one.
+CREATE OR REPLACE FUNCTION mergeguard.require_guard() RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $mergeguard$
+BEGIN
+    IF (SELECT d.guarded AND (
+            SELECT count(*) FROM pg_trigger AS t CROSS JOIN mergeguard.places AS p
+            WHERE t.tgrelid = p.merge_table AND CAST(t.tgname AS text) = ANY (d.guard_triggers) AND t.tgenabled IN ('O', 'A')
+        ) < cardinality(d.guard_triggers) FROM mergeguard.declared AS d) THEN
+        PERFORM mergeguard.refuse('no-guard', 'the profile wants the merge table guarded, and its guard is missing or disabled',
+            '''mergeguard guard install'' or 80_guard.sql puts it up');
+    END IF;
+END
+$mergeguard$;
+
 -- Whether something tells the rows of a table apart.
 CREATE OR REPLACE FUNCTION mergeguard.has_key(place regclass) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $mergeguard$
@@ -259,6 +273,7 @@ BEGIN
     IF said IS NOT NULL THEN
         RETURN CAST(CAST(said AS jsonb) || '{"repeated": true}' AS json);
     END IF;
+    PERFORM mergeguard.require_guard();
     SELECT * INTO seen FROM mergeguard.roots_of(asked_old, asked_new);
     -- Written, not only locked, in the order of the texts: who merges one of them too waits here. Importers share the row, and
     -- those who come later would pass for ever, did they not queue behind the turn of the guid.
@@ -389,6 +404,7 @@ DECLARE
 BEGIN
     BEGIN
         SELECT * INTO p FROM mergeguard.places;
+        PERFORM mergeguard.require_guard();
         SELECT * INTO roots FROM mergeguard.roots_of(old, new);
         old_root := roots.old_root;
         new_root := roots.new_root;

@@ -22,7 +22,7 @@ DROP ROUTINE IF EXISTS
     mergeguard.place_of, mergeguard.digest_of, mergeguard.held_row, mergeguard.class_of, mergeguard.class_of_table,
     mergeguard.loads_of, mergeguard.ages_of, mergeguard.outdated_root, mergeguard.survive, mergeguard.clear_hashes, mergeguard.survivals,
     mergeguard.move_references, mergeguard.count_plain, mergeguard.move_plain, mergeguard.refuse, mergeguard.roots_of,
-    mergeguard.require_allowed, mergeguard.answered, mergeguard.has_key, mergeguard.turn_of, mergeguard.write_merge,
+    mergeguard.require_allowed, mergeguard.answered, mergeguard.has_key, mergeguard.require_guard, mergeguard.turn_of, mergeguard.write_merge,
     mergeguard.write_black_list,
     mergeguard.journal_merge, mergeguard.answer_of, mergeguard.merge_once, mergeguard.merge_roots,
     mergeguard.random_guid, mergeguard.merge, mergeguard.preview, mergeguard.merge_guids, mergeguard.unmerge,

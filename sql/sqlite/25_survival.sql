@@ -216,7 +216,7 @@ BEGIN
         SELECT CASE WHEN typeof(value) = 'integer' OR typeof(value) = 'real' AND abs(value) < 9e999 THEN value
             WHEN digits GLOB '[0-9]*[0-9]' AND digits NOT GLOB '*[^0-9.]*' AND digits NOT GLOB '*.*.*' AND length(digits) <= 16
                 OR digits GLOB '[0-9]' THEN CAST(t AS NUMERIC)
-            WHEN date(day) = day AND day > '0000-99' AND (length(body) = 10 AND zone = ''
+            WHEN date(day, '+0 days') = day AND day > '0000-99' AND (length(body) = 10 AND zone = ''
                 OR substr(body, 11, 1) IN ('T', ' ') AND clock < '24' AND (length(body) = 16 OR clock GLOB '??:??:??' AND (fraction = ''
                     OR fraction GLOB '.[0-9]*' AND substr(fraction, 2) NOT GLOB '*[^0-9]*')))
                 THEN coalesce(datetime(day || ' ' || CASE length(body) WHEN 10 THEN '00:00' ELSE clock END || zone)

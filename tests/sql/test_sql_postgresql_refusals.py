@@ -10,8 +10,9 @@ import psycopg
 import pytest
 from merge_model import guid
 from merging_world import PROFILE, World
-from sql_world import ask, drop, install, merge_by_sql, plain, reason_of
+from sql_world import ask, drop, install, merge_by_sql, opened, plain, reason_of
 
+from mergeguard.integrity.guard import install_guard, remove_guard
 from mergeguard.storage.profile import Reference
 
 A, B, C, D, DEAD, USER = (guid(number) for number in range(6))
@@ -148,6 +149,25 @@ def test_a_table_without_a_key_is_refused(database: Database) -> None:
         assert database.refusal("SELECT mergeguard.merge(%s, %s)", A, B) == "no-key"
     finally:
         ask(database.url, 'ALTER TABLE "Merges" ADD PRIMARY KEY ("Id")')
+
+
+@pytest.mark.parametrize(
+    "harm", ["", "DISABLE TRIGGER mergeguard_guard_update", None], ids=["none", "disabled", "stands"]
+)
+def test_without_its_guard_a_table_that_must_have_one_is_refused(database: Database, harm: str | None) -> None:
+    profile = replace(PROFILE, merging=replace(PROFILE.merging, guarded="required"))
+    install(database.url, profile)
+    if harm != "":
+        with opened(database.url, profile) as source:
+            install_guard(source, profile)
+    if harm:
+        ask(database.url, f'ALTER TABLE "Merges" {harm}')
+    if harm is None:
+        assert not merge_by_sql(database.url, A, B)["already"]
+    else:
+        assert database.refusal("SELECT mergeguard.merge(%s, %s)", A, B) == "no-guard"
+    with opened(database.url, profile) as source:
+        remove_guard(source, profile)
 
 
 @pytest.mark.parametrize("kind", ["text", "bytea"])

@@ -33,6 +33,8 @@ _HINTS: Mapping[str, str | None] = {
     "lookup-drift": "'mergeguard lookup build' brings the lookup after the merges",
     "request-reused": "give each merge a request id of its own",
     "no-key": None,
+    "no-guard": "'mergeguard guard install' puts it up",
+    "unordered-time": "columns named as time or order in the profile must hold what has an order",
     "references": "'mergeguard merge' re-points them",
     "spelling": "write guids as the rows beside them are written",
     "no-guard-row": "'mergeguard guard install' puts it back",

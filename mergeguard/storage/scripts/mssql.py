@@ -199,6 +199,7 @@ class MssqlNames:
             "has_times": profile.merge.time is not None,
             "has_references": bool(profile.references),
             "has_deleted": bool(profile.merge.deleted_values),
+            "is_guarded": profile.merging.guarded == "required",
         }
         references = [self.reference(each.table, each.column, str(each)) for each in profile.references]
         return {

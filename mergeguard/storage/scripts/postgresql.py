@@ -167,6 +167,7 @@ class PostgresqlNames:
             "guard_function": ".".join(map(_quoted, check)),
             "guard_insert": _quoted(f"{stem}_insert"),
             "guard_update": _quoted(f"{stem}_update"),
+            "guard_names": ", ".join(_cast(_text(f"{stem}_{event}"), "text") for event in ("insert", "update")),
         }
 
     def _merges(self) -> dict[str, str]:
@@ -209,6 +210,7 @@ class PostgresqlNames:
             "has_times": profile.merge.time is not None,
             "has_references": bool(references),
             "has_deleted": bool(profile.merge.deleted_values),
+            "is_guarded": profile.merging.guarded == "required",
         }
         nothing = "SELECT CAST(NULL AS text), CAST(NULL AS uuid) WHERE false"
         return {

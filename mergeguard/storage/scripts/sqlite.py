@@ -159,6 +159,9 @@ class _Names:
             "has_references": _flag(bool(profile.references)),
             "has_deleted": _flag(bool(profile.merge.deleted_values)),
             "has_managed": _flag(profile.managed is not None),
+            "is_guarded": _flag(profile.merging.guarded == "required"),
+            "guard_names": ", ".join(_literal(f"{profile.merging.guard}_{event}") for event in ("insert", "update")),
+            "merge_plain": _literal(self._rows.snapshot.resolve(profile.merge.table)[1]),
         }
 
     def _own_tables(self) -> dict[str, str]:
