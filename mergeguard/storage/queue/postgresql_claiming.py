@@ -13,12 +13,14 @@ from operator import itemgetter
 from typing import Any
 
 from mergeguard.core.events import NO_SOURCE, Claim, Event, Lease, Queue
+from mergeguard.storage.queue.postgresql_floors import BEGINNING, Floors
 from mergeguard.storage.queue.postgresql_sessions import HURRY, Run
 
 PARTS = 4
 """A chain takes a part of a claim's events at most, where there are so many chains that the others fill it."""
 OFFERED = """
-    SELECT EXISTS (SELECT 1 FROM mergeguard_chain WHERE queue = %s AND owner IS NULL AND since IS NOT NULL)
+    SELECT EXISTS (SELECT 1 FROM mergeguard_chain WHERE queue = %s AND owner IS NULL AND since >= %s)
+        OR EXISTS (SELECT 1 FROM mergeguard_chain WHERE queue = %s AND owner IS NULL AND since IS NOT NULL)
         OR EXISTS (SELECT 1 FROM mergeguard_chain
                    WHERE queue = %s AND owner IS NULL AND retry_at <= statement_timestamp())
 """
@@ -32,8 +34,8 @@ _WAKE = """
     UPDATE mergeguard_chain AS c SET since = c.retry_at, retry_at = NULL FROM due WHERE c.id = due.id RETURNING c.id
 """
 _LOCK = """
-    SELECT id, done_id FROM mergeguard_chain
-    WHERE queue = %s AND owner IS NULL AND since IS NOT NULL
+    SELECT id, done_id, since FROM mergeguard_chain
+    WHERE queue = %s AND owner IS NULL AND since >= %s
     ORDER BY since LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
 """
 _RUNS = """
@@ -83,17 +85,19 @@ _RENEW = """
 """
 
 
-def is_offered(run: Run, queue: Queue) -> bool:
-    """Say whether a claim may find something."""
-    row = run(OFFERED, (int(queue), int(queue))).fetchone()
+def is_offered(run: Run, queue: Queue, floor: dt.datetime = BEGINNING) -> bool:
+    """Say whether a claim may find something; above the floor it is found at once."""
+    row = run(OFFERED, (int(queue), floor, int(queue), int(queue))).fetchone()
     return row is not None and bool(row[0])
 
 
-def claim(run: Run, queue: Queue, worker: str, lease: dt.timedelta, *, events: int, chains: int) -> Claim | None:
+def claim(
+    run: Run, queue: Queue, worker: str, lease: dt.timedelta, *, events: int, chains: int, floors: Floors | None = None
+) -> Claim | None:
     """Lock chains that are ready, read the events at their heads, and lease those of which some were read."""
     run(HURRY)
     run(_WAKE, ([int(queue)],))
-    locked = dict(run(_LOCK, (int(queue), max(1, min(chains, events)))).fetchall())
+    locked = _locked(run, queue, max(1, min(chains, events)), floors or Floors())
     if not locked:
         return None
     runs, others = _runs(run, locked, queue, events)
@@ -128,6 +132,16 @@ def sweep(run: Run) -> int:
     expired = run(_EXPIRED).fetchall()
     _free(run, expired)
     return len(expired) + len(run(_WAKE, ([int(queue) for queue in Queue],)).fetchall())
+
+
+def _locked(run: Run, queue: Queue, chains: int, floors: Floors) -> dict[int, int]:
+    """Lock the chains that have been ready for longest; return how far each is done."""
+    for floor in dict.fromkeys((floors.of(queue), BEGINNING)):
+        found = run(_LOCK, (int(queue), floor, chains)).fetchall()
+        floors.found(queue, floor, found[0][2] if found else None)
+        if found:
+            return {chain: done for chain, done, _ in found}
+    return {}
 
 
 def _runs(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, ClassVar
 
-from mergeguard.core.events import Denied, NewEvent, Registered
+from mergeguard.core.events import Claim, Denied, NewEvent, Queue, Registered
 from mergeguard.storage.queue import (
     postgresql_batch,
     postgresql_claiming,
@@ -15,6 +16,7 @@ from mergeguard.storage.queue import (
     postgresql_registering,
     postgresql_tables,
 )
+from mergeguard.storage.queue.postgresql_floors import Floors
 from mergeguard.storage.queue.postgresql_sessions import Sessions
 from mergeguard.storage.queue.server_store import ServerEventStore
 
@@ -38,6 +40,18 @@ class PostgresqlEventStore(ServerEventStore):
 
     def __init__(self, source: PostgresqlSource) -> None:
         super().__init__(source, Sessions(source))
+        self._floors = Floors()
+
+    def claim(
+        self, queue: Queue, worker: str, lease: dt.timedelta, *, events: int = 512, chains: int = 64
+    ) -> Claim | None:
+        """Lease the longest-waiting chains whose head is of ``queue``."""
+        with self._sessions.single() as run:
+            if not postgresql_claiming.is_offered(run, queue, self._floors.of(queue)):
+                return None
+        limits = {"events": events, "chains": chains}
+        with self._sessions.transaction() as run:
+            return postgresql_claiming.claim(run, queue, worker, lease, **limits, floors=self._floors)
 
     def register(self, events: Sequence[NewEvent], *, file_limit: int = 0) -> Sequence[Registered | Denied]:
         """Register events in one transaction, which is one statement where that is enough."""

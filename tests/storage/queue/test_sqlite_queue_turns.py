@@ -124,7 +124,8 @@ def test_who_looks_within_a_commit_sees_what_was_registered_in_it(store: SqliteE
     def look(transaction: Transaction) -> list[int]:
         return [row[0] for row in transaction.driver.execute("SELECT id FROM mergeguard_event ORDER BY id")]
 
-    crowd = Crowd([lambda: store._write(look), *[lambda at=at: store.register([event(at)]) for at in range(3)]])  # type: ignore[misc]
+    calls: list[Callable[[], object]] = [lambda at=at: store.register([event(at)]) for at in range(3)]  # type: ignore[misc]
+    crowd = Crowd([lambda: store._write(look), *calls])
     with store._writer.lead():
         crowd.start()
         until(store._writer._turns, 4)
