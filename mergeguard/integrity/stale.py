@@ -19,11 +19,12 @@ from mergeguard.core import guids
 from mergeguard.core.closure import STATUS_TEXTS, Status
 from mergeguard.core.columns import ReferenceCounts
 from mergeguard.core.facts import Facts
-from mergeguard.core.repair.plan import Action, Image, Step
+from mergeguard.core.repair.plan import Action, Image, RowChange, Step
 from mergeguard.core.repair.reference_groups import dependents
 from mergeguard.core.repair.reference_steps import Hashes, make_steps
 from mergeguard.core.repair.references import Held, Rewrite, rewrite
 from mergeguard.errors import MergeRefused
+from mergeguard.integrity.stale_sets import Sets
 from mergeguard.resources.hashes import StoredHashes, no_hashes
 from mergeguard.resources.places import DeclaredTable, declared_tables, untouchable
 from mergeguard.storage import assemble
@@ -97,18 +98,21 @@ def stale_references(
         found = _stale(reference, counted, after)
         why = untouchable(rows, profile, reference) if found.rows else None
         notes += _notes(found, why)
-        if found.rows and why is None:
+        if why is None and (found.rows or _may_be_outdated(rows, profile, reference)):
             stale[reference] = found
+    if not any(one.rows for one in stale.values()):
+        stale = {}
+    sets = Sets(rows, profile, {old: now for one in stale.values() for old, now in one.currents.items()})
     rewrites: list[Rewrite] = []
     for table in declared_tables(rows, profile, list(stale)):
         progress(PHASE, len(rewrites), sum(one.rows for one in stale.values()))
         try:
-            rewrites += _rewrites(rows, table, stale)
+            rewrites += _rewrites(rows, table, stale, sets)
         except MergeRefused as unordered:
             for reference in table.references:
                 notes += _alone(stale.pop(reference), unordered.message)
     depends = dependents(after, repaired or {}) if rewrites else {}
-    steps = make_steps(rewrites, _hashes(rows, profile, stale), depends=depends)
+    steps = make_steps(rewrites, _of_rows_that_stay(_hashes(rows, profile, stale), rewrites), depends=depends)
     return StaleReferences(tuple(steps), tuple(notes))
 
 
@@ -162,7 +166,14 @@ def _rows_hold(rows: int) -> str:
     return f"{rows:,} row holds" if rows == 1 else f"{rows:,} rows hold"
 
 
-def _rewrites(rows: DatabaseRows, table: DeclaredTable, every: Mapping[Reference, Stale]) -> Sequence[Rewrite]:
+def _may_be_outdated(rows: DatabaseRows, profile: Profile, reference: Reference) -> bool:
+    """Say whether rows of a column may go although it holds no merged-away guid: those of another were newer."""
+    return reference.sets == "newest" and untouchable(rows, profile, reference) is None
+
+
+def _rewrites(
+    rows: DatabaseRows, table: DeclaredTable, every: Mapping[Reference, Stale], sets: Sets
+) -> Sequence[Rewrite]:
     """Read the rows of one table that are to be re-pointed, and those that they may come to equal.
 
     Raises:
@@ -175,14 +186,20 @@ def _rewrites(rows: DatabaseRows, table: DeclaredTable, every: Mapping[Reference
     for one in stale:
         column = rows.column(place.table, one.reference.column)
         found |= _having(rows, place.table, column, list(one.currents), one.rows)
+        own = set(sets.currents.values()) if column == table.sets else set[uuid.UUID]()
         if any(column in unique.columns for unique in place.unique):
-            found |= _having(rows, place.table, column, sorted(set(one.currents.values())))
+            own |= set(one.currents.values())
+        found |= _having(rows, place.table, column, sorted(own))
     shape = rows.shape(place.table)
     names = [column.name for column in shape.columns if not column.generated]
     images = [dict(zip(names, cells, strict=True)) for cells, count in found.items() for _ in range(count)]
     ages, unordered = _ages(rows, table, images)
-    held = [_held(rows, table, image, age) for image, age in zip(images, ages, strict=True)]
-    made = rewrite(place, held, currents, lambda column, guid, cell: rows.cell(place.table, column, guid, cell))
+    every_row = [_held(rows, table, image, age) for image, age in zip(images, ages, strict=True)]
+    held, gone = sets.apart(table, every_row, currents)
+    made = (
+        *gone,
+        *rewrite(place, held, currents, lambda column, guid, cell: rows.cell(place.table, column, guid, cell)),
+    )
     if unordered is not None and any(one.into is not None and one.into.action is not Action.KEEP for one in made):
         raise unordered
     return made
@@ -220,6 +237,16 @@ def _held(rows: DatabaseRows, table: DeclaredTable, image: Image, age: _Age) -> 
     place = table.place
     read = {column: rows.guid(place.table, column, image[column]) for column in table.guids}
     return Held(image, {column: guid for column, guid in read.items() if guid is not None}, *age)
+
+
+def _of_rows_that_stay(hashes: Hashes, rewrites: Sequence[Rewrite]) -> Hashes:
+    """Clear no hash of a row that goes itself."""
+    gone = {_cells(made.change) for made in rewrites if made.change.after is None}
+    return lambda part: [change for change in hashes(part) if _cells(change) not in gone]
+
+
+def _cells(change: RowChange) -> tuple[str, frozenset[tuple[str, str | None]]]:
+    return change.table, frozenset((change.before or {}).items())
 
 
 def _hashes(rows: DatabaseRows, profile: Profile, stale: Mapping[Reference, Stale]) -> Hashes:
