@@ -10,6 +10,7 @@ import uuid
 
 import networkx as nx
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from merge_model import Pair, answers, guid
@@ -80,3 +81,18 @@ def test_a_second_end_or_a_way_back_spoils_all_that_lead_there_and_no_others(
     table, closure = closed(spoilt, None)
     said = {guids.to_uuid(table.old, row): STATUS_TEXTS[closure.status[row]] for row in range(len(table))}
     assert said == {old: status for old, (status, *_) in answers(spoilt).items()}
+
+
+@pytest.mark.parametrize("first", range(7))
+def test_whatever_row_stands_first_a_live_guid_within_a_diamond_ends_the_walk(first: int) -> None:
+    rows = [(1, 2), (1, 3), (2, 4), (3, 4), (4, 5), (0, 1), (0, 2)]
+    pairs = [(guid(old), guid(new)) for old, new in rows[first:] + rows[:first]]
+    for chosen in range(2**6):
+        live = frozenset(guid(number) for number in range(6) if chosen >> number & 1)
+        table, closure = closed(pairs, live)
+        currents, has = closure.current(table, np.arange(len(table), dtype=np.int32))
+        wanted = answers(pairs, live)
+        for row, (old, _) in enumerate(pairs):
+            depth = int(closure.depth[row])
+            current = guids.to_uuid(currents, row) if has[row] else None
+            assert (STATUS_TEXTS[closure.status[row]], current, depth if depth >= 0 else None) == wanted[old]
