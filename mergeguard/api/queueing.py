@@ -31,7 +31,7 @@ MOST_LISTED = 1000
 
 
 @contextmanager
-def _opened(target: str | Path, options: Options) -> Iterator[EventStore]:
+def opened_queue(target: str | Path, options: Options) -> Iterator[EventStore]:
     """Open the queue of a database that has one; nothing is made."""
     try:
         with _store(target, options) as store:
@@ -93,7 +93,7 @@ def queue_status(
     """
     from mergeguard.processor.report import take_statistics  # noqa: PLC0415 - only with a queue
 
-    with _opened(target, options) as store:
+    with opened_queue(target, options) as store:
         allowed = (settings or queue_settings()).file_limit
         if over is None:
             before = _last_counters(target, options)
@@ -132,7 +132,7 @@ def queue_list(
     from mergeguard.processor.listed import dead_events, waiting_events  # noqa: PLC0415 - as above
 
     wanted = as_source(source)
-    with _opened(target, options) as store:
+    with opened_queue(target, options) as store:
         store.sizes()  # a database without a queue is told from a queue without such events
         waiting = waiting_events(store, pending=pending, parked=parked, source=wanted, limit=limit)
         gone = dead_events(store, source=wanted, limit=limit) if dead else ()
@@ -145,7 +145,7 @@ def queue_parked(target: str | Path, *, limit: int = MOST_LISTED, options: Optio
     Raises:
         CannotCheck: the database could not be read, or has no queue.
     """
-    with _opened(target, options) as store:
+    with opened_queue(target, options) as store:
         found = store.parked(limit=limit)
         if not found:
             store.sizes()  # a database without a queue is told from a queue without parked events
@@ -170,9 +170,9 @@ def queue_wake(
     """
     from mergeguard.processor.by_hand import WokenEvents, wake  # noqa: PLC0415 - only with a queue
 
-    with _opened(target, options) as store:
+    with opened_queue(target, options) as store:
         woken = wake(store, events)
-        is_parked = bool(store.parked(limit=1))
+        is_parked = any(size.parked for size in store.sizes())
     with _store(target, options) as store:
         if not events and is_parked:
             woken = _mended(store, target, profile, options)
@@ -199,7 +199,7 @@ def queue_show(
     """
     from mergeguard.processor.by_hand import show  # noqa: PLC0415 - only with a queue
 
-    with _opened(target, options) as store:
+    with opened_queue(target, options) as store:
         return show(store, _bodies(settings), event)
 
 
@@ -215,7 +215,7 @@ def queue_retry(target: str | Path, event: int, *, options: Options = DEFAULT) -
     """
     from mergeguard.processor.by_hand import retry  # noqa: PLC0415 - only with a queue
 
-    with _opened(target, options) as store:
+    with opened_queue(target, options) as store:
         return retry(store, event)
 
 
@@ -230,7 +230,7 @@ def queue_drop(
     """
     from mergeguard.processor.by_hand import drop  # noqa: PLC0415 - only with a queue
 
-    with _opened(target, options) as store:
+    with opened_queue(target, options) as store:
         drop(store, _bodies(settings), event)
 
 
@@ -254,7 +254,7 @@ def queue_export(
     """
     from mergeguard.processor.by_hand import export  # noqa: PLC0415 - only with a queue
 
-    with _opened(target, options) as store:
+    with opened_queue(target, options) as store:
         return export(store, _bodies(settings), Path(folder), events, drop_them=drop)
 
 
@@ -268,7 +268,7 @@ def queue_doctor(
     """
     from mergeguard.processor.doctor import examine  # noqa: PLC0415 - only with a queue
 
-    with _opened(target, options) as store:
+    with opened_queue(target, options) as store:
         return examine(store, settings or queue_settings())
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mergeguard.api.opened import DEFAULT, ProfileLike, opened
+from mergeguard.api.queueing import opened_queue
 from mergeguard.storage.source import Options, Progress, silent
 
 if TYPE_CHECKING:  # each pulls in more than a program that does not call for it should pay
@@ -118,5 +119,7 @@ def queue_sources(
     from mergeguard.resources.moved_sources import moved_sources  # noqa: PLC0415 - imports NumPy
     from mergeguard.storage.queue.opening import open_store  # noqa: PLC0415 - imports SQLAlchemy
 
+    with opened_queue(target, options) as store:
+        store.sizes()  # what is missing later is of the merges
     with closing(open_store(str(target), options)) as store, opened(target, profile, options) as (source, chosen):
         return moved_sources(store, source, chosen)

@@ -59,7 +59,7 @@ def _steps(explanation: Explanation) -> list[str]:
 
 def _row(row: RowRef, explanation: Explanation) -> tuple[str, ...]:
     old, new = words.names((row.old, row.new), explanation.labels)
-    return (visible(row.row_id, 40), old, new, plain.time(row.time) or "-")
+    return (visible(row.row_id, 80), old, new, plain.time(row.time) or "-")
 
 
 def _json(explanation: Explanation) -> str:

@@ -163,7 +163,7 @@ def _rows(part: Part, paper: Paper, indent: str) -> Iterator[str]:
 
 
 def _row_id(row: Json) -> str:
-    return "" if row.get("row_id") is None else f"row {visible(row['row_id'], 40)}"
+    return "" if row.get("row_id") is None else f"row {visible(row['row_id'], 80)}"
 
 
 def _newest(part: Part) -> Json | None:

@@ -142,7 +142,7 @@ def shared_fix(outcome: Outcome) -> str:
 
 def row_ids(rows: Sequence[RowRef], limit: int = 20) -> str:
     """Return the ids of rows as ``1, 2, 3 and 4 more``."""
-    shown = ", ".join(visible(row.row_id, 40) for row in rows[:limit])
+    shown = ", ".join(visible(row.row_id, 80) for row in rows[:limit])
     return f"{shown} and {len(rows) - limit:,} more" if len(rows) > limit else shown
 
 

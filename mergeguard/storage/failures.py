@@ -39,7 +39,10 @@ _DRIVERS = frozenset({"sqlite3", "psycopg", "pyodbc", "adbc_driver_manager", "ar
 _NAMES_HINT = "compare the names with the profile; `mergeguard discover` lists what the database holds"
 _QUERY_HINT = "check the queries of the profile"
 _GRANT_HINT = "grant SELECT on the tables that the profile names to this login"
-_WRITE_GRANT_HINT = "grant SELECT, INSERT and DELETE on the lookup table, and CREATE TABLE where it is missing"
+_WRITE_GRANT_HINT = (
+    "what writes needs SELECT, INSERT, UPDATE and DELETE on the tables that it writes to, and CREATE TABLE where one "
+    "of its own is missing"
+)
 _LOGIN_HINT = errors.LoginFailed.default_hint
 _CONNECT_HINT = "check host, port and firewall, and that the server is running"
 

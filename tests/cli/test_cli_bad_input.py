@@ -107,6 +107,8 @@ CASES = {
     "a folder for a plan": ("apply folder.csv --yes", 2, ["folder.csv", "check the path"]),
     "a folder for overrides": ("plan tz.db --out p.json --override folder.csv", 2, ["folder.csv", "check the path"]),
     "a lookup in a file": ("lookup build good.csv", 3, ["good.csv", "export"]),
+    "sources without a queue": ("queue sources tz.db", 3, ["tz.db has no event queue", "mergeguard serve"]),
+    "waking without a queue": ("queue wake tz.db", 3, ["tz.db has no event queue", "mergeguard serve"]),
     "discovery in nothing": ("discover nowhere.db", 3, ["nowhere.db"]),
     "no history": ("history", 3, ["history.db"]),
     "a history that is none": ("history --history good.csv", 3, ["good.csv"]),
