@@ -57,6 +57,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.files = 0
         self.bodies: dict[int, bytes | None] = {}
         self.in_flight = 0
+        self.set_back = 0
 
     # --- What happens ---
 
@@ -147,6 +148,13 @@ class QueueMachine(RuleBasedStateMachine):
         self.place.pass_time()
         self.passed += dt.timedelta(seconds=AGES)
 
+    @rule()
+    def the_clock_is_set_back(self) -> None:
+        """Leases last longer and retries come later; nothing else may change."""
+        self.place.set_clock_back(AGES)
+        self.passed -= dt.timedelta(seconds=AGES)
+        self.set_back += 1
+
     @precondition(lambda self: self.order.dead())
     @rule(data=st.data(), again=st.booleans())
     def tend(self, data: st.DataObject, again: bool) -> None:
@@ -211,7 +219,8 @@ class QueueMachine(RuleBasedStateMachine):
         """Once faults stop and merges are mended, everything is done or dead in bounded steps."""
         self.order.wake(self.order.parked())
         self.place.store.wake([one.event.id for one in self.place.store.parked()])
-        self.time_passes()
+        for _ in range(1 + self.set_back):
+            self.time_passes()
         self.sweep()
         self.claims.clear()
         left = len(self.order.waiting())

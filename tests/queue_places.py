@@ -53,6 +53,8 @@ class Place:
     kind: ClassVar[str]
     frees_at_finish: ClassVar[bool] = False
     """Whether ``finish`` gives the chains back: nobody can see it before the commit."""
+    moments: ClassVar[Sequence[str]] = ("lease_until", "retry_at", "since")
+    """Columns of a chain by the database's clock."""
     shift: ClassVar[str]
     """Sets a column some seconds back."""
     end_of_time: ClassVar[str] = "'9999-12-31T00:00:00'"
@@ -88,14 +90,18 @@ class Place:
             columns = ("events", "inline_bytes", "file_bytes", "registered", "done", "dead", "dead_bytes", "retries")
             connection.execute(sa.text(f"UPDATE mergeguard_queue SET {', '.join(f'{one} = 0' for one in columns)}"))
 
-    def pass_time(self, seconds: int = AGES) -> None:
+    def pass_time(self, seconds: int = AGES, columns: Sequence[str] = ("lease_until", "retry_at")) -> None:
         """Set what the database waits for so far back, which is as good as waiting."""
         with self.engine.begin() as connection:
             if self.alone is not None:
                 connection.exec_driver_sql(self.alone)
-            for column in ("lease_until", "retry_at"):
+            for column in columns:
                 statement = f"UPDATE mergeguard_chain SET {column} = {self.shift.format(column)} WHERE {column} < "
                 connection.execute(sa.text(statement + self.end_of_time), {"seconds": seconds})
+
+    def set_clock_back(self, seconds: int) -> None:
+        """Move all moments that a chain knows into the future: to them the database's clock has been set back."""
+        self.pass_time(-seconds, self.moments)
 
     def look(self) -> Seen:
         """Read everything in one snapshot."""
@@ -125,6 +131,7 @@ class PostgresqlPlace(Place):
 class SqlitePlace(Place):
     kind = "sqlite"
     frees_at_finish = True
+    moments = ("lease_until", "retry_at")
     shift = "{} - :seconds * 1000000"
     end_of_time = "253402214400000000"
     strand = "UPDATE mergeguard_chain SET owner = NULL, lease_until = NULL, retry_at = NULL, head = NULL"

@@ -141,7 +141,10 @@ def test_a_whole_server_goes_on_after_its_database_was_stopped(
     (tmp_path / "EventQueue").mkdir()
     site = Site(server.url, tmp_path / "EventQueue", {"MERGEGUARD_PROBE_SECONDS": "0.05"})
     posted = [b"<m>%d</m>" % number for number in range(30)]
+    site.largest = 500_000
     with site.serve() as served:
+        assert served.post(b"x" * 600_000) == (503, "server busy: events cannot be kept now\n"), "its disk is full"
+        assert [*(site.root / "EvtQueue").iterdir()] == []
         accepted = _posted(served, posted[:10])
         assert len(accepted) == 10
         stop = threading.Event()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
+import os
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -134,6 +137,16 @@ class Backpressure(RuleBasedStateMachine):
         assert self.post(b"c" * size).status == 503
         self.here.store.down = None
 
+    @rule(size=st.sampled_from([10, 4_000]), step=st.sampled_from(["rename", "fsync"]))
+    def posts_while_the_disk_of_the_files_is_full(self, size: int, step: str) -> None:
+        body = b"d" * size
+        room = is_inline(body)  # it never comes to the folder
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Path if step == "rename" else os, step, _full)
+            assert self.post(body).status == (200 if room else 503)
+        if room:
+            self.oracle.registered.append(body)
+
     @rule(which=st.floats(0, 0.999))
     def an_event_is_done(self, which: float) -> None:
         ids = sorted(self.here.store.rows)
@@ -153,6 +166,10 @@ class Backpressure(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.opening.__exit__(None, None, None)
+
+
+def _full(*_arguments: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_a_refusal_leaves_nothing_half_registered(tmp_path_factory: pytest.TempPathFactory) -> None:
