@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,11 @@ from mergeguard.cli.applying import Batch, Rate, Yes, ask, carry_out, options_of
 from mergeguard.cli.options import Chosen, with_target
 from mergeguard.cli.plan import duration, overrides_of, require_free
 from mergeguard.errors import ExitCode
+
+if TYPE_CHECKING:  # a help page needs none of these
+    from mergeguard.core.repair.plan import Plan
+    from mergeguard.integrity.apply import ApplyOptions
+    from mergeguard.integrity.planning import PlanOptions
 
 
 @with_target()
@@ -48,11 +53,7 @@ def repair(  # noqa: PLR0913 - one parameter a flag
     batch: Batch = None,
 ) -> None:
     """Plan the repair of TARGET, show the plan, ask, apply it and check. Exit 1 if a person must decide some of it."""
-    from mergeguard import api
     from mergeguard.integrity.planning import PlanOptions
-    from mergeguard.integrity.scan import utc_now
-    from mergeguard.render.applied import applied_text
-    from mergeguard.render.plan import plan_text
 
     pressing = options_of(rate, batch)
     if out is not None:
@@ -65,14 +66,31 @@ def repair(  # noqa: PLR0913 - one parameter a flag
         expires_in=duration(expires),
         only=tuple(component or ()),
     )
+    made = _planned(chosen, wanted, out)
+    if made.steps:
+        _applied(chosen, made, pressing, yes=yes)
+    raise typer.Exit(ExitCode.FINDINGS if made.refused and not exit_zero else ExitCode.CLEAN)
+
+
+def _planned(chosen: Chosen, wanted: PlanOptions, out: Path | None) -> Plan:
+    """Plan, keep the plan where it is wanted, and show it."""
+    from mergeguard import api
+    from mergeguard.integrity.scan import utc_now
+    from mergeguard.render.plan import plan_text
+
     with terminal.progress(chosen.settings) as port:
         made = api.plan(chosen.target, chosen.profile, plan_options=wanted, options=chosen.to_write, progress=port)
     if out is not None:
         api.save_plan(made, out)
     text = plan_text(made, terminal.colours(chosen.settings), terminal.width(), now=utc_now())
     terminal.write(text, terminal.STDOUT)
-    if made.steps:
-        ask(made, yes=yes)
-        done = carry_out(made, chosen.target, pressing, chosen.to_write, chosen.settings)
-        terminal.write("\n" + applied_text(done, made.target.url), terminal.STDOUT)
-    raise typer.Exit(ExitCode.FINDINGS if made.refused and not exit_zero else ExitCode.CLEAN)
+    return made
+
+
+def _applied(chosen: Chosen, made: Plan, pressing: ApplyOptions, *, yes: bool) -> None:
+    """Ask, apply and say what was done."""
+    from mergeguard.render.applied import applied_text
+
+    ask(made, yes=yes)
+    done = carry_out(made, chosen.target, pressing, chosen.to_write, chosen.settings)
+    terminal.write("\n" + applied_text(done, made.target.url), terminal.STDOUT)

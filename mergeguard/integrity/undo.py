@@ -105,34 +105,70 @@ def undo_run(
         Unsupported: the target is a file.
     """
     database = require_database(source)
-    run = find_run(Journal(database, profile), run_id)
+    run = _taken_back(Journal(database, profile), run_id)
+    shop = open_workshop(database, profile, uuid.uuid4().hex, progress)
+    steps, left = _chosen(shop.journal.steps(run.run_id), run, component)
+    differs = _looked_at(shop, steps)
+    own = Run(shop.run_id, "undo", who(database), __version__, now(), undoes=run.run_id, reason=reason)
+    written = _journalled(shop, own, steps, progress)
+    written += mend_lookup(database, profile, progress)
+    return _undone(own, steps, left, differs, written)
+
+
+def _taken_back(journal: Journal, run_id: str) -> Run:
+    """Find the run that is to be taken back.
+
+    Raises:
+        UsageError, JournalDamaged: see ``find_run``.
+        PlanRefused: it is an undo itself.
+    """
+    run = find_run(journal, run_id)
     if run.kind == "undo":
         raise PlanRefused(
             f"run {run.run_id} is an undo itself, and what was taken back is not put forth again",
             hint="make a new plan: 'mergeguard plan' looks at the rows as they are now",
         )
-    shop = open_workshop(database, profile, uuid.uuid4().hex, progress)
-    steps, left = _chosen(shop.journal.steps(run.run_id), run, component)
-    with database.snapshot() as snapshot:
-        rows = database.rows(snapshot)
+    return run
+
+
+def _looked_at(shop: Workshop, steps: Sequence[JournalStep]) -> dict[str, tuple[str, ...]]:
+    """See that all rows are as the run left them; return by table the columns that no undo can restore.
+
+    Raises:
+        Stale: rows changed since.
+    """
+    with shop.source.snapshot() as snapshot:
+        rows = shop.source.rows(snapshot)
         require_each_as_left(shop.merges(rows), steps)
-        differs = _generated(rows, steps)
-    own = Run(shop.run_id, "undo", who(database), __version__, now(), undoes=run.run_id, reason=reason)
-    with database.writing() as writing:
+        return _generated(rows, steps)
+
+
+def _journalled(shop: Workshop, own: Run, steps: Sequence[JournalStep], progress: Progress) -> int:
+    """Take steps back as a run of its own; return how many rows of the lookup were written.
+
+    Raises:
+        PermissionDenied: this login may not write; nothing was changed.
+    """
+    with shop.source.writing() as writing:
         changes = [change.reversed() for step in steps for change in step.changes]
-        check_rights(writing, profile, changes, lookup=shop.lookup is not None)
+        check_rights(writing, shop.profile, changes, lookup=shop.lookup is not None)
         shop.journal.begin(own)
         written = _take_back(shop, writing, steps, progress)
     shop.journal.finish(own.run_id)
-    mended = mend_lookup(database, profile, progress)
+    return written
+
+
+def _undone(
+    own: Run, steps: Sequence[JournalStep], left: int, differs: Mapping[str, tuple[str, ...]], written: int
+) -> Undone:
     return Undone(
         run_id=own.run_id,
-        undoes=run.run_id,
+        undoes=own.undoes or "",
         steps=len(steps),
         components=tuple(step.component for step in steps),
         rows=dict(Counter(change.table for step in steps for change in step.changes)),
         differs=differs,
-        lookup_rows=written + mended,
+        lookup_rows=written,
         left=left,
     )
 
