@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from intake_world import World, posted, world
 
@@ -59,6 +59,7 @@ async def dripped(sizes: Sequence[int], seconds: float, each: float) -> int:
         for size in sizes:
             clock.ahead += each
             await asyncio.sleep(0)
+            await asyncio.sleep(0)  # once the loop has seen how late it is, and once to be told
             yield bytes(size)
 
     async for _ in coming(drip(), seconds):
@@ -70,6 +71,34 @@ def test_who_drips_is_given_up_although_each_drop_is_in_time() -> None:
     with pytest.raises(TooSlow):
         asyncio.run(dripped([1] * 100, 60, 7))
     assert asyncio.run(dripped([LEAST] * 100, 60, 7)) == 100
+
+
+def in_time(sizes: Sequence[int], seconds: float, each: float) -> int | None:
+    """How many pieces are read before the end; ``None`` where the sender is given up."""
+    left, brought = seconds, 0
+    for size in sizes:
+        left, brought = left - each, brought + size
+        if left <= 0:
+            return None
+        if brought >= LEAST:
+            left, brought = seconds, 0
+    return len(sizes)
+
+
+@given(
+    st.lists(st.sampled_from([0, 1, LEAST // 2, LEAST - 1, LEAST, 2 * LEAST]), max_size=30),
+    st.sampled_from([10, 24, 60]),
+)
+@example([LEAST, 0], 10)
+@example([LEAST - 1, 0], 10)
+@example([LEAST, LEAST - 1, 0], 10)
+def test_each_stretch_of_time_has_to_bring_the_least_number_of_bytes(sizes: list[int], seconds: int) -> None:
+    wanted = in_time(sizes, seconds, 7)
+    if wanted is None:
+        with pytest.raises(TooSlow):
+            asyncio.run(dripped(sizes, seconds, 7))
+    else:
+        assert asyncio.run(dripped(sizes, seconds, 7)) == wanted
 
 
 def test_time_that_is_spent_on_a_piece_is_not_the_sender_s() -> None:
