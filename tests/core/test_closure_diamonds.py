@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from merge_model import Pair, answers, guid
 
 from mergeguard.core import guids
-from mergeguard.core.closure import STATUS_TEXTS, Closure, Liveness, close
+from mergeguard.core.closure import STATUS_TEXTS, Closure, Liveness, close, leads
 from mergeguard.core.guids import TOMBSTONE
 from mergeguard.core.join import join
 from mergeguard.core.table import MergeTable
@@ -96,3 +96,21 @@ def test_whatever_row_stands_first_a_live_guid_within_a_diamond_ends_the_walk(fi
             depth = int(closure.depth[row])
             current = guids.to_uuid(currents, row) if has[row] else None
             assert (STATUS_TEXTS[closure.status[row]], current, depth if depth >= 0 else None) == wanted[old]
+
+
+@given(diamonds(), st.integers(2, 4), st.randoms(use_true_random=False))
+def test_a_cycle_behind_forks_takes_all_of_them_down_with_their_weights_once_each(
+    pairs: list[Pair], size: int, chance: random.Random
+) -> None:
+    ends = {new for _, new in pairs} - {old for old, _ in pairs}
+    ring = [guid(50 + at) for at in range(size)]
+    rows = [(old, ring[0] if new in ends else new) for old, new in pairs]
+    rows += [(ring[at], ring[(at + 1) % size]) for at in range(size)]
+    table = MergeTable.from_pairs(chance.sample(rows, len(rows)))
+    joined = join(table)
+    weights = np.array([chance.randrange(1, 100) for _ in rows], np.int64)
+    (found,) = close(table, joined, weights=weights).rings
+    olds = {old for old, _ in rows}
+    assert (found.simple, found.down, len(found.members)) == (True, len(olds), size)
+    assert found.mass == sum(int(weights[lead]) for lead in leads(joined).tolist())
+    assert close(table, joined).rings[0].down == len(olds)
