@@ -23,10 +23,24 @@ def test_letters_may_be_of_any_case_and_both_prefixes_are_known(
     assert parse(name) == EventFileName(*place)
 
 
-@given(st.lists(PLACES, unique=True, max_size=8))
+FEW = st.integers(0, 2)
+
+
+@given(st.lists(st.tuples(FEW, FEW, FEW) | PLACES, unique=True, max_size=8))
 def test_sorted_by_name_is_sorted_by_place(places: list[tuple[int, int, int]]) -> None:
     names = [queued_name(*place) for place in places]
     assert sorted(names) == sorted(names, key=lambda name: parse(name).place)  # type: ignore[union-attr]
+
+
+@given(st.integers(0, HIGHEST), st.integers(1, 9), st.integers(1, 9))
+def test_of_one_priority_what_was_sent_past_the_queue_goes_first(priority: int, queue: int, event: int) -> None:
+    direct = parse(f"{priority:03d}NSE1.tmp")
+    queued = [parse(queued_name(priority, *place)) for place in ((queue, event), (queue, event + 1), (queue + 1, 0))]
+    assert direct is not None
+    assert direct.place == (HIGHEST - priority, 0, 0)
+    places = [direct.place, *(one.place for one in queued if one is not None)]
+    assert places == sorted(set(places))
+    assert len(places) == 4
 
 
 @given(st.integers(0, HIGHEST), st.integers(0, 0xFFFF))
