@@ -276,8 +276,8 @@ CREATE VIEW mergeguard_declared (live, types, times, refs, deleted, managed, gua
 SELECT /*{has_live*/1/*}*/, /*{has_types*/1/*}*/, /*{has_times*/1/*}*/, /*{has_references*/1/*}*/, /*{has_deleted*/0/*}*/, /*{has_managed*/1/*}*/, /*{is_guarded*/0/*}*/;
 
 -- The triggers of the guard that stand on the merge table.
-DROP VIEW IF EXISTS mergeguard_guard_triggers;
-CREATE VIEW mergeguard_guard_triggers (name) AS
+DROP VIEW IF EXISTS mergeguard_standing_guard;
+CREATE VIEW mergeguard_standing_guard (name) AS
 SELECT name FROM sqlite_master WHERE type = 'trigger' AND name IN (/*{guard_names*/'mergeguard_guard_insert', 'mergeguard_guard_update'/*}*/) AND tbl_name = /*{merge_plain*/'ResourceMerge'/*}*/ COLLATE NOCASE;
 
 -- What a merge writes. can_merge: all guids are texts in a spelling that an index finds; others are read and not written.

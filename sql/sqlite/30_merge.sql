@@ -63,7 +63,7 @@ BEGIN
     SELECT RAISE(ABORT, 'mergeguard: spelling: guids here are not texts in a usual spelling; this takes ''mergeguard merge''')
     FROM mergeguard_places WHERE NOT can_merge;
     SELECT RAISE(ABORT, 'mergeguard: no-guard: the profile wants the merge table guarded, and its guard is missing; ''mergeguard guard install'' or 80_guard.sql puts it up')
-    FROM mergeguard_declared WHERE guarded AND (SELECT count(*) FROM mergeguard_guard_triggers) < 2;
+    FROM mergeguard_declared WHERE guarded AND (SELECT count(*) FROM mergeguard_standing_guard) < 2;
     SELECT RAISE(ABORT, 'mergeguard: self-merge: a guid cannot be merged with itself')
     FROM mergeguard_work WHERE old = new;
 

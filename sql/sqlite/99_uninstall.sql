@@ -76,7 +76,7 @@ DROP VIEW IF EXISTS mergeguard_live_images;
 DROP VIEW IF EXISTS mergeguard_merge_images;
 DROP VIEW IF EXISTS mergeguard_deleted_values;
 DROP VIEW IF EXISTS mergeguard_places;
-DROP VIEW IF EXISTS mergeguard_guard_triggers;
+DROP VIEW IF EXISTS mergeguard_standing_guard;
 DROP VIEW IF EXISTS mergeguard_declared;
 DROP VIEW IF EXISTS mergeguard_link_maxima;
 DROP VIEW IF EXISTS mergeguard_hash_classes;

@@ -134,7 +134,7 @@ class _Moved:
     @property
     def columns(self) -> Iterable[Sequence[object]]:
         """Yield the rows of ``mergeguard_moved_columns``."""
-        rules, keys = self.rules, () if self.has_row_ids else self.table.shape.key
+        rules, keys = self.rules, () if self.has_row_ids else self._key
         parts = [rules[part] for part in ("columns", "guids", "cleared", "names")]
         for name in dict.fromkeys(name for part in (*parts, keys) for name in part):
             place = keys.index(name) + 1 if name in keys else None
@@ -159,9 +159,14 @@ class _Moved:
         columns = (self.table.quotes[column] for column in self.rules["columns"])
         return " OR ".join(f"t.{name} IN (SELECT spelled FROM mergeguard_asked)" for name in columns)
 
+    @property
+    def _key(self) -> Sequence[str]:
+        """The columns that tell where a row stands: all of them where columns took the names of the row id away."""
+        return self.table.shape.key or self.table.columns
+
     def _at(self, alias: str) -> str:
         """Return what tells where a row stands: its row id, or the columns of its key as one text."""
-        names = (f"{alias}.{self.table.quotes[name]}" for name in self.table.shape.key)
+        names = (f"{alias}.{self.table.quotes[name]}" for name in self._key)
         return next(names) if self.has_row_ids else " || ',' || ".join(f"quote({name})" for name in names)
 
     def _is_compared(self, column: str) -> bool:
