@@ -17,13 +17,12 @@ from dataclasses import dataclass, field
 
 from mergeguard.core.events import Event, Failure, Lease, Parking, Ran
 from mergeguard.processor.failures import Verdict, is_of_the_database, verdict_of_handler
-from mergeguard.processor.handlers import EventBatch, Handler, Preparing
+from mergeguard.processor.handlers import EventBatch, Handler
+from mergeguard.processor.looking_ahead import MOST, LookingAhead
 from mergeguard.storage.queue.store import Batch
 
 LONGEST_SEGMENT = 128
 SHORTEST_SEGMENT = 8
-MOST_PREPARED = 4 * 2**20
-"""Bytes of events that are in memory at once because they are prepared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +64,36 @@ class BatchRun:
         batch: its transaction.
         work: what the events are handled with.
         segment: how many events may share a savepoint, to begin with.
+        ahead: how many events a handler may be shown before they are handled, to begin with.
         sends: send the statements of each segment before the next one begins, so that a bad one is found out there.
     """
 
     def __init__(
-        self, leases: Sequence[Lease], batch: Batch, work: Work, *, segment: int = LONGEST_SEGMENT, sends: bool = False
+        self,
+        leases: Sequence[Lease],
+        batch: Batch,
+        work: Work,
+        *,
+        segment: int = LONGEST_SEGMENT,
+        ahead: int = MOST,
+        sends: bool = False,
     ) -> None:
         self._leases = leases
         self._batch = batch
         self._events = EventBatch(batch)
         self._work = work
+        self._ahead = LookingAhead(work.handler, work.body, work.limit, ahead)
         self._sends = sends
         self.segment = segment
         """How many events share a savepoint now: fewer after failures."""
         self._done = [0] * len(leases)
         self._failed: dict[int, Failure | Parking] = {}
         self._left = deque(Step(at, event) for at, lease in enumerate(leases) for event in lease.events)
+
+    @property
+    def ahead(self) -> int:
+        """How many events a handler may be shown now: fewer after a batch that ended before it reached them."""
+        return self._ahead.most
 
     def run(self) -> Sequence[Ran]:
         """Handle events until all are, or until the batch has had its time; at least one.
@@ -154,13 +167,17 @@ class BatchRun:
         at: int | None = None
         taken = len(steps)
         self._events.forget()
+        self._ahead.forget()
         try:
             with self._batch.savepoint():
-                bodies = self._prepared(steps)
-                for at, step in enumerate(steps):
-                    taken = at + 1
-                    self._handle(step.event, bodies.pop(step.event.id, None))
+                events = [step.event for step in steps]
+                for place, step in enumerate(steps):
+                    at, taken = None, len(steps)
+                    self._ahead.see(events, place, self._events)
+                    at, taken = place, place + 1
+                    self._handle(step.event)
                     if not whole and self._work.is_over():
+                        self._ahead.end_early(taken)
                         break
                 at = None
                 self._events.settle()
@@ -177,28 +194,8 @@ class BatchRun:
             self._done[step.lease] += 1
         return taken, None
 
-    def _prepared(self, steps: Sequence[Step]) -> dict[int, bytes]:
-        """Show the handler what comes, if it wants to know; return the bodies that were read for it."""
-        handler = self._work.handler
-        if len(steps) == 1 or not isinstance(handler, Preparing):
-            return {}
-        size = 0
-        events: list[tuple[Event, bytes]] = []
-        for step in steps:
-            size += step.event.size
-            if size > MOST_PREPARED:
-                break
-            try:
-                events.append((step.event, self._work.body(step.event)))
-            except Exception:  # noqa: BLE001 - it is told when it is this one's turn
-                break
-        with self._work.limit:
-            handler.prepare(events, self._events)
-        return {event.id: body for event, body in events}
-
-    def _handle(self, event: Event, body: bytes | None) -> None:
-        if body is None:
-            body = self._work.body(event)
+    def _handle(self, event: Event) -> None:
+        body = self._ahead.take(event)
         with self._events.handling(event), self._work.limit:
             self._work.handler.handle(event, body, self._events)
 

@@ -16,6 +16,7 @@ from mergeguard.processor.copying import copy_event
 from mergeguard.processor.event_bodies import EventBodies
 from mergeguard.processor.failures import Verdict, failure_of, parking_of, told, verdict_of_commit, verdict_of_store
 from mergeguard.processor.handlers import Handler
+from mergeguard.processor.looking_ahead import MOST
 from mergeguard.processor.settings import Settings
 from mergeguard.processor.time_limit import LIMIT
 from mergeguard.storage.queue.store import EventStore
@@ -83,6 +84,7 @@ class Worker:
         self._clock = clock
         self._is_stopping = is_stopping
         self._segment = LONGEST_SEGMENT
+        self._ahead = MOST
         self._care = Care.QUICK
 
     def handle(self, claim: Claim) -> Handled:
@@ -115,10 +117,15 @@ class Worker:
         with self._store.batch(claim) as batch, LIMIT.watched(settings.handler_seconds) as limit:
             leases = claim.leases if care is not Care.SINGLE else _first(claim).leases
             run = BatchRun(
-                leases, batch, replace(work, limit=limit), segment=self._segment, sends=care is not Care.QUICK
+                leases,
+                batch,
+                replace(work, limit=limit),
+                segment=self._segment,
+                ahead=self._ahead,
+                sends=care is not Care.QUICK,
             )
             ran = run.run()
-            self._segment = run.segment
+            self._segment, self._ahead = run.segment, run.ahead
             batch.finish(_as_claimed(claim, ran))
         return ran
 

@@ -15,6 +15,7 @@ from importing.import_world import World
 
 from mergeguard.core.importing.answers import Answers
 from mergeguard.processor.handlers import EventBatch
+from mergeguard.processor.looking_ahead import LookingAhead
 from mergeguard.storage.importing.postgresql_ahead import AheadTransaction
 
 SAME: Final = Sent(1, single=2, many=((0, 1),), any_=(2,), same=True)
@@ -79,7 +80,15 @@ def _kept_after_it_is_undone(patch: pytest.MonkeyPatch) -> None:
     def forget(self: EventBatch) -> None:
         self._effects.clear()
 
+    see = LookingAhead.see
+
+    def seen(self: LookingAhead, events: Any, place: int, batch: EventBatch) -> None:
+        before = batch.prepared
+        see(self, events, place, batch)
+        batch.prepared = batch.prepared or before
+
     patch.setattr(EventBatch, "forget", forget)
+    patch.setattr(LookingAhead, "see", seen)
 
 
 def _merges_are_not_told(patch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from mergeguard.core.events import Event, Failure, Lease, Parking, Queue, Reason
 from mergeguard.errors import Locked, LostBody, MalformedEvent
-from mergeguard.processor.batch_run import MOST_PREPARED, BatchRun, Work
+from mergeguard.processor.batch_run import BatchRun, Work
 from mergeguard.processor.handlers import EventBatch
+from mergeguard.processor.looking_ahead import FEWEST, MOST, MOST_BYTES
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
@@ -65,6 +66,7 @@ class Handler:
         self.fails = fails
         self.in_prepare = in_prepare
         self.prepared: list[list[int]] = []
+        self.handled: list[int] = []
 
     def prepare(self, events: Sequence[tuple[Event, bytes]], batch: EventBatch) -> None:
         assert batch.prepared is None, "what was kept before is forgotten"
@@ -77,9 +79,11 @@ class Handler:
 
     def handle(self, event: Event, body: bytes, batch: EventBatch) -> None:
         assert body == str(event.id).encode()
+        self.handled.append(event.id)
         kept = batch.prepared
         if event.id % 2 == 0:
-            assert [row[1] for row in batch.connection][-1:] != [event.id]
+            assert batch.connection is not None
+            assert not isinstance(kept, Kept) or not kept.held_back, "who reads sees all that was written before"
         if event.id in self.fails:
             raise self.fails[event.id]
         if isinstance(kept, Kept):
@@ -93,11 +97,13 @@ def events(count: int, size: int = 1) -> list[Event]:
     return [Event(number, uuid.UUID(int=number), 0, Queue.FAST, size, NOW, 0) for number in range(1, count + 1)]
 
 
-def ran(handler: Any, every: Sequence[Event], *, segment: int = 128, body: Any = None) -> tuple[Ground, BatchRun, Any]:
+def ran(
+    handler: Any, every: Sequence[Event], *, segment: int = 128, body: Any = None, ahead: int = MOST, over: Any = None
+) -> tuple[Ground, BatchRun, Any]:
     ground = Ground()
     leases = [Lease(number, 1, (event,)) for number, event in enumerate(every)]
-    work = Work(handler, body or _body, _failure, lambda: False)
-    run = BatchRun(leases, ground, work, segment=segment)
+    work = Work(handler, body or _body, _failure, over or (lambda: False))
+    run = BatchRun(leases, ground, work, segment=segment, ahead=ahead)
     return ground, run, run.run()
 
 
@@ -113,13 +119,14 @@ def _failure(event: Event, error: BaseException) -> Failure | Parking:
     count=st.integers(1, 30),
     fails=st.dictionaries(st.integers(1, 30), st.sampled_from([MalformedEvent("bad"), ValueError(), SystemExit()])),
     segment=st.sampled_from([1, 3, 8, 128]),
+    ahead=st.sampled_from([1, 2, 8, 128]),
     in_prepare=st.booleans(),
 )
 def test_whoever_fails_the_others_leave_what_was_held_back_for_them_once_and_in_order(
-    count: int, fails: dict[int, BaseException], segment: int, *, in_prepare: bool
+    count: int, fails: dict[int, BaseException], segment: int, ahead: int, *, in_prepare: bool
 ) -> None:
     handler = Handler(fails, in_prepare=in_prepare)
-    ground, _, found = ran(handler, events(count), segment=segment)
+    ground, _, found = ran(handler, events(count), segment=segment, ahead=ahead)
     assert [number for _, number in ground.written] == [one for one in range(1, count + 1) if one not in fails]
     assert {one.failure.event for one in found if one.failure} == {one for one in fails if one <= count}
     assert all(len(numbers) > 1 for numbers in handler.prepared), "one alone is not prepared"
@@ -135,8 +142,22 @@ def test_a_segment_is_prepared_before_its_first_event_and_only_so_much_of_it() -
     ran(handler, events(9), segment=4)
     assert handler.prepared[0] == [1, 2, 3, 4]
     handler = Handler({})
-    ran(_plainly(handler), events(5, MOST_PREPARED // 2))
-    assert handler.prepared == [[1, 2]]
+    ran(handler, events(5, MOST_BYTES // 2))
+    assert handler.prepared == [[1, 2], [3, 4]]
+
+
+def test_what_is_prepared_in_vain_is_prepared_less_of_and_more_of_while_all_is_used() -> None:
+    handler = Handler({})
+    ground, run, _ = ran(handler, events(100), over=lambda: len(handler.handled) >= 40)
+    assert (handler.prepared, run.ahead) == ([list(range(1, 101))], 20)
+    assert len(ground.written) == 40
+    handler = Handler({})
+    _, run, _ = ran(handler, events(100), ahead=20)
+    sizes = [len(numbers) for numbers in handler.prepared]
+    assert sizes[:3] == [20, 26, 33]
+    assert run.ahead > 33
+    _, run, _ = ran(Handler({}), events(100), over=lambda: True)
+    assert run.ahead == FEWEST
 
 
 def _plainly(handler: Handler) -> Any:
