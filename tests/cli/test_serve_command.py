@@ -44,7 +44,7 @@ def test_files_are_posted_in_order_and_told_one_by_one(call: Callable, server: s
     assert ran.code == ExitCode.USAGE
     assert ran.out == f"{tmp_path}/b.nse: event 1\n{tmp_path}/a.nse: event 2\n"
     assert f"{tmp_path}/empty.nse: the server refused it (400): the body is empty" in ran.err
-    assert f"{tmp_path}/none cannot be read: No such file or directory" in ran.err
+    assert f"{tmp_path}/none: cannot be read: No such file or directory" in ran.err, "its name stands there once"
     assert "2 of 4 refused" in ran.err
 
 
