@@ -44,8 +44,8 @@ def duration(value: object, _folder: Path) -> float:
         sizes = (86_400.0, 3600.0, 60.0, 1.0)
         total = sum(float(part) * size for part, size in zip(parts.groups("0"), sizes, strict=True))
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        # Every number beyond this is as endless as the largest one.
-        total = float(min(value, 10**18))
+        # Every number beyond this is as endless as the largest one, and every one below zero as wrong as zero.
+        total = float(max(min(value, 10**18), 0))
     else:
         raise wrong
     if not 0 < total < math.inf:

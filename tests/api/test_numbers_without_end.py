@@ -22,12 +22,13 @@ from mergeguard.processor.settings_entry import Entry
 from mergeguard.processor.settings_values import parsed
 from mergeguard.storage.own_files import baseline
 from mergeguard.storage.profile_file import builtin_profile, dumps_profile, loads_profile
+from mergeguard.storage.setting_values import Wrong, duration
 from mergeguard.storage.settings import SETTINGS, Setting, resolve_settings
 
 ODD = st.sampled_from(
     [
-        "0x" + "f" * 5000, "[0x" + "f" * 5000 + "]", "9" * 5000, "1" + "0" * 400, "-1", "1e999", "nan", "true",
-        "[1]", "[]", "{}", "{ a = 0xff }", '""', '"\\u0000"', '"' + "x" * 5000 + '"', "1979-05-27T07:32:00Z",
+        "0x" + "f" * 5000, "[0x" + "f" * 5000 + "]", "9" * 5000, "1" + "0" * 400, "-1", "-1" + "0" * 400, "1e999",
+        "nan", "true", "[1]", "[]", "{}", "{ a = 0xff }", '""', '"\\u0000"', '"' + "x" * 5000 + '"', "1979-05-27T07:32:00Z",
         "07:32:00", "[" * 100_000,
     ]
 )  # fmt: skip
@@ -79,6 +80,7 @@ def test_odd_values_of_a_setting_are_refused_by_the_name_of_the_setting(entry: E
     assert len(refused.value.message) < 200
 
 
+@settings(max_examples=60)
 @given(st.sampled_from(SETTINGS), ODD)
 def test_odd_values_in_the_file_of_settings_are_refused_in_words_or_read(
     tmp_path_factory: pytest.TempPathFactory, setting: Setting, odd: str
@@ -89,3 +91,12 @@ def test_odd_values_in_the_file_of_settings_are_refused_in_words_or_read(
         resolve_settings({}, {}, file.parent, file)
     except UsageError as refused:
         assert len(refused.message) < 1000  # noqa: PT017 - it may as well be read
+
+
+@given(st.integers(-(10**400), 10**400) | st.sampled_from([-(16**5000), 16**5000, -(10**400), 10**400]))
+def test_a_duration_of_any_length_is_read_or_refused(number: int) -> None:
+    if number <= 0:
+        with pytest.raises(Wrong):
+            duration(number, Path())
+    else:
+        assert duration(number, Path()) == float(min(number, 10**18))
