@@ -28,8 +28,8 @@ from mergeguard.storage.settings import SETTINGS, Setting, resolve_settings
 ODD = st.sampled_from(
     [
         "0x" + "f" * 5000, "[0x" + "f" * 5000 + "]", "9" * 5000, "1" + "0" * 400, "-1", "-1" + "0" * 400, "1e999",
-        "nan", "true", "[1]", "[]", "{}", "{ a = 0xff }", '""', '"\\u0000"', '"' + "x" * 5000 + '"', "1979-05-27T07:32:00Z",
-        "07:32:00", "[" * 100_000,
+        "nan", "true", "[1]", "[]", "{}", "{ a = 0xff }", '""', '"\\u0000"', '"' + "x" * 5000 + '"',
+        "1979-05-27T07:32:00Z", "07:32:00", "[" * 100_000,
     ]
 )  # fmt: skip
 
@@ -66,7 +66,7 @@ def test_odd_values_in_a_file_are_refused_in_words_or_read(kind: str, data: st.D
     try:
         reader.read(text)
     except (UsageError, MalformedEvent) as refused:
-        assert len(str(refused)) < 1000  # noqa: PT017 - it may as well be read
+        assert refused.message  # noqa: PT017 - it may as well be read
 
 
 NO_VALUES = st.sampled_from([16**5000 - 1, 10**400, -(10**400), float("nan"), [16**5000], {}, None])
