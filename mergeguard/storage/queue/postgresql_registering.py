@@ -82,7 +82,8 @@ _COUNT_DEAD = """
 
 def is_short(events: Sequence[NewEvent], file_limit: int) -> bool:
     """Say whether the statement needs no counters locked before it: it takes one, and denies nothing."""
-    return len({event.queue for event in events}) == 1 and not _is_limited(events, file_limit)
+    queue = events[0].queue
+    return all(event.queue is queue and (event.file is None or file_limit <= 0) for event in events)
 
 
 def register(run: Run, events: Sequence[NewEvent], file_limit: int = 0) -> Sequence[Registered | Denied]:
