@@ -6,6 +6,7 @@ That a second plan is empty, no mapping is lost, nobody else is touched and ever
 
 from __future__ import annotations
 
+import json
 import random
 import uuid
 from collections import Counter
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from merge_model import guid
 from stale_case import StaleCase, stale_cases
 
-from mergeguard.core.repair.plan import Image, Plan
+from mergeguard.core.repair.plan import Image, Plan, Step
 from mergeguard.integrity.planning import PlanOptions
 
 EACH = settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -87,14 +88,16 @@ def plain(image: Image | None) -> dict[str, str | None]:
 
 
 def told(plan: Plan) -> list[Any]:
+    """What a plan decides; the rows of a step go all at once, so that their order says nothing."""
+    steps = [step for step in plan.steps if not step.component.startswith("references:")]
     return [
-        [
-            (step.component, step.survivor, step.why, [plain(change.before) for change in step.changes])
-            for step in plan.steps
-            if not step.component.startswith("references:")
-        ],
+        [(step.component, step.survivor, step.why, step.confidence, retired(step)) for step in steps],
         [(refused.component, refused.reason, refused.override_line) for refused in plan.refused],
     ]
+
+
+def retired(step: Step) -> list[str]:
+    return sorted(json.dumps(plain(change.before), sort_keys=True) for change in step.changes)
 
 
 @EACH
