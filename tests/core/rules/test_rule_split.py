@@ -55,3 +55,11 @@ def test_the_picture_shows_what_is_near_the_fork_and_counts_the_rest() -> None:
     assert finding.picture is not None
     assert len(finding.picture.nodes) == split.MAX_DRAWN
     assert finding.picture.omitted == hanging + 3 - split.MAX_DRAWN
+
+
+def test_a_ladder_of_forks_is_climbed_once_and_not_on_each_of_its_ways() -> None:
+    """Sixty rungs, each leading to both guids of the next one: 2**60 ways, at the end of which stand two guids."""
+    rungs = [(2 * at + side, 2 * at + 2 + other) for at in range(60) for side in (0, 1) for other in (0, 1)]
+    found = exact(Case.of(*rungs), "split")
+    assert len(found) == 120
+    assert all(set(finding.details["currents"]) == {str(guid(120)), str(guid(121))} for finding in found)

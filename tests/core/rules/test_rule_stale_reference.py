@@ -11,6 +11,7 @@ from rule_model import Case, exact, run
 from mergeguard.core import guids, rules
 from mergeguard.core.columns import ReferenceCounts
 from mergeguard.core.facts import Declared, Facts
+from mergeguard.core.rules import stale_reference
 
 
 @given(rule_model.cases("references"))
@@ -43,3 +44,12 @@ def test_a_guid_in_several_spellings_is_one_guid_whose_rows_add_up() -> None:
         (str(guid(1)), 4),
         (str(guid(3)), 3),
     ]
+
+
+def test_of_many_stale_guids_those_with_most_rows_are_samples_and_all_are_counted() -> None:
+    counts = {guid(at): at + 1 for at in range(stale_reference.MAX_SAMPLES + 3)}
+    (finding,) = exact(Case.of(*((at, 50) for at in range(len(counts))), references={"T.G": counts}), "stale-reference")
+    samples = finding.details["samples"]
+    assert [each["rows"] for each in samples] == sorted(counts.values(), reverse=True)[: stale_reference.MAX_SAMPLES]
+    assert (finding.guids, finding.references) == (len(counts), sum(counts.values()))
+    assert len(samples) == 10
