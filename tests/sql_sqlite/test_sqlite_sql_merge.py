@@ -36,6 +36,8 @@ class Twins:
 
     python: World
     sql: World
+    connection: sqlite3.Connection
+    """To the second: a connection reads the triggers once, and that takes longer than a merge."""
 
     def begin(self) -> None:
         """Install the scripts, and let Python make its tables."""
@@ -70,23 +72,27 @@ class Twins:
         return "already" if done.already or done.repeated else "merged"
 
     def by_sql(self, old: str, new: str, request: str | None = None) -> str:
-        return by_sql(self.sql, old, new, request)
+        return merged(self.connection, old, new, request)
 
 
 def by_sql(world: World, old: str, new: str, request: str | None = None) -> str:
     with closing(sqlite3.connect(str(world.engine.url.database), isolation_level=None, timeout=60)) as connection:
-        before = connection.execute('SELECT count(*) FROM "Merges"').fetchone()
-        try:
-            connection.execute(ASK, [old, new, request])
-        except sqlite3.IntegrityError as error:
-            name, reason, rest = str(error).split(": ", 2)
-            assert name == "mergeguard"
-            assert rest
-            return reason
-        finally:
-            left = [connection.execute(f"SELECT count(*) FROM mergeguard_{name}").fetchone()[0] for name in WORK]
-            assert left == [0, 0, 0]
-        return "already" if connection.execute('SELECT count(*) FROM "Merges"').fetchone() == before else "merged"
+        return merged(connection, old, new, request)
+
+
+def merged(connection: sqlite3.Connection, old: str, new: str, request: str | None) -> str:
+    before = connection.execute('SELECT count(*) FROM "Merges"').fetchone()
+    try:
+        connection.execute(ASK, [old, new, request])
+    except sqlite3.IntegrityError as error:
+        name, reason, rest = str(error).split(": ", 2)
+        assert name == "mergeguard"
+        assert rest
+        return reason
+    finally:
+        left = [connection.execute(f"SELECT count(*) FROM mergeguard_{name}").fetchone()[0] for name in WORK]
+        assert left == [0, 0, 0]
+    return "already" if connection.execute('SELECT count(*) FROM "Merges"').fetchone() == before else "merged"
 
 
 WORK = ("work", "walk", "walk_rows")
@@ -110,9 +116,10 @@ def state(world: World) -> Mapping[str, Any]:
 @pytest.fixture(scope="module")
 def twins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twins]:
     folder = tmp_path_factory.mktemp("twins")
-    made = Twins(World(f"sqlite:///{folder / 'python.db'}"), World(f"sqlite:///{folder / 'sql.db'}"))
-    made.begin()
-    yield made
+    with closing(sqlite3.connect(folder / "sql.db", isolation_level=None, timeout=60)) as connection:
+        made = Twins(World(f"sqlite:///{folder / 'python.db'}"), World(f"sqlite:///{folder / 'sql.db'}"), connection)
+        made.begin()
+        yield made
     for world in (made.python, made.sql):
         world.engine.dispose()
 
@@ -200,7 +207,7 @@ def test_what_either_merged_sql_takes_back_in_any_order_that_is_free(
         for old, new, _ in asked:
             python = data.draw(st.booleans())
             try:
-                done = merge(source, PROFILE, old, new) if python else by_sql(twins.sql, str(old), str(new))
+                done = merge(source, PROFILE, old, new) if python else twins.by_sql(str(old), str(new))
             except MergeRefused:
                 continue
             if done != "merged" and not getattr(done, "run_id", None):
@@ -264,7 +271,7 @@ def told(twins: Twins) -> tuple[list[bool], bool]:
             connection.execute('UPDATE "Kinds" SET "Kind" = \'p\' WHERE "Guid" = ?', [str(SOME[5])])
             connection.commit()
     answers = [
-        by_sql(twins.sql, str(SOME[old]), str(SOME[new]), request) == twins.by_python(SOME[old], SOME[new], request)
+        twins.by_sql(str(SOME[old]), str(SOME[new]), request) == twins.by_python(SOME[old], SOME[new], request)
         for old, new, request in STORY
     ]
     return answers, state(twins.sql) == state(twins.python) and journals(twins.sql) == journals(twins.python)
