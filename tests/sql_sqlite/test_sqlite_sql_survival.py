@@ -231,7 +231,7 @@ def sides(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Side, Side
         side.close()
 
 
-@settings(max_examples=max(20, settings.default.max_examples // 5))
+@settings(max_examples=max(15, settings.default.max_examples // 8))
 @given(rows=starts(), merges=MERGES)
 def test_references_survive_as_they_do_in_python(
     sides: tuple[Side, Side], rows: Rows, merges: list[tuple[uuid.UUID, uuid.UUID]]
@@ -247,7 +247,7 @@ def test_references_survive_as_they_do_in_python(
     assert by_sql.rows() == by_python.rows()
 
 
-@settings(max_examples=max(8, settings.default.max_examples // 10))
+@settings(max_examples=max(5, settings.default.max_examples // 20))
 @given(rows=starts(), merges=MERGES)
 def test_what_sql_moved_python_puts_back(
     sides: tuple[Side, Side], rows: Rows, merges: list[tuple[uuid.UUID, uuid.UUID]]
