@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from merge_model import guid
 
@@ -114,10 +114,16 @@ KINDS = (KIND, guid(8))
 @given(
     drawn=st.lists(st.tuples(st.sampled_from([OLD, NEW]), st.integers(0, 1), NUMBERS), max_size=8),
     limits=st.tuples(*[st.none() | st.integers(0, 3)] * 2),
+    strangers=st.sets(st.integers(0, 1)),
     chance=st.randoms(use_true_random=False),
 )
+@example(drawn=[(NEW, 0, 1), (NEW, 0, 2), (NEW, 0, 2)], limits=(1, None), strangers={0}, chance=random.Random(1))
+@example(drawn=[(NEW, 0, 1), (OLD, 0, 0)], limits=(2, 1), strangers={0, 1}, chance=random.Random(1))
 def test_of_each_type_the_newest_links_stay_those_of_the_survivor_first_in_any_order_of_rows(
-    drawn: Sequence[tuple[uuid.UUID, int, int]], limits: tuple[int | None, int | None], chance: random.Random
+    drawn: Sequence[tuple[uuid.UUID, int, int]],
+    limits: tuple[int | None, int | None],
+    strangers: set[int],
+    chance: random.Random,
 ) -> None:
     most = dict(zip(KINDS, limits, strict=True))
     rows = []
@@ -133,6 +139,12 @@ def test_of_each_type_the_newest_links_stay_those_of_the_survivor_first_in_any_o
             mine.sort(key=lambda held: str(held.guids["Child"]))
             mine.sort(key=lambda held: (held.time, held.guids["Parent"] == NEW), reverse=True)
             gone += mine[most[kind] :]
+    # Links of another parent to the old root follow it, and count for nobody.
+    for kind in strangers:
+        one = link(100 + kind, OTHER, OLD, 3)
+        rows.append(
+            replace(one, image={**one.image, "Kind": str(KINDS[kind])}, guids={**one.guids, "Kind": KINDS[kind]})
+        )
     mixed = chance.sample(rows, len(rows))
     found = survive(LINKED, mixed, OLD, NEW, spelled, Links("Parent", "Kind", lambda held: most[held.guids["Kind"]]))
     taken = {OLD: found.outnumbered, NEW: found.replaced}
@@ -143,7 +155,7 @@ def test_of_each_type_the_newest_links_stay_those_of_the_survivor_first_in_any_o
         assert {(one.change.action, one.change.table, one.change.after) for one in made} <= {
             (Action.COLLAPSE, "Links", None)
         }
-    stay = [held for held in rows if held.guids["Parent"] == OLD and held not in gone]
+    stay = [held for held in rows if OLD in (held.guids["Parent"], held.guids["Child"]) and held not in gone]
     assert sorted(str(one.change.before) for one in found.moved) == sorted(str(held.image) for held in stay)
 
 
@@ -208,3 +220,6 @@ def test_of_data_that_are_loaded_as_a_whole_those_of_one_go(
             held = next(held for held in rows if held.image == made.change.before)
             assert made.stale == {column: (OLD, NEW) for column, one in held.guids.items() if one == OLD}
             assert made.guids == {*held.guids.values(), NEW}
+    assert {(made.change.action, made.change.table) for made in found.every if str(made.change.before) in late} == (
+        {(Action.COLLAPSE, "Many")} if late else set()
+    )
