@@ -139,9 +139,9 @@ def test_of_each_type_the_newest_links_stay_those_of_the_survivor_first_in_any_o
             mine.sort(key=lambda held: str(held.guids["Child"]))
             mine.sort(key=lambda held: (held.time, held.guids["Parent"] == NEW), reverse=True)
             gone += mine[most[kind] :]
-    # Links of another parent to the old root follow it, and count for nobody.
-    for kind in strangers:
-        one = link(100 + kind, OTHER, OLD, 3)
+    # Links of another parent to the old root follow it, a link between the two goes: both count for nobody.
+    for kind, parent in ((kind, parent) for kind in strangers for parent in (OTHER, NEW)):
+        one = link(100 + kind, parent, OLD, 3)
         rows.append(
             replace(one, image={**one.image, "Kind": str(KINDS[kind])}, guids={**one.guids, "Kind": KINDS[kind]})
         )
