@@ -337,7 +337,7 @@ def story_is_told(explanation: Explanation) -> None:
     squeezed = "".join(text.split())
     assert all("".join(visible(sentence).split()) in squeezed for sentence in explanation.story)
     for row in explanation.rows:
-        assert visible(row.row_id, 40).strip() in text
+        assert visible(row.row_id, 80).strip() in text
     read: Any = json.loads(render_explanation(explanation, "json"))
     assert [uuid.UUID(step) for step in read["path"]] == [*explanation.path]
     assert read["story"] == [sound(sentence) for sentence in explanation.story]
