@@ -164,6 +164,15 @@ def test_duplicates_are_one_managed_and_some_that_are_not(
     assert {each.guids[0] for each in torn} == {old for old, news in wanted.items() if len(news) > 1}
 
 
+def test_a_printer_is_no_computer_though_both_have_one_number(file: File) -> None:
+    file.fill([(A, "barcode", "7"), (B, "barcode", "7")], managed=[B], kinds={A: "Printer"})
+    found = find_duplicates(file.source, PROFILE)
+    assert found.pairs == ()
+    assert [(one.guids, one.why) for one in found.left] == [
+        (tuple(sorted((A, B), key=str)), "they are of different types")
+    ]
+
+
 def test_what_nobody_filled_in_makes_no_duplicate(file: File) -> None:
     keys = [(A, "Serial Number", "To Be Filled By O.E.M."), (B, "serial-number", "to be filled by OEM")]
     file.fill([*keys, *((each, "serialnumber", "N/A") for each in (A, B))], managed=[B])
