@@ -36,7 +36,12 @@ class Named:
 def step_of(
     component: Component, table: str, guard: Sequence[Image], retired: Mapping[int, Image], named: Named
 ) -> Step:
-    """Make the step that retires a decided component's rows; ``retired`` gives the image of each row's number."""
+    """Make the step that retires a decided component's rows; ``retired`` gives the image of each row's number.
+
+    Its changes stand in the order of the component's rows: that of what they say, and not of how they were read.
+    """
+    gone = frozenset(component.retire)
+    numbers = [row.number for row in component.rows if row.number in gone]
     return Step(
         component=component.id,
         kinds=component.kinds,
@@ -44,7 +49,7 @@ def step_of(
         survivor=component.survivor,
         confidence=component.confidence or Confidence.ARBITRARY,
         why=component.why,
-        changes=tuple(RowChange(Action.RETIRE, table, retired[number], None) for number in component.retire),
+        changes=tuple(RowChange(Action.RETIRE, table, retired[number], None) for number in numbers),
         guard=tuple(guard),
         evidence=evidence_of(component, named),
         notes=component.notes,

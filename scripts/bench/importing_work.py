@@ -162,12 +162,14 @@ def opened(url: str) -> tuple[Source, Profile]:
     return open_target(url, profile, Options(lock_timeout=30)), profile
 
 
-def importer(url: str, settings: Settings) -> Any:  # noqa: ANN401 - a handler
-    """Return the importer of a database, as a server makes it."""
+def importer(url: str, settings: Settings, *, forgets: bool = False) -> Any:  # noqa: ANN401 - a handler
+    """Return the importer of a database, as a server makes it, or one to which every message is new."""
     from mergeguard.processor.importers.importer import Importer
+    from mergeguard.processor.importers.memory import Memory
     from mergeguard.processor.importers.merging import KeyMerging
     from mergeguard.resources.merge import prepare_merges
     from mergeguard.storage.importing.opening import import_store
 
     source, profile = opened(url)
-    return Importer(import_store(source), lambda: settings, KeyMerging(prepare_merges(source, profile)))
+    memory = Memory(0) if forgets else Memory()
+    return Importer(import_store(source), lambda: settings, KeyMerging(prepare_merges(source, profile)), memory=memory)

@@ -1,6 +1,6 @@
 """One worker for ``importing.py``: a number on stdin is a turn, the answer is how long its inventories took.
 
-python scripts/bench/importing_worker.py prepare|importer|orm|orm-bulk URL FOLDER FIRST COMPUTERS
+python scripts/bench/importing_worker.py prepare|importer|importer-forgets|orm|orm-bulk URL FOLDER FIRST COMPUTERS
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 
 def handler_of(way: str, url: str, settings: Settings) -> Handler:
-    return importer(url, settings) if way == "importer" else OrmImporter(bulk=way == "orm-bulk")
+    if way.startswith("importer"):
+        return importer(url, settings, forgets=way == "importer-forgets")
+    return OrmImporter(bulk=way == "orm-bulk")
 
 
 def worked(store: EventStore, worker: Worker, settings: Settings) -> None:

@@ -20,6 +20,7 @@ from mergeguard.errors import MalformedEvent, UsageError
 from mergeguard.processor.settings import ENTRIES
 from mergeguard.processor.settings_entry import Entry
 from mergeguard.processor.settings_values import parsed
+from mergeguard.storage.importing.catalogue_file import parse_catalogue
 from mergeguard.storage.own_files import baseline
 from mergeguard.storage.profile_file import builtin_profile, dumps_profile, loads_profile
 from mergeguard.storage.setting_values import Wrong, duration
@@ -46,9 +47,29 @@ class Reader:
         return list(re.finditer(r"(?m)(?<=^)(\w+) = (.+)$", self.text))
 
 
+CATALOGUE = """
+[[resource_types]]
+guid = "493435f7-3b17-4c4c-b07f-c23e7ab7781f"
+name = "Computer"
+bases = ["493435f7-3b17-4c4c-b07f-c23e7ab7781e"]
+merge_keys = ["uniqueid"]
+[[association_types]]
+guid = "05de450f-39ea-4aae-8c5f-77817889c27c"
+name = "Stands in"
+minimum = 0
+maximum = 1
+[[data_classes]]
+guid = "2b2a934a-b000-57f1-83f0-b840d59f1df2"
+name = "Identification"
+table = "Inv_Identification"
+keep_days = 3
+keep_rows = 9
+event = true
+"""
 READERS = {
     "event": Reader(make_event, EXAMPLE),
     "profile": Reader(lambda text: loads_profile(text, "it"), dumps_profile(builtin_profile("reference"))),
+    "catalogue": Reader(lambda text: parse_catalogue(text, "it"), CATALOGUE),
     "baseline": Reader(
         lambda text: baseline.loads(text, "it"),
         '[[accepted]]\nfingerprint = "62c4748ef81d25f6"\nrule = "MG001"\nreason = "known"\nuntil = 2027-01-01\n',

@@ -88,7 +88,7 @@ def plain(image: Image | None) -> dict[str, str | None]:
 
 
 def told(plan: Plan) -> list[Any]:
-    """What a plan decides; the rows of a step go all at once, so that their order says nothing."""
+    """What a plan decides, its changes in the order in which the plan has them."""
     steps = [step for step in plan.steps if not step.component.startswith("references:")]
     return [
         [(step.component, step.survivor, step.why, step.confidence, retired(step)) for step in steps],
@@ -97,7 +97,7 @@ def told(plan: Plan) -> list[Any]:
 
 
 def retired(step: Step) -> list[str]:
-    return sorted(json.dumps(plain(change.before), sort_keys=True) for change in step.changes)
+    return [json.dumps(plain(change.before), sort_keys=True) for change in step.changes]
 
 
 @EACH

@@ -46,7 +46,7 @@ def _findings(facts: Facts, rule: Rule, rings: list[Ring]) -> Iterator[Finding]:
 
 
 def _entry(facts: Facts, on_ring: list[int]) -> tuple[int, int]:
-    """Return the first tree member in text order that has a row to the cycle, and where on the cycle it leads."""
+    """Return who has a row to the cycle, and where it leads: the first place with any, in text order its first."""
     inside = set(on_ring)
     for member in on_ring:
         outside = [lead for lead in facts.behind.sources(member) if lead not in inside]

@@ -87,13 +87,16 @@ class Importer:
         store: the reference schema, in the database of the queue.
         settings: those in force.
         merging: merges by key.
+        memory: of messages that were read; one of its own by default.
     """
 
-    def __init__(self, store: ImportStore, settings: Callable[[], Settings], merging: Merging) -> None:
+    def __init__(
+        self, store: ImportStore, settings: Callable[[], Settings], merging: Merging, *, memory: Memory | None = None
+    ) -> None:
         self._store = store
         self._settings = settings
         self._merging = merging
-        self._memory = Memory()
+        self._memory = Memory() if memory is None else memory
 
     def handle(self, event: Event, body: bytes, batch: EventBatch) -> None:
         """Import one event.

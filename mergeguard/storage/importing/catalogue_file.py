@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from mergeguard.core.importing.catalogue import AssociationType, CellType, DataClass, DataColumn
 from mergeguard.errors import UsageError
 from mergeguard.storage.importing.class_statements import RESOURCE, TIME
+from mergeguard.storage.shown import shown
 
 LONGEST_NAME, LONGEST_TABLE, LONGEST_COLUMN, LONGEST_TEXT = 250, 50, 60, 4000
 RESERVED = frozenset({"_id", RESOURCE.lower(), TIME.lower()})
@@ -79,7 +80,7 @@ class _Table:
         """Return a number."""
         found: int | None = self.value(name, int)
         if found is not None and not least <= found < 2**31:
-            self.fail(f".{name} is {found}, and has to be {least} or more")
+            self.fail(f".{name} is {shown(found)}, and has to be {least} or more")
         return found
 
     def guid(self, name: str = "guid") -> uuid.UUID:
@@ -89,9 +90,9 @@ class _Table:
     def as_guid(self, name: str, value: object) -> uuid.UUID:
         """Read a guid."""
         try:
-            return uuid.UUID(str(value))
+            return uuid.UUID(value if isinstance(value, str) else "")
         except ValueError:
-            self.fail(f".{name} is {str(value)[:60]!r}, which is no guid")
+            self.fail(f".{name} is {shown(value)}, which is no guid")
 
     def tables(self, name: str) -> Sequence[_Table]:
         """Return the tables of an array."""
@@ -136,6 +137,8 @@ def parse_catalogue(text: str, origin: str) -> CatalogueFile:
     """
     try:
         document = tomllib.loads(text)
+    except RecursionError:
+        raise UsageError(f"{origin} is not valid TOML: it is nested too deeply") from None
     except ValueError as error:
         raise UsageError(f"{origin} is not valid TOML: {error}", hint='texts stand in quotes: key = "value"') from None
     whole = _Table(origin, document, whole=True)
