@@ -66,7 +66,7 @@ def test_no_server_is_3(call: Callable, tmp_path: Path) -> None:
         (("--source", "42"), "source '42' is no guid"),
         (("--url", "nowhere"), "no address of a web server"),
         (("--patience", "long"), "is no duration"),
-        (("--priority", "4096"), "less than or equal to 4095"),
+        (("--priority", "4096"), "a whole number from 0 to 4,095"),
     ],
 )
 def test_what_makes_no_sense_is_2(call: Callable, tmp_path: Path, arguments: tuple[str, str], told: str) -> None:
