@@ -71,7 +71,7 @@ def test_it_is_installed_and_taken_away(url: str) -> None:
     dry = run("sql", "install", url, "--dry-run")
     assert (dry.code, schema(url)) == (0, [])
     assert "99_uninstall" not in dry.out.partition("DROP")[0]
-    assert "80_guard.sql" not in dry.out
+    assert "postgresql/80_guard.sql" not in dry.out, "its first line"
     asked = run("sql", "install", url)
     assert (asked.code, schema(url)) == (2, [])
     assert "nobody is at a terminal" in asked.err

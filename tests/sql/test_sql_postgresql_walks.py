@@ -51,7 +51,8 @@ def fill(
         cursor.execute(
             "CREATE OR REPLACE VIEW mergeguard.declared AS "
             f"SELECT {str(live is not None).lower()} AS live, "
-            "false AS types, false AS times, false AS refs, true AS deleted"
+            "false AS types, false AS times, false AS refs, true AS deleted, false AS guarded, "
+            "CAST(ARRAY[] AS text[]) AS guard_triggers"
         )
 
 

@@ -141,7 +141,7 @@ merges = st.lists(
 )
 
 
-@settings(max_examples=max(20, settings.default.max_examples // 2))
+@settings(max_examples=max(12, settings.default.max_examples // 3))
 @given(
     st.one_of(st.just([]), NUMBERED.map(lambda rows: [(old % 9, new % 9) for old, new in rows][:6])),
     st.lists(st.sampled_from(SOME), unique=True, min_size=4),

@@ -20,7 +20,7 @@ def test_the_example_of_ten_lines_fails_as_the_page_shows(
     sandbox: Sandbox, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", HOW_TO, re.DOTALL)
-    shown = HOW_TO.partition("and this is how:\n\n```\n")[2].partition("```")[0]
+    shown = HOW_TO.partition("this is one:\n\n```\n")[2].partition("```")[0]
     monkeypatch.setenv("TEST_DATABASE_URL", postgres_url)
     names: dict[str, object] = {}
     exec(code, names)  # noqa: S102 - the page's own lines
