@@ -106,9 +106,10 @@ async def seconds(url: str, body: bytes, posts: int, connections: int) -> float:
     return time.perf_counter() - start
 
 
-def measured(command: Sequence[str], chosen: argparse.Namespace) -> float:
+def measured(command: Sequence[str], folder: Path, chosen: argparse.Namespace) -> float:
+    """Return the seconds of one round; a database is served from the same folder in each of them."""
     body = b"<message>" + b"x" * (chosen.bytes - 19) + b"</message>"
-    with tempfile.TemporaryDirectory(dir=chosen.folder) as made, served(command, Path(made)) as (url, _):
+    with served(command, folder) as (url, _):
         return asyncio.run(seconds(url, body, chosen.posts, chosen.connections))
 
 
@@ -131,7 +132,10 @@ def main() -> None:
         target = str(scratch / "queue.db") if lite else stack.enter_context(postgresql(durable=True))
         ours = mergeguard("serve", target, "--port", "0", "--intake-only")
         bare = script("posting.py", "serve-bare")
-        figures = rounds(chosen.rounds, {BARE: lambda: measured(bare, chosen), OURS: lambda: measured(ours, chosen)})
+        figures = rounds(
+            chosen.rounds,
+            {BARE: lambda: measured(bare, scratch, chosen), OURS: lambda: measured(ours, scratch, chosen)},
+        )
         rates = {name: f"{chosen.posts / min(values):,.0f} posts/s" for name, values in figures.items()}
     print_ratios(
         f"posts of {chosen.bytes} bytes, {chosen.connections} connections, {chosen.database}", figures, BARE, rates

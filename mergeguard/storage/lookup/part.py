@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 LookupRow: TypeAlias = tuple[uuid.UUID, uuid.UUID | None, int | None, str]
 """(old, current, depth, status)."""
+_Sent: TypeAlias = tuple[str, tuple[str, ...]]
 Answers: TypeAlias = Sequence[LookupRow] | Columns
 """A few rows, or many as columns."""
 AT_ONCE = 200
@@ -69,6 +70,10 @@ class LookupPartWriter:
                 self._write(rows, wanted, answers)
                 return
             told = list(answers)
+            if writer.form == "uuid" and self._source.kind == "postgresql":
+                with rows.together():
+                    rows.send(self._as_arrays(sorted(wanted), told))
+                return
             keys = [self._parameter(writer, old) for old in sorted(wanted)]
             deletes = [self._delete(keys[at : at + AT_ONCE]) for at in range(0, len(keys), AT_ONCE)]
             inserts = [self._insert(writer, told[at : at + AT_ONCE]) for at in range(0, len(told), AT_ONCE)]
@@ -106,6 +111,21 @@ class LookupPartWriter:
             self._mark = "?" if rows.connection.dialect.paramstyle == "qmark" else "%s"
         return self._writer
 
+    def _as_arrays(
+        self, olds: Sequence[uuid.UUID], answers: Sequence[LookupRow]
+    ) -> Sequence[tuple[str, tuple[str, ...]]]:
+        """Return the same for PostgreSQL: texts that never differ are planned once, not again for each component."""
+        table, columns = self._table, self._columns
+        delete = f"DELETE FROM {table} WHERE {columns[0]} = ANY (CAST(%s AS uuid[]))"  # noqa: S608 - quoted names
+        insert = (
+            f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM unnest("  # noqa: S608 - as above
+            "CAST(%s AS uuid[]), CAST(%s AS uuid[]), CAST(%s AS integer[]), CAST(%s AS text[]))"
+        )
+        sent: list[_Sent] = [(delete, (_array(olds),))]
+        if answers:
+            sent.append((insert, tuple(map(_array, zip(*answers, strict=True)))))
+        return sent
+
     def _delete(self, keys: Sequence[object]) -> tuple[str, tuple[object, ...]]:
         marks = ", ".join([self._mark] * len(keys))
         return f"DELETE FROM {self._table} WHERE {self._columns[0]} IN ({marks})", tuple(keys)  # noqa: S608 - quoted names
@@ -126,3 +146,8 @@ class LookupPartWriter:
         if writer.form != "bytes":
             return str(guid)
         return guid.bytes_le if self._source.profile.merge.byte_order == "sqlserver" else guid.bytes
+
+
+def _array(values: Iterable[object]) -> str:
+    """Spell guids, numbers or words of ours as PostgreSQL's text of an array."""
+    return "{" + ",".join("NULL" if value is None else f'"{value}"' for value in values) + "}"
