@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -48,27 +50,38 @@ def place(server: StoppingServer) -> Iterator[PostgresqlPlace]:
 
 @contextmanager
 def stopped_at(server: StoppingServer, place: PostgresqlPlace, table: str, how: How) -> Iterator[None]:
-    """Run a block in which a statement comes to a table while nobody may write to it; then the server stops."""
+    """Run a block in which a statement comes to a table while nobody may write to it; then the server stops.
 
-    plain, held, looking = server.url.replace("+psycopg", "", 1), threading.Event(), threading.Event()
+    The backend that holds the table is frozen meanwhile: told to end, it would give the table up, and a busy machine
+    may let the statement that waited go on and be committed before it is told to end as well.
+    """
+    plain, held, told_to_end = server.url.replace("+psycopg", "", 1), threading.Event(), threading.Event()
 
     def stop() -> None:
         with psycopg.connect(plain) as holder, psycopg.connect(plain, autocommit=True) as watcher:
             holder.execute(f"LOCK TABLE {table} IN EXCLUSIVE MODE".encode())
             held.set()
-            for _ in range(int(PATIENCE / 0.01)):
-                if (watcher.execute(WAITING).fetchone() or (0,))[0]:
-                    break
-                looking.wait(0.01)
-            server.stop(how)
+            _until(lambda: bool((watcher.execute(WAITING).fetchone() or (0,))[0]))
+            os.kill(holder.info.backend_pid, signal.SIGSTOP)
+            with ThreadPoolExecutor(1) as threads:
+                stopping = threads.submit(server.stop, how)
+                try:
+                    assert told_to_end.wait(PATIENCE)
+                finally:
+                    with suppress(ProcessLookupError):
+                        os.kill(holder.info.backend_pid, signal.SIGCONT)
+                stopping.result()
             for connection in (holder, watcher):
                 connection.close()
 
     with ThreadPoolExecutor(1) as threads:
         stopping = threads.submit(stop)
         assert held.wait(PATIENCE)
-        with pytest.raises((*AWAY, psycopg.OperationalError, sa.exc.OperationalError)) as told:
-            yield
+        try:
+            with pytest.raises((*AWAY, psycopg.OperationalError, sa.exc.OperationalError)) as told:
+                yield
+        finally:
+            told_to_end.set()
         stopping.result()
     assert verdict_of_handler(told.value) is Verdict.OUTAGE, told.value
     place.engine.dispose()
