@@ -44,6 +44,8 @@ CREATE FUNCTION transact.object_id(name text) RETURNS int LANGUAGE sql AS $$ SEL
 CREATE FUNCTION transact.col_name(place int, number int) RETURNS text LANGUAGE sql AS $$ SELECT 'NewGuid' $$;
 CREATE TABLE sys.synonyms AS SELECT 1 AS object_id, 'merges' AS base_object_name;
 CREATE TABLE sys.indexes AS SELECT 1 AS object_id, 1 AS index_id, 0 AS is_disabled, 0 AS has_filter;
+CREATE FUNCTION transact.space(many int) RETURNS text LANGUAGE sql AS $$ SELECT repeat(' ', many) $$;
+CREATE FUNCTION transact.datalength(said text) RETURNS int LANGUAGE sql AS $$ SELECT 2 * length(said) $$;
 CREATE FUNCTION transact.type_name(kind int) RETURNS text LANGUAGE sql AS
 $$ SELECT CASE kind WHEN 36 THEN 'uniqueidentifier' ELSE 'char' END $$;
 CREATE TABLE sys.sql_expression_dependencies AS

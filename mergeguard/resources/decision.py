@@ -43,6 +43,11 @@ class Roots:
         return self.old_end.current, self.new_end.current
 
     @property
+    def locked(self) -> tuple[uuid.UUID, uuid.UUID]:
+        """What a merge locks: the roots, or where there is none the guid that was named."""
+        return self.old_end.current or self.old, self.new_end.current or self.new
+
+    @property
     def one_class(self) -> bool:
         """Whether both are one already."""
         return self.old_end.current is not None and self.old_end.current == self.new_end.current

@@ -127,13 +127,13 @@ class Merges:
                 with self._writing.merging() as rows:
                     return one.make(rows, asked)
             except RootsMoved:
-                asked = replace(asked, again=True)
                 if not left:
                     raise _taken(asked) from None
             except (Locked, Stale):
                 # A victim is told at once; who waited for the whole lock timeout has waited enough.
                 if not left or time.monotonic() - began >= self._ready.source.options.lock_timeout / 2:
                     raise
+            asked = asked.once_more()
         raise AssertionError
 
 
@@ -160,14 +160,15 @@ class ReadyMerges:
         request_id: str | None = None,
     ) -> Merged:
         """Merge the class of ``old`` into that of ``new`` in the open transaction of ``rows``; see ``merge_within``."""
-        asked = self.one.ask(old, new, request_id, key)
+        # The caller's next try would know nothing of a deadlock in this one.
+        asked = replace(self.one.ask(old, new, request_id, key), in_one_order=True)
         try:
             for _ in range(TRIES):
                 try:
                     with rows.source.translated(writing=True):
                         return self.one.make(rows, asked)
                 except RootsMoved:  # what is locked stays so: a transaction that goes on cannot give it back
-                    asked = replace(asked, again=True)
+                    asked = asked.once_more()
         except Stale as stale:
             rows.known.clear()  # perhaps a table was altered
             raise Locked(f"somebody changed what is merged at the same time: {stale.message}") from stale

@@ -47,6 +47,13 @@ class Asked:
     key: str | None
     again: bool = False
     """Not the first try: the lookup may be what misled it."""
+    in_one_order: bool = False
+    """Lock what the moved rows refer to beside the roots together with them. A merge that locks it later is quicker,
+    but two that hold their roots and wait for each other's would be victims of one deadlock in every try."""
+
+    def once_more(self) -> Asked:
+        """Return what to try next, where others were in the way."""
+        return replace(self, again=True, in_one_order=True)
 
 
 class OneMerge:
@@ -86,7 +93,7 @@ class OneMerge:
 
         Raises:
             RootsMoved: another merge was quicker; both roots that were seen stay locked.
-            MergeRefused: it must not be made; of what other tables hold nothing is changed.
+            MergeRefused: it must not be made; nothing but the turn of two guids is changed.
         """
         store = self._store(rows)
         known = self._answered(rows, store, asked)
@@ -94,11 +101,11 @@ class OneMerge:
             return known
         if self._profile.merging.guarded == "required":  # it may have gone since the target was opened
             require_guard(unguarded(rows, self._profile), self._profile)
-        walker = Walker(rows, self._profile, lambda root: store.class_of(rows, root))
-        seen = self._look(rows, store, walker, asked)
-        store.write_roots(rows, tuple(dict.fromkeys(seen)))
-        roots = read_roots(walker, asked.old, asked.new)
-        if seen != (roots.old_end.current, roots.new_end.current):
+        seen = self._look(rows, store, asked)
+        beside = self._beside(rows, *seen) if asked.in_one_order else frozenset[uuid.UUID]()
+        store.write_roots(rows, seen, beside)
+        roots = self._roots(rows, store, asked)
+        if seen != roots.locked:
             raise RootsMoved
         require_roots(roots)
         known = self._answered(rows, store, asked)
@@ -109,7 +116,7 @@ class OneMerge:
                 rows, store, Merged(asked.old, asked.new, *roots.both, already=True, guard=self._guard), asked
             )
         require_allowed(rows, self._profile, store, roots)
-        return self._write(rows, store, roots, asked)
+        return self._write(rows, store, roots, asked, beside)
 
     def _store(self, rows: DatabaseRows) -> MergingStore:
         """Return our own tables; a lookup that was missing may have been built since, and must not be passed over."""
@@ -118,21 +125,22 @@ class OneMerge:
             known = rows.known.facts["store",] = MergingStore(rows, self._profile)
         return known
 
-    def _look(
-        self, rows: DatabaseRows, store: MergingStore, walker: Walker, asked: Asked
-    ) -> tuple[uuid.UUID, uuid.UUID]:
+    def _roots(self, rows: DatabaseRows, store: MergingStore, asked: Asked) -> Roots:
+        """Walk to the roots, by a walker that remembers nothing from before the locks."""
+        return read_roots(Walker(rows, self._profile, lambda root: store.class_of(rows, root)), asked.old, asked.new)
+
+    def _look(self, rows: DatabaseRows, store: MergingStore, asked: Asked) -> tuple[uuid.UUID, uuid.UUID]:
         """Return the roots to lock: by the stored lookup, which is cheap, else by walking.
 
-        What is decided is read again behind the locks, and by walking.
+        What is decided is read again behind the locks, and by walking. So is what is refused: a merge that commits
+        between two reads looks like damage.
         """
         if store.lookup is not None and not asked.again:
             said = store.answers(rows, [asked.old, asked.new])
             old, new = (said[guid][1] if guid in said else guid for guid in (asked.old, asked.new))
             if old is not None and new is not None and old != new:
                 return old, new
-        roots = read_roots(walker, asked.old, asked.new)
-        require_roots(roots)
-        return roots.both
+        return self._roots(rows, store, asked).locked
 
     def _answered(self, rows: DatabaseRows, store: MergingStore, asked: Asked) -> Merged | None:
         """Return what the request id answered before.
@@ -152,9 +160,11 @@ class OneMerge:
             )
         return replace(merged, guard=self._guard)
 
-    def _write(self, rows: DatabaseRows, store: MergingStore, roots: Roots, asked: Asked) -> Merged:
+    def _write(
+        self, rows: DatabaseRows, store: MergingStore, roots: Roots, asked: Asked, held: frozenset[uuid.UUID]
+    ) -> Merged:
         profile, (old, new) = self._profile, roots.both
-        found = self._planned(rows, store, old, new)
+        found = self._planned(rows, store, old, new, held)
         live = [
             RowChange(Action.REMOVE, str(profile.live and profile.live.table), image, None) for image in _live(roots)
         ]
@@ -177,9 +187,20 @@ class OneMerge:
             merged = replace(merged, lookup_rows=store.move_class(rows, old, new))
         return self._noted(rows, store, merged, asked)
 
-    def _planned(self, rows: DatabaseRows, store: MergingStore, old: uuid.UUID, new: uuid.UUID) -> Moves:
+    def _beside(self, rows: DatabaseRows, old: uuid.UUID, new: uuid.UUID) -> frozenset[uuid.UUID]:
+        """Return what will be locked beside two roots, as far as it can be seen before they are locked."""
+        if self._source.kind == "sqlite" or old == new:
+            return frozenset()
+        try:
+            return moves(rows, self._profile, old, new).neighbours
+        except MergeRefused:  # behind the locks it is refused, or has become possible
+            return frozenset()
+
+    def _planned(
+        self, rows: DatabaseRows, store: MergingStore, old: uuid.UUID, new: uuid.UUID, held: frozenset[uuid.UUID]
+    ) -> Moves:
         """Work out what moves, and once more where others might be merging what the same rows refer to."""
-        found, held = moves(rows, self._profile, old, new), frozenset[uuid.UUID]()
+        found = moves(rows, self._profile, old, new)
         while self._source.kind != "sqlite" and not found.neighbours <= held:
             held |= found.neighbours
             store.share_roots(rows, held)

@@ -98,6 +98,20 @@ def cases(draw: st.DrawFn, levels: Sequence[str] = LEVELS) -> Case:
 
 
 @st.composite
+def forks(draw: st.DrawFn) -> Case:
+    """Draw one root that is merged into two others at the same time, to both of which its own rows lead.
+
+    Each merge locks its roots, and what the rows refer to beside them: two that do so in different orders may end each
+    other's tries for ever.
+    """
+    guids = [guid(number) for number in range(4)]
+    root, one, other, before = draw(st.permutations(guids))
+    links = (Link(1, root, one, at=1), Link(2, root, other, at=2))
+    start = merged(Tables(dict.fromkeys(guids, "computer"), frozenset(guids), links=links), before, root)
+    return Case(start, (Edge(str(root), str(one)), Edge(str(before), str(other))))
+
+
+@st.composite
 def _others(draw: st.DrawFn, guids: Sequence[Guid], size: int) -> list[Edge]:
     """Draw no merge or one of some other shape: a fork, into what is not live, with itself."""
     ways = ["none", "fork", "dead", "itself"]

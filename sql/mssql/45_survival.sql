@@ -314,8 +314,9 @@ BEGIN
 END;
 GO
 
--- Keeps others from merging, until this transaction ends, the other guids in rows of which no two may be equal.
-ALTER PROCEDURE [mergeguard].[share_roots] @old_root uniqueidentifier, @new_root uniqueidentifier, @more bit OUTPUT
+-- Keeps others from merging, until this transaction ends, the other guids in rows of which no two may be equal; with @roots = 1
+-- the two roots are locked and written with them, all in one order.
+ALTER PROCEDURE [mergeguard].[share_roots] @old_root uniqueidentifier, @new_root uniqueidentifier, @roots bit, @more bit OUTPUT
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -336,14 +337,21 @@ SELECT @guid, 1 WHERE NOT EXISTS (SELECT 1 FROM [mergeguard].[roots] AS r WITH (
         )
         AND TRY_CONVERT(uniqueidentifier, SUBSTRING(h.[guids], n.[n] * 36 + 1, 36)) NOT IN (@old_root, @new_root)
         AND NOT EXISTS (SELECT 1 FROM #around AS a WHERE a.[guid] = TRY_CONVERT(uniqueidentifier, SUBSTRING(h.[guids], n.[n] * 36 + 1, 36)));
+    IF @roots = 1
+        INSERT INTO #around ([guid], [shared]) VALUES (@old_root, 0), (@new_root, 0);
     WHILE 1 = 1
     BEGIN
         SET @guid = NULL;
         SELECT TOP (1) @guid = a.[guid] FROM #around AS a WHERE a.[shared] = 0 ORDER BY LOWER(CONVERT(char(36), a.[guid])) COLLATE Latin1_General_BIN2;
         IF @guid IS NULL
             BREAK;
-        EXEC sys.sp_executesql @sql, N'@guid uniqueidentifier', @guid = @guid;
-        SELECT @held = COUNT(*) FROM [mergeguard].[roots] AS r WITH (REPEATABLEREAD, ROWLOCK) WHERE r.[guid] = @guid;
+        IF @guid IN (@old_root, @new_root)
+            EXEC [mergeguard].[write_root] @root = @guid;
+        ELSE
+        BEGIN
+            EXEC sys.sp_executesql @sql, N'@guid uniqueidentifier', @guid = @guid;
+            SELECT @held = COUNT(*) FROM [mergeguard].[roots] AS r WITH (REPEATABLEREAD, ROWLOCK) WHERE r.[guid] = @guid;
+        END;
         UPDATE #around SET [shared] = 1 WHERE [guid] = @guid;
         SET @more = 1;
     END;
@@ -485,7 +493,8 @@ END;
 GO
 
 -- Moves all rows that refer to the old root, in the open transaction, and answers with the account as JSON: what became of the
--- rows that held it, by column.
+-- rows that held it, by column. With @preview = 1 nothing is moved. With @lock_only = 1 nothing is answered either: both roots are
+-- locked and written, and what their rows refer to beside them is shared, in one order.
 ALTER PROCEDURE [mergeguard].[move_references]
     @old_root uniqueidentifier,
     @new_root uniqueidentifier,
@@ -494,7 +503,8 @@ ALTER PROCEDURE [mergeguard].[move_references]
     @columns nvarchar(max) OUTPUT,
     @evidence nvarchar(max) OUTPUT,
     @moved int OUTPUT,
-    @cleared int OUTPUT
+    @cleared int OUTPUT,
+    @lock_only bit = 0
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -543,8 +553,10 @@ BEGIN
             EXEC [mergeguard].[read_held] @table_no = @table_no, @old_root = @old_root, @new_root = @new_root;
         END;
         SET @more = 0;
-        IF @preview = 0
-            EXEC [mergeguard].[share_roots] @old_root = @old_root, @new_root = @new_root, @more = @more OUTPUT;
+        IF @preview = 0 OR @lock_only = 1
+            EXEC [mergeguard].[share_roots] @old_root = @old_root, @new_root = @new_root, @roots = @lock_only, @more = @more OUTPUT;
+        IF @lock_only = 1
+            RETURN;
     END;
     SET @table_no = 0;
     WHILE 1 = 1

@@ -469,6 +469,8 @@ BEGIN
             IF @answer IS NULL
             BEGIN
                 -- First look: by the lookup, which is cheap, and where that misled by walking.
+                IF @old IS NULL OR @new IS NULL
+                    EXEC [mergeguard].[require_roots] @old, @new, NULL, NULL, NULL, NULL;
                 IF @left = 19
                 BEGIN
                     SELECT @seen_old = @old, @seen_new = @new;
@@ -480,10 +482,15 @@ BEGIN
                     SELECT @old_root = NULL, @old_status = NULL, @new_root = NULL, @new_status = NULL;
                     SELECT @old_root = c.[current], @old_status = c.[status] FROM [mergeguard].[current_guid](@old) AS c;
                     SELECT @new_root = c.[current], @new_status = c.[status] FROM [mergeguard].[current_guid](@new) AS c;
-                    EXEC [mergeguard].[require_roots] @old, @new, @old_root, @old_status, @new_root, @new_status;
-                    SELECT @seen_old = @old_root, @seen_new = @new_root;
+                    -- What has no root is refused behind the locks: a merge that commits between two reads looks like damage.
+                    SELECT @seen_old = COALESCE(@old_root, @old), @seen_new = COALESCE(@new_root, @new);
                 END;
-                IF @preview = 0
+                -- Once more with what the moved rows refer to, in one order: two that hold their roots and wait for each other's
+                -- would be victims of one deadlock again and again.
+                IF @preview = 0 AND @left < 19 AND @seen_old <> @seen_new
+                    EXEC [mergeguard].[move_references] @seen_old, @seen_new, NULL, 1, @columns OUTPUT, @evidence OUTPUT,
+                        @moved OUTPUT, @cleared OUTPUT, @lock_only = 1;
+                ELSE IF @preview = 0
                 BEGIN
                     SELECT @first = @seen_old, @last = @seen_new;
                     IF [mergeguard].[guid_text](@seen_new) COLLATE Latin1_General_BIN2
@@ -498,7 +505,7 @@ BEGIN
                 SELECT @old_root = NULL, @old_status = NULL, @new_root = NULL, @new_status = NULL;
                 SELECT @old_root = c.[current], @old_status = c.[status] FROM [mergeguard].[current_guid](@old) AS c;
                 SELECT @new_root = c.[current], @new_status = c.[status] FROM [mergeguard].[current_guid](@new) AS c;
-                IF @preview = 1 OR EXISTS (SELECT @old_root, @new_root INTERSECT SELECT @seen_old, @seen_new)
+                IF @preview = 1 OR (@seen_old = COALESCE(@old_root, @old) AND @seen_new = COALESCE(@new_root, @new))
                 BEGIN
                     SET @done = 1;
                     EXEC [mergeguard].[require_roots] @old, @new, @old_root, @old_status, @new_root, @new_status;

@@ -28,13 +28,28 @@ BEGIN
 END
 $mergeguard$;
 
--- Move the rows that refer to a root.
-CREATE OR REPLACE FUNCTION mergeguard.move_references(old_root uuid, new_root uuid, OUT actions text[], OUT tables text[],
+-- The other guids in rows of which no two may be equal.
+CREATE OR REPLACE FUNCTION mergeguard.around_of(fates jsonb) RETURNS uuid[]
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $mergeguard$
+    SELECT coalesce(array_agg(DISTINCT CAST(g AS uuid) ORDER BY CAST(g AS uuid)), '{}')
+    FROM jsonb_each(fates) AS f CROSS JOIN LATERAL jsonb_array_elements_text(f.value -> 'around') AS g
+$mergeguard$;
+
+-- Keep others from merging some guids until this transaction ends; several may keep them so at a time.
+CREATE OR REPLACE FUNCTION mergeguard.share_roots(guids uuid[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $mergeguard$
+BEGIN
+    INSERT INTO mergeguard.roots (guid, turn) SELECT g, 1 FROM unnest(guids) AS g ORDER BY g ON CONFLICT DO NOTHING;
+    PERFORM 1 FROM mergeguard.roots AS r WHERE r.guid = ANY (guids) ORDER BY r.guid FOR SHARE;
+END
+$mergeguard$;
+
+-- Move the rows that refer to a root; "held" is what is shared already.
+CREATE OR REPLACE FUNCTION mergeguard.move_references(old_root uuid, new_root uuid, held uuid[], OUT actions text[], OUT tables text[],
     OUT befores text[], OUT afters text[], OUT counts json, OUT hashes_cleared integer)
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $mergeguard$
 DECLARE
     fates jsonb := mergeguard.survivals(old_root, new_root);
-    held uuid[] := '{}';
     around uuid[];
     cleared jsonb;
     c record;
@@ -42,12 +57,10 @@ DECLARE
 BEGIN
     -- Were another guid in rows of which no two may be equal merged at the same time, neither merge would see two that become so.
     LOOP
-        SELECT coalesce(array_agg(DISTINCT CAST(g AS uuid) ORDER BY CAST(g AS uuid)), '{}') INTO around
-        FROM jsonb_each(fates) AS f CROSS JOIN LATERAL jsonb_array_elements_text(f.value -> 'around') AS g;
+        around := mergeguard.around_of(fates);
         EXIT WHEN around <@ held;
         held := ARRAY(SELECT DISTINCT g FROM unnest(held || around) AS g ORDER BY g);
-        INSERT INTO mergeguard.roots (guid, turn) SELECT g, 1 FROM unnest(held) AS g ORDER BY g ON CONFLICT DO NOTHING;
-        PERFORM 1 FROM mergeguard.roots AS r WHERE r.guid = ANY (held) ORDER BY r.guid FOR SHARE;
+        PERFORM mergeguard.share_roots(held);
         fates := mergeguard.survivals(old_root, new_root);
     END LOOP;
     cleared := mergeguard.clear_hashes(fates, old_root);

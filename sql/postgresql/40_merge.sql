@@ -17,20 +17,13 @@ BEGIN
 END
 $mergeguard$;
 
--- Where both guids lead, with all guids on both ways; refuses what has no two roots, or none that may be merged.
+-- Where both guids lead, with all guids on both ways.
 CREATE OR REPLACE FUNCTION mergeguard.roots_of(asked_old uuid, asked_new uuid, OUT old_root uuid, OUT new_root uuid,
     OUT guids uuid[], OUT currents uuid[], OUT depths integer[], OUT statuses text[])
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $mergeguard$
-DECLARE
-    status_old text;
-    status_new text;
-    each uuid;
 BEGIN
     IF asked_old IS NULL OR asked_new IS NULL THEN
         PERFORM mergeguard.refuse('unknown-guid', 'both guids must be given');
-    END IF;
-    IF asked_old = asked_new THEN
-        PERFORM mergeguard.refuse('self-merge', asked_old || ' cannot be merged with itself');
     END IF;
     SELECT array_agg(a.guid), array_agg(a.current), array_agg(a.depth), array_agg(a.status)
     INTO guids, currents, depths, statuses
@@ -38,8 +31,21 @@ BEGIN
     CROSS JOIN LATERAL mergeguard.answers(g.nodes, g.starts, g.news) AS a;
     old_root := currents[array_position(guids, asked_old)];
     new_root := currents[array_position(guids, asked_new)];
-    status_old := statuses[array_position(guids, asked_old)];
-    status_new := statuses[array_position(guids, asked_new)];
+END
+$mergeguard$;
+
+-- Refuse what has no two roots, or none that may be merged. Behind the locks: a merge that commits between two reads looks like damage.
+CREATE OR REPLACE FUNCTION mergeguard.require_roots(asked_old uuid, asked_new uuid, old_root uuid, new_root uuid,
+    guids uuid[], statuses text[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $mergeguard$
+DECLARE
+    status_old text := statuses[array_position(guids, asked_old)];
+    status_new text := statuses[array_position(guids, asked_new)];
+    each uuid;
+BEGIN
+    IF asked_old = asked_new THEN
+        PERFORM mergeguard.refuse('self-merge', asked_old || ' cannot be merged with itself');
+    END IF;
     FOREACH each IN ARRAY ARRAY[asked_old, asked_new] LOOP
         IF statuses[array_position(guids, each)] = 'cycle' THEN
             PERFORM mergeguard.refuse('in-cycle', 'the merges of ' || each || ' lead in a circle');
@@ -260,14 +266,33 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $mergeguard$
         'notes', CAST('[]' AS json), 'preview', false, 'refused', NULL) AS text)) AS json)
 $mergeguard$;
 
--- One try; the roots that it locked must still be the roots behind the lock.
-CREATE OR REPLACE FUNCTION mergeguard.merge_once(asked_old uuid, asked_new uuid, request_id text, merge_key text) RETURNS json
+-- Lock and write both roots, and share what nobody may merge meanwhile, all in the order of the texts. Written, not only locked:
+-- who merges one of them too waits here. Importers share the row, and those who come later would pass for ever, did they not queue
+-- behind the turn of the guid.
+CREATE OR REPLACE FUNCTION mergeguard.lock_roots(old_root uuid, new_root uuid, beside uuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $mergeguard$
+DECLARE
+    each uuid;
+BEGIN
+    FOREACH each IN ARRAY ARRAY(SELECT DISTINCT u FROM unnest(beside || ARRAY[old_root, new_root]) AS u ORDER BY u) LOOP
+        IF each IN (old_root, new_root) THEN
+            PERFORM pg_advisory_xact_lock(mergeguard.turn_of(each));
+            INSERT INTO mergeguard.roots AS r (guid, turn) VALUES (each, 1) ON CONFLICT (guid) DO UPDATE SET turn = r.turn + 1;
+        ELSE
+            PERFORM mergeguard.share_roots(ARRAY[each]);
+        END IF;
+    END LOOP;
+END
+$mergeguard$;
+
+-- One try; the roots that it locked must still be the roots behind the lock.
+CREATE OR REPLACE FUNCTION mergeguard.merge_once(asked_old uuid, asked_new uuid, request_id text, merge_key text, in_one_order boolean)
+RETURNS json LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $mergeguard$
 DECLARE
     seen record;
     roots record;
     said json;
-    each uuid;
+    beside uuid[] := '{}';
 BEGIN
     said := mergeguard.answered(request_id, asked_old, asked_new);
     IF said IS NOT NULL THEN
@@ -275,16 +300,18 @@ BEGIN
     END IF;
     PERFORM mergeguard.require_guard();
     SELECT * INTO seen FROM mergeguard.roots_of(asked_old, asked_new);
-    -- Written, not only locked, in the order of the texts: who merges one of them too waits here. Importers share the row, and
-    -- those who come later would pass for ever, did they not queue behind the turn of the guid.
-    FOREACH each IN ARRAY ARRAY(SELECT DISTINCT u FROM unnest(ARRAY[seen.old_root, seen.new_root]) AS u ORDER BY u) LOOP
-        PERFORM pg_advisory_xact_lock(mergeguard.turn_of(each));
-        INSERT INTO mergeguard.roots AS r (guid, turn) VALUES (each, 1) ON CONFLICT (guid) DO UPDATE SET turn = r.turn + 1;
-    END LOOP;
+    seen.old_root := coalesce(seen.old_root, asked_old);
+    seen.new_root := coalesce(seen.new_root, asked_new);
+    -- Two that hold their roots and wait for what the other's rows refer to would be victims of one deadlock again and again.
+    IF in_one_order AND seen.old_root <> seen.new_root THEN
+        beside := mergeguard.around_of(mergeguard.survivals(seen.old_root, seen.new_root));
+    END IF;
+    PERFORM mergeguard.lock_roots(seen.old_root, seen.new_root, beside);
     SELECT * INTO roots FROM mergeguard.roots_of(asked_old, asked_new);
-    IF (roots.old_root, roots.new_root) <> (seen.old_root, seen.new_root) THEN
+    IF (coalesce(roots.old_root, asked_old), coalesce(roots.new_root, asked_new)) <> (seen.old_root, seen.new_root) THEN
         RAISE EXCEPTION 'mergeguard: moved: other merges took the roots of % and %', asked_old, asked_new USING ERRCODE = 'MGMVD';
     END IF;
+    PERFORM mergeguard.require_roots(asked_old, asked_new, roots.old_root, roots.new_root, roots.guids, roots.statuses);
     said := mergeguard.answered(request_id, asked_old, asked_new);
     IF said IS NOT NULL THEN
         RETURN CAST(CAST(said AS jsonb) || '{"repeated": true}' AS json);
@@ -294,7 +321,7 @@ BEGIN
     ELSE
         PERFORM mergeguard.require_allowed(asked_old, asked_new, roots.old_root, roots.new_root,
             roots.guids, roots.currents, roots.depths, roots.statuses);
-        said := mergeguard.merge_roots(asked_old, asked_new, roots.old_root, roots.new_root, request_id, merge_key);
+        said := mergeguard.merge_roots(asked_old, asked_new, roots.old_root, roots.new_root, request_id, merge_key, beside);
     END IF;
     IF request_id IS NOT NULL THEN
         INSERT INTO mergeguard.requests (request_id, run_id, answer)
@@ -306,7 +333,7 @@ $mergeguard$;
 
 -- Write all that belongs to a merge that is allowed.
 CREATE OR REPLACE FUNCTION mergeguard.merge_roots(asked_old uuid, asked_new uuid, old_root uuid, new_root uuid,
-    request_id text, merge_key text) RETURNS json
+    request_id text, merge_key text, held uuid[]) RETURNS json
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $mergeguard$
 DECLARE
     p record;
@@ -323,7 +350,7 @@ BEGIN
         PERFORM mergeguard.refuse('no-key', 'a table has no primary key, so its rows cannot be told apart and no merge could be '
             'taken back', 'give it one: ALTER TABLE ... ADD ... PRIMARY KEY');
     END IF;
-    SELECT * INTO moved FROM mergeguard.move_references(old_root, new_root);
+    SELECT * INTO moved FROM mergeguard.move_references(old_root, new_root, held);
     image := mergeguard.write_merge(old_root, new_root, merge_key);
     -- While its row still says whether an agent manages it.
     SELECT b.name, b.image INTO listed FROM mergeguard.write_black_list(old_root, new_root) AS b WHERE b.image IS NOT NULL;
@@ -374,7 +401,7 @@ BEGIN
     FOR try IN 1..tries LOOP
         -- What fails here gives back its row locks.
         BEGIN
-            RETURN mergeguard.merge_once(old, new, request_id, merge_key);
+            RETURN mergeguard.merge_once(old, new, request_id, merge_key, try > 1);
         EXCEPTION
             WHEN SQLSTATE 'MGMVD' OR deadlock_detected THEN
                 IF try = tries THEN
@@ -408,6 +435,7 @@ BEGIN
         SELECT * INTO roots FROM mergeguard.roots_of(old, new);
         old_root := roots.old_root;
         new_root := roots.new_root;
+        PERFORM mergeguard.require_roots(old, new, old_root, new_root, roots.guids, roots.statuses);
         IF old_root <> new_root THEN
             PERFORM mergeguard.require_allowed(old, new, old_root, new_root,
                 roots.guids, roots.currents, roots.depths, roots.statuses);

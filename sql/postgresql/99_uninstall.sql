@@ -21,6 +21,7 @@ DROP ROUTINE IF EXISTS
     mergeguard.json_of, mergeguard.columns_of, mergeguard.image_sql, mergeguard.find_row, mergeguard.change_row,
     mergeguard.place_of, mergeguard.digest_of, mergeguard.held_row, mergeguard.class_of, mergeguard.class_of_table,
     mergeguard.loads_of, mergeguard.ages_of, mergeguard.outdated_root, mergeguard.survive, mergeguard.clear_hashes, mergeguard.survivals,
+    mergeguard.around_of, mergeguard.share_roots, mergeguard.lock_roots, mergeguard.require_roots,
     mergeguard.move_references, mergeguard.count_plain, mergeguard.move_plain, mergeguard.refuse, mergeguard.roots_of,
     mergeguard.require_allowed, mergeguard.answered, mergeguard.has_key, mergeguard.require_guard, mergeguard.turn_of, mergeguard.write_merge,
     mergeguard.write_black_list,

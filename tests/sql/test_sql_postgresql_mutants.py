@@ -46,15 +46,15 @@ RACES = [
     Planted(
         "not read again behind the locks",
         "40_merge.sql",
-        "    SELECT * INTO roots FROM mergeguard.roots_of(asked_old, asked_new);\n    IF (",
-        "    roots := seen;\n    IF (",
+        "    SELECT * INTO roots FROM mergeguard.roots_of(asked_old, asked_new);\n    IF (coalesce",
+        "    roots := seen;\n    IF (coalesce",
         (("IF wrong IS NOT NULL THEN", "IF false THEN"),),
     ),
     Planted(
         "the named guids locked",
         "40_merge.sql",
-        "unnest(ARRAY[seen.old_root, seen.new_root]) AS u)",
-        "unnest(ARRAY[asked_old, asked_new]) AS u)",
+        "mergeguard.lock_roots(seen.old_root, seen.new_root, beside)",
+        "mergeguard.lock_roots(asked_old, asked_new, beside)",
     ),
 ]
 MERGE, SURVIVAL = "40_merge.sql", "35_survival.sql"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -15,9 +18,10 @@ from sql_world import ask, drop, install, opened, plain, reason_of
 from mergeguard.integrity.guard import install_guard
 from mergeguard.testing import Case, OwnMerge, PlainMerge, Sandbox, check_merges, rings
 from mergeguard.testing.history import Outcome
-from mergeguard.testing.rings import cases
+from mergeguard.testing.rings import cases, forks
 from mergeguard.testing.sandbox import SENTINEL
 from mergeguard.testing.scheduler import Programs
+from mergeguard.testing.tables import guid
 
 SCHEDULES = 60
 RAISED = (psycopg.errors.RaiseException,)
@@ -81,6 +85,54 @@ def test_no_schedule_with_references_and_exceptions_breaks_the_function(sandbox:
 
     assert tally.outcomes["made"] > SCHEDULES / 2
     assert tally.outcomes["refused"] > 0
+
+
+@pytest.mark.parametrize("ways", [(by_function,), (by_function, None)], ids=["two functions", "function and Python"])
+def test_two_merges_do_not_deadlock_each_other_in_every_try(sandbox: Sandbox, ways: tuple[Any, ...]) -> None:
+    mixed = Mixed(sandbox, ways)
+    try:
+        tally = check_merges(mixed, drawn=forks(), schedules=SCHEDULES)
+    finally:
+        mixed.close()
+
+    assert tally.outcomes["made"] == 2 * tally.schedules, "nobody was told that it is locked"
+
+
+@pytest.mark.parametrize("in_one_order", [True, False])
+def test_a_further_try_holds_no_root_while_it_waits_for_what_comes_before_it(
+    sandbox: Sandbox, in_one_order: bool
+) -> None:
+    first, old, new = sorted(map(guid, range(3)), key=str)
+    beside = [first] if in_one_order else []
+    held = "SELECT 1 FROM mergeguard.roots WHERE guid = %s FOR UPDATE NOWAIT"
+    make = "INSERT INTO mergeguard.roots (guid, turn) VALUES (%s, 1) ON CONFLICT (guid) DO UPDATE SET turn = 1"
+    with (
+        ThreadPoolExecutor(1) as pool,
+        psycopg.connect(plain(sandbox.url)) as one,
+        psycopg.connect(plain(sandbox.url)) as other,
+        psycopg.connect(plain(sandbox.url)) as third,
+    ):
+        for each in (first, old, new):
+            ask(sandbox.url, make, [each])
+        one.execute(held, [first])
+        lock = "SELECT mergeguard.lock_roots(%s, %s, %s), mergeguard.share_roots(%s)"
+        waiting = pool.submit(other.execute, lock, [old, new, beside, [first]])
+        until_blocked(one, other.info.backend_pid)
+        if in_one_order:
+            assert third.execute(held, [old]).fetchone() == (1,)
+        else:
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                third.execute(held, [old])
+        third.rollback()
+        one.rollback()
+        assert waiting.result(60)
+
+
+def until_blocked(connection: psycopg.Connection, pid: int) -> None:
+    deadline, pause = time.monotonic() + 60, threading.Event()
+    while not (connection.execute("SELECT pg_blocking_pids(%s)", [pid]).fetchone() or ([],))[0]:
+        assert time.monotonic() < deadline, "nobody waits for the other session"
+        pause.wait(0.01)
 
 
 def test_python_and_sql_may_be_mixed(sandbox: Sandbox, pytestconfig: pytest.Config) -> None:

@@ -49,6 +49,7 @@ class World:
         make(connection, case)
         self.connection = connection
         self.locked: list[uuid.UUID] = []
+        self.in_one_order: list[tuple[uuid.UUID, uuid.UUID]] = []
         self.scripts = Transact(
             connection,
             FILES,
@@ -56,7 +57,7 @@ class World:
             require_fit=lambda _: {},
             write_root=self.lock,
             write_merge=self.write,
-            move_references=lambda _: {"columns": "{}", "moved": 0, "cleared": 0},
+            move_references=self.move,
         )
 
     def merge(self, old: uuid.UUID, new: uuid.UUID, **more: object) -> dict[str, Any]:
@@ -72,6 +73,12 @@ class World:
     def lock(self, given: Values) -> Mapping[str, Any]:
         self.locked.append(given["root"])
         return {}
+
+    def move(self, given: Values) -> Mapping[str, Any]:
+        if given.get("lock_only"):
+            self.in_one_order.append((given["old_root"], given["new_root"]))
+            self.locked += [given["old_root"], given["new_root"]]
+        return {"columns": "{}", "moved": 0, "cleared": 0}
 
     def write(self, given: Values) -> Mapping[str, Any]:
         old, new = given["old_root"], given["new_root"]
@@ -190,6 +197,57 @@ def test_roots_that_move_are_locked_anew(connection: psycopg.Connection) -> None
     answer = world.merge(A, B)
     assert (answer["old_root"], answer["new_root"]) == (A, C)
     assert {A, B, C} == set(world.locked)
+    assert world.in_one_order == [(A, C)], "with what the rows refer to beside them"
+
+
+def test_what_looks_like_damage_is_refused_behind_the_locks_alone(connection: psycopg.Connection) -> None:
+    world = World(connection, live(0, 1, 2, 3))
+    insert = "INSERT INTO transact.merge_rows (old_guid, new_guid) VALUES (%s, %s)"
+
+    def overtaken(given: Values) -> Mapping[str, Any]:
+        if not world.locked:  # one merge is made, and of another it is read by halves
+            world.write({"old_root": A, "new_root": D})
+            ask(connection, insert, (B, C))
+            ask(connection, "INSERT INTO transact.lookup_rows VALUES (%s, %s, 1, 'ok')", (B, C))
+        return world.lock(given)
+
+    def locked(given: Values) -> Mapping[str, Any]:
+        ask(connection, "DELETE FROM transact.live_guids WHERE guid = %s", [B])
+        return world.move(given)
+
+    world.scripts.stubs |= {"write_root": overtaken, "move_references": locked}
+    answer = world.merge(A, B)
+    assert (answer["old_root"], answer["new_root"]) == (D, C)
+    assert world.in_one_order == [(D, B), (D, C)]
+
+
+@given(beside=st.sets(st.integers(0, 6)), pair=st.permutations(range(7)), roots=st.booleans())
+def test_roots_and_neighbours_are_locked_in_the_order_of_their_texts(
+    connection: psycopg.Connection, beside: set[int], pair: list[int], roots: bool
+) -> None:
+    world = World(connection, live())
+    old, new = map(guid, pair[:2])
+    around = {guid(number) for number in beside} - {old, new}
+    ask(connection, 'CREATE TEMP TABLE "#around" (guid uuid, shared int) ON COMMIT DROP')
+    ask(connection, 'CREATE TEMP TABLE "#held" (table_no int, stale int, guids text) ON COMMIT DROP')
+    ask(connection, 'CREATE TEMP TABLE "#piece" (n int) ON COMMIT DROP')
+    ask(connection, "CREATE TABLE transact.moved_unique (table_no int, unique_no int, column_name text)")
+    ask(connection, "CREATE TABLE transact.moved_columns (table_no int, column_name text, moves int)")
+    for each in around:
+        ask(connection, 'INSERT INTO "#around" VALUES (%s, 0)', [each])
+    done: list[uuid.UUID | None] = []
+
+    def share(_given: Values) -> Mapping[str, Any]:
+        done.append(None)
+        return {}
+
+    world.scripts.stubs |= {"sp_executesql": share, "write_root": lambda given: done.append(given["root"]) or {}}
+    found = world.scripts.call("share_roots", old_root=old, new_root=new, roots=int(roots), more=0)
+
+    every = sorted({*around, old, new} if roots else around, key=str)
+    assert done == [each if each in {old, new} else None for each in every]
+    assert found["more"] == int(bool(every))
+    assert ask(connection, 'SELECT count(*) FROM "#around" WHERE shared = 0') == [(0,)]
 
 
 def test_a_request_is_not_cut_and_takes_two_guids(connection: psycopg.Connection) -> None:

@@ -27,6 +27,7 @@ from mergeguard.testing.mutants import MUTANTS, RIGHT, SERIAL, Mutant, hunt, mat
 from mergeguard.testing.play import Play, Violation
 from mergeguard.testing.recipe import Lock, Recipe, walk
 from mergeguard.testing.replay import from_token
+from mergeguard.testing.rings import forks
 from mergeguard.testing.search import replayed
 
 SCHEDULES = 150
@@ -125,6 +126,17 @@ def test_our_own_merge_passes_every_check_with_data_and_faults(sandbox: Sandbox,
         own.close()
 
     assert tally.outcomes["failed"] > 0, "no fault struck"
+
+
+def test_two_merges_do_not_deadlock_each_other_in_every_try(sandbox: Sandbox) -> None:
+    own = OwnMerge(sandbox)
+    try:
+        tally = check_merges(own, schedules=60, drawn=forks())
+    finally:
+        own.close()
+
+    assert tally.outcomes["made"] == 2 * tally.schedules, "nobody was told that it is locked"
+    assert tally.waits > tally.schedules
 
 
 def broken_by(sandbox: Sandbox, case: Case, interruptions: list[tuple[int, int]]) -> bool:

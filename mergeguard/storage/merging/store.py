@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -94,28 +95,42 @@ class MergingStore:
             writer.check_shape()
             self.lookup = OwnTable(writer, profile.lookup.table, profile.lookup.old)
 
-    def write_roots(self, rows: DatabaseRows, guids: Sequence[uuid.UUID]) -> None:
-        """Lock and write the rows of some roots, in text order: who merges one of them too waits here.
+    def write_roots(self, rows: DatabaseRows, guids: Collection[uuid.UUID], beside: Collection[uuid.UUID] = ()) -> None:
+        """Lock and write the rows of some roots, and share those of others, all in text order.
+
+        Who merges one of them too waits here.
+
+        Args:
+            rows: of the merge's transaction.
+            guids: to be merged.
+            beside: nobody may merge them meanwhile; see ``share_roots``.
 
         Raises:
             Locked: another merge of them holds it for longer than the lock timeout, or for ever: a deadlock.
         """
         assert self.roots is not None  # noqa: S101 - for the type checker: whoever writes has made the tables
-        ordered = sorted(guids, key=str)
         names = {"table": self.roots.name, "guid": self._quote("guid"), "turn": self._quote("turn")}
-        with rows.source.translated(writing=True):
-            if self._kind == "mssql":
-                for guid in ordered:
-                    rows.tuples(UPSERT_MSSQL.format(**names), (self.roots.parameter(guid),) * 2)
-                return
-            if self._kind == "postgresql":
-                with rows.together():
-                    for guid in ordered:
-                        rows.run(TURN, [turn_of(guid)])
-                        rows.run(UPSERT.format(rows="(%s, 1)", **names), [self.roots.parameter(guid)])
-                return
+        if self._kind == "sqlite":
+            ordered = [self.roots.parameter(guid) for guid in sorted(set(guids), key=str)]
             marks = ", ".join(f"({self.mark}, 1)" for _ in ordered)
-            rows.run(UPSERT.format(rows=marks, **names), [self.roots.parameter(guid) for guid in ordered])
+            with rows.source.translated(writing=True):
+                rows.run(UPSERT.format(rows=marks, **names), ordered)
+            return
+        for exclusive, some in groupby(sorted({*guids, *beside}, key=str), set(guids).__contains__):
+            if not exclusive:
+                self.share_roots(rows, list(some))
+                continue
+            with rows.source.translated(writing=True), rows.together():
+                for guid in some:
+                    self._write_root(rows, guid, names)
+
+    def _write_root(self, rows: DatabaseRows, guid: uuid.UUID, names: Mapping[str, str]) -> None:
+        assert self.roots is not None  # noqa: S101 - as above
+        if self._kind == "mssql":
+            rows.tuples(UPSERT_MSSQL.format(**names), (self.roots.parameter(guid),) * 2)
+            return
+        rows.run(TURN, [turn_of(guid)])
+        rows.run(UPSERT.format(rows="(%s, 1)", **names), [self.roots.parameter(guid)])
 
     def share_roots(self, rows: DatabaseRows, guids: Collection[uuid.UUID]) -> None:
         """Keep others from merging some guids until this transaction ends; several may keep them so at a time.

@@ -42,6 +42,9 @@ class Recorder:
     def run(self, sql: str, values: Any = ()) -> None:
         self.tuples(sql, values)
 
+    def together(self) -> Recorder:
+        return self
+
     def send(self, statements: Any) -> int:
         self.sent += statements
         return len(statements)
