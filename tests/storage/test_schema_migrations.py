@@ -275,6 +275,17 @@ def test_a_database_of_an_earlier_version_is_brought_up_to_date(
     assert execute(empty_url, 'SELECT "Status" FROM "ItemResource"') == [("active",)]
 
 
+def test_rows_that_each_inventory_confirms_are_updated_without_their_indexes(postgres_url: str) -> None:
+    migrate(postgres_url)
+    pairs = f"INSERT INTO {{}} SELECT '{A}', md5(n::text)::uuid, {{}} FROM generate_series(1, 1000) AS n"
+    summary = pairs.format('"ResourceUpdateSummary"', "now(), now(), 0, NULL, md5('data'), now(), 1")
+    confirmed = 'UPDATE "ResourceUpdateSummary" SET "LastEventId" = "LastEventId" + 1, "ModifiedDate" = now()'
+    counted = """SELECT n_tup_hot_upd, n_tup_upd FROM pg_stat_xact_user_tables WHERE relname = 'ResourceUpdateSummary'"""
+    [(beside, updated)] = execute(postgres_url, summary, confirmed, counted)
+    assert (beside, updated) == (1000, 1000)
+    execute(postgres_url, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+
+
 def test_the_samples_of_the_catalogue_are_their_tables(empty_url: str) -> None:
     migrate(empty_url)
     tables = inspected(empty_url)

@@ -1,0 +1,1 @@
+-- Nothing: only PostgreSQL writes the newer version of a row beside the older one, and is told to leave room for it.
