@@ -280,7 +280,7 @@ def test_rows_that_each_inventory_confirms_are_updated_without_their_indexes(pos
     pairs = f"INSERT INTO {{}} SELECT '{A}', md5(n::text)::uuid, {{}} FROM generate_series(1, 1000) AS n"
     summary = pairs.format('"ResourceUpdateSummary"', "now(), now(), 0, NULL, md5('data'), now(), 1")
     confirmed = 'UPDATE "ResourceUpdateSummary" SET "LastEventId" = "LastEventId" + 1, "ModifiedDate" = now()'
-    counted = """SELECT n_tup_hot_upd, n_tup_upd FROM pg_stat_xact_user_tables WHERE relname = 'ResourceUpdateSummary'"""
+    counted = "SELECT n_tup_hot_upd, n_tup_upd FROM pg_stat_xact_user_tables WHERE relname = 'ResourceUpdateSummary'"
     [(beside, updated)] = execute(postgres_url, summary, confirmed, counted)
     assert (beside, updated) == (1000, 1000)
     execute(postgres_url, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
