@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -60,9 +59,9 @@ def apply_step(shop: Workshop, writing: DatabaseWriting, number: int, step: Step
         if shop.lookup is not None:
             shop.lookup.prepare(rows)
         answers = () if part is None or behind is None or shop.lookup is None else part.answers(behind)
-        # Journal and lookup on one way to the server: with the changes they are committed or not at all.
+        # Journal, lookup and commit on one way to the server: with the changes they are committed or not at all.
         travels = shop.lookup is None or shop.lookup.travels(answers)
-        with shop.source.translated(writing=True), rows.together() if travels else nullcontext():
+        with writing.last(rows) if travels else shop.source.translated(writing=True):
             shop.journal.record(rows, journal_step(shop.run_id, number, step), briefly=True)
             if part is not None and behind is not None and shop.lookup is not None:
                 shop.lookup.replace(rows, behind, answers)

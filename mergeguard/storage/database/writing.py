@@ -161,19 +161,41 @@ class DatabaseWriting:
         if connection.invalidated:
             self.close()
 
+    @contextmanager
+    def last(self, rows: DatabaseRows) -> Iterator[None]:
+        """Send what the open transaction does last; its commit travels along where the driver can do that.
+
+        Raises:
+            ConnectionLost: perhaps during the commit, then the message says that nobody knows whether it was made.
+        """
+        if not rows.sends_commit:
+            with self.source.translated(writing=True):
+                yield
+            return
+        with self._committing(), self.source.translated(writing=True), rows.together():
+            yield
+            rows.run("COMMIT")
+
     def _commit(self, connection: sa.Connection) -> None:
         try:
-            with self._failing(), self.source.translated(writing=True):
+            with self._committing(), self._failing(), self.source.translated(writing=True):
                 connection.commit()
+        except ConnectionLost:
+            raise
+        except BaseException:
+            self._undo(connection)
+            raise
+
+    @contextmanager
+    def _committing(self) -> Iterator[None]:
+        try:
+            yield
         except ConnectionLost as lost:
             self.close()
             raise ConnectionLost(
                 f"{lost.message}; it was lost during a commit, so nobody knows whether the last step was made",
                 hint="run the command again: the journal knows, and what was committed is not done twice",
             ) from None
-        except BaseException:
-            self._undo(connection)
-            raise
 
     @contextmanager
     def _failing(self) -> Iterator[None]:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 LookupRow: TypeAlias = tuple[uuid.UUID, uuid.UUID | None, int | None, str]
 """(old, current, depth, status)."""
-_Sent: TypeAlias = tuple[str, tuple[str, ...]]
 Answers: TypeAlias = Sequence[LookupRow] | Columns
 """A few rows, or many as columns."""
 AT_ONCE = 200
@@ -71,8 +70,7 @@ class LookupPartWriter:
                 return
             told = list(answers)
             if writer.form == "uuid" and self._source.kind == "postgresql":
-                with rows.together():
-                    rows.send(self._as_arrays(sorted(wanted), told))
+                rows.run(*self._as_arrays(sorted(wanted), told))
                 return
             keys = [self._parameter(writer, old) for old in sorted(wanted)]
             deletes = [self._delete(keys[at : at + AT_ONCE]) for at in range(0, len(keys), AT_ONCE)]
@@ -111,20 +109,19 @@ class LookupPartWriter:
             self._mark = "?" if rows.connection.dialect.paramstyle == "qmark" else "%s"
         return self._writer
 
-    def _as_arrays(
-        self, olds: Sequence[uuid.UUID], answers: Sequence[LookupRow]
-    ) -> Sequence[tuple[str, tuple[str, ...]]]:
-        """Return the same for PostgreSQL: texts that never differ are planned once, not again for each component."""
+    def _as_arrays(self, olds: Sequence[uuid.UUID], answers: Sequence[LookupRow]) -> tuple[str, tuple[str, ...]]:
+        """Return the same as one statement of PostgreSQL: a text that never differs is planned once."""
         table, columns = self._table, self._columns
         delete = f"DELETE FROM {table} WHERE {columns[0]} = ANY (CAST(%s AS uuid[]))"  # noqa: S608 - quoted names
-        insert = (
-            f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM unnest("  # noqa: S608 - as above
-            "CAST(%s AS uuid[]), CAST(%s AS uuid[]), CAST(%s AS integer[]), CAST(%s AS text[]))"
+        if not answers:
+            return delete, (_array(olds),)
+        # Counted first, so that all that goes is gone before the first row comes.
+        both = (
+            f"WITH gone AS ({delete} RETURNING 1) INSERT INTO {table} ({', '.join(columns)}) SELECT a.* "
+            "FROM (SELECT count(*) FROM gone) AS g, unnest("
+            "CAST(%s AS uuid[]), CAST(%s AS uuid[]), CAST(%s AS integer[]), CAST(%s AS text[])) AS a"
         )
-        sent: list[_Sent] = [(delete, (_array(olds),))]
-        if answers:
-            sent.append((insert, tuple(map(_array, zip(*answers, strict=True)))))
-        return sent
+        return both, (_array(olds), *map(_array, zip(*answers, strict=True)))
 
     def _delete(self, keys: Sequence[object]) -> tuple[str, tuple[object, ...]]:
         marks = ", ".join([self._mark] * len(keys))

@@ -242,20 +242,25 @@ class PostgresqlRows(DatabaseRows):
         settled = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
         # Before anything travels: tables that are not known yet are asked for.
         asked = asking(self)
-        locks = [_LOCK.format("pg_advisory_xact_lock", self.merge_key)] if lock else []
-        locks.append(_LOCK_TABLE.format(self._merges.name.replace("%%", "%")))
-        with self.together():
-            # Each sees what was committed before it began; without parameters no % stands for anything.
-            for statement in (f"SELECT {settled}", *locks):
-                self._cursor.execute(statement)
+        if lock:  # called last, so with the lock timeout that was just set; what is asked afterwards sees what others did
+            settled += f", pg_advisory_xact_lock({self.merge_key:d})"
+        lock_table = _LOCK_TABLE.format(self._merges.name.replace("%%", "%"))
+        with self.together():  # without parameters no % stands for anything
+            self._cursor.execute(f"SELECT {settled}")
+            self._cursor.execute(lock_table)
             self.ahead(asked)
+
+    @property
+    def sends_commit(self) -> bool:
+        """Where libpq knows pipelines."""
+        import psycopg  # noqa: PLC0415 - the driver is there once a connection is
+
+        return psycopg.capabilities.has_pipeline()
 
     @contextmanager
     def together(self) -> Iterator[None]:
         """Send statements in a pipeline, where libpq knows how; within another one they join it."""
-        import psycopg  # noqa: PLC0415 - the driver is there once a connection is
-
-        if self._piped or not psycopg.capabilities.has_pipeline():
+        if self._piped or not self.sends_commit:
             yield
             return
         self._piped = True

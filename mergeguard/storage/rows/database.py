@@ -134,6 +134,11 @@ class DatabaseRows(ABC):
     def end(self) -> None:  # noqa: B027 - a hook
         """End the work that ``begin`` began; the caller commits."""
 
+    @property
+    def sends_commit(self) -> bool:
+        """Whether a commit may be one of the statements that travel together."""
+        return False
+
     def together(self) -> AbstractContextManager[object]:
         """Let statements inside, of which no answer is read, travel together where the driver can do that."""
         return nullcontext()
