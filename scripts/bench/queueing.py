@@ -11,10 +11,10 @@ round ends. Registering: groups of 32 posts beside bare INSERTs of 32 rows in a 
 the rate while others wait.
 
 Where a peer is not installed the line says *not measured*. To install them, and then ``--peer-python
-/tmp/peers/bin/python --pgboss /tmp/pgboss``; pg-boss asks for Node 22.12, and has worked with 20.20:
+~/peers/bin/python --pgboss ~/pgboss``; pg-boss asks for Node 22.12, and has worked with 20.20:
 
-    python -m venv /tmp/peers && /tmp/peers/bin/pip install -r scripts/bench/peers.txt
-    cp -r scripts/bench/pgboss /tmp/pgboss && npm ci --prefix /tmp/pgboss
+    python -m venv ~/peers && ~/peers/bin/pip install -r scripts/bench/peers.txt
+    cp -r scripts/bench/pgboss ~/pgboss && npm ci --prefix ~/pgboss
 """
 # ruff: noqa: PLC0415 - heavy imports stand where they are used
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -12,6 +11,7 @@ from mergeguard.core.importing.catalogue import DataClass
 from mergeguard.core.importing.standing import KeyOwner, Linked, Standing, Summary
 from mergeguard.core.nse.message import Key
 from mergeguard.storage.importing.database_store import DatabaseImportStore, DatabaseTransaction, Pair, folded
+from mergeguard.storage.importing.postgresql_arrays import array, columns, taught
 from mergeguard.storage.importing.spelling import POSTGRESQL, Spelling
 from mergeguard.storage.importing.walks import standings_of
 from mergeguard.storage.queue.statements import with_percents
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from mergeguard.storage.profile import Profile
 
 Statement = tuple[str, Sequence[Any]]
-_ESCAPED: Final = re.compile(r'(["\\])')
-_ESCAPE: Final = r"\\\1"
 _SHARED: Final = "mergeguard: shared guids"
 WALK = """
     WITH RECURSIVE way (g) AS (
@@ -157,13 +155,12 @@ class PostgresqlImportStore(DatabaseImportStore):
 
     def ask(self, connection: sa.Connection, sql: str, values: Sequence[Any] = ()) -> Sequence[Sequence[Any]]:
         """Send a statement; return its rows."""
-        driver: Any = connection.connection.driver_connection
-        found = driver.execute(with_percents(sql).encode(), tuple(values))
+        found = taught(connection).execute(with_percents(sql).encode(), tuple(values))
         return found.fetchall() if found.description else []
 
     def ask_all(self, connection: sa.Connection, statements: Sequence[Statement]) -> Sequence[Sequence[Any]]:
         """Send several statements, all on one way to the server; return the rows of the last one."""
-        driver: Any = connection.connection.driver_connection
+        driver = taught(connection)
         with driver.pipeline():
             sent = [driver.execute(with_percents(sql).encode(), tuple(values)) for sql, values in statements]
         return sent[-1].fetchall() if sent[-1].description else []
@@ -176,6 +173,7 @@ class PostgresqlImportStore(DatabaseImportStore):
         """Return the reads and writes of the transaction that is open in a batch."""
         from mergeguard.storage.importing.postgresql_ahead import AheadTransaction  # noqa: PLC0415 - built on this module
 
+        taught(batch.connection)
         return AheadTransaction(self, batch)
 
 
@@ -216,7 +214,8 @@ class PostgresqlTransaction(DatabaseTransaction):
         """Keep other events from giving these keys to a resource until the batch ends."""
         numbers = sorted(map(_number, folded(keys)))
         if numbers:
-            self.ask_all((HOLD_KEYS, [numbers]), (FREE_KEYS, [numbers]))
+            held = [array(numbers)]
+            self.ask_all((HOLD_KEYS, held), (FREE_KEYS, held))
 
     def hold(self, guids: Collection[uuid.UUID]) -> None:
         """Share the merge lock, and the rows by which merges lock these guids; then look where they lead."""
@@ -301,7 +300,7 @@ class PostgresqlTransaction(DatabaseTransaction):
         """Write associations; one that stands gets the newer event."""
         if links:
             ends = sorted({(one.type, one.parent, one.child) for one in links})
-            numbers = [_number((str(kind), f"{parent} {child}")) for kind, parent, child in ends]
+            numbers = array([_number((str(kind), f"{parent} {child}")) for kind, parent, child in ends])
             self.add(HOLD_LINKS, *columns(ends), numbers)
             self.add(FREE_KEYS, numbers)
             self.add(LINK, *_link_columns(links))
@@ -338,7 +337,7 @@ def locking(
     roots = connection.dialect.identifier_preparer.quote_identifier(profile.merging.roots)
     asked = [array(guids)]
     return [
-        *([(TURNS, [turns])] if turns else []),
+        *([(TURNS, [array(turns)])] if turns else []),
         *([(ROOTS.format(roots=roots), asked)] if make else []),
         (SHARE.format(roots=roots), asked),
     ]
@@ -352,23 +351,6 @@ def summaries_of(pairs: Sequence[Pair], rows: Iterable[Sequence[Any]]) -> dict[P
         loaded = count or hash_ is not None or event is not None
         found[pair] = Summary(pair[0], pair[1], hash_, event) if loaded else None
     return found
-
-
-def columns(rows: Sequence[Sequence[Any]]) -> list[Any]:
-    """Turn rows into an array each column."""
-    return [array(column) for column in zip(*rows, strict=True)]
-
-
-def array(values: Sequence[Any]) -> Any:  # noqa: ANN401 - a list, or the text of one
-    """Return values as the driver is to send them for an array; of one kind, they are spelled here: that is quicker."""
-    kinds = set(map(type, values))
-    if kinds == {uuid.UUID}:
-        return "{" + ",".join([f"{guid.int:032x}" for guid in values]) + "}"
-    if kinds == {int}:
-        return "{" + ",".join(map(str, values)) + "}"
-    if kinds == {str}:
-        return "{" + ",".join([f'"{_ESCAPED.sub(_ESCAPE, text)}"' for text in values]) + "}"
-    return list(values)
 
 
 def _link_columns(links: Collection[Linked]) -> list[list[Any]]:

@@ -26,11 +26,10 @@ from mergeguard.storage.importing.postgresql import (
     WALK,
     PostgresqlImportStore,
     PostgresqlTransaction,
-    array,
-    columns,
     locking,
     summaries_of,
 )
+from mergeguard.storage.importing.postgresql_arrays import array, columns, taught
 from mergeguard.storage.importing.walks import standings_of
 from mergeguard.storage.queue.statements import with_percents
 
@@ -111,7 +110,7 @@ class AheadTransaction(PostgresqlTransaction):
         if ends:
             asked.append((PARENTS, [array(in_order({parent for _, parent in ends}))]))
             asked.append((LINKED, columns(ends)))
-        driver: Any = connection.connection.driver_connection
+        driver = taught(connection)
         with source.translated(writing=True):
             with driver.pipeline():
                 sent = [driver.execute(with_percents(sql).encode(), tuple(values)) for sql, values in asked]
