@@ -19,6 +19,10 @@ from mergeguard.core.nse.message import Key
 
 Pair: TypeAlias = tuple[uuid.UUID, uuid.UUID]
 Named: TypeAlias = tuple[str, str]
+Owned: TypeAlias = tuple[str, str, uuid.UUID]
+"""Name and value of a key as they stand, and the resource."""
+Loaded: TypeAlias = tuple[str | None, int | None]
+"""The hash of what was loaded, and the registration id of the event that gave it."""
 
 
 @dataclass(slots=True)
@@ -28,11 +32,11 @@ class Answers:
     standings: dict[uuid.UUID, Standing] = field(default_factory=dict)
     steady: set[uuid.UUID] = field(default_factory=set)
     """Of those: the guids of resources that are held, and may say and be told anything."""
-    owners: dict[Named, Sequence[KeyOwner]] = field(default_factory=dict)
+    owners: dict[Named, Sequence[Owned]] = field(default_factory=dict)
     """By the key as it was asked for: what a database holds for equal, only the database knows."""
     sole: dict[Named, uuid.UUID] = field(default_factory=dict)
     """Of those: the keys that one resource has, and nobody else."""
-    summaries: dict[Pair, Summary | None] = field(default_factory=dict)
+    summaries: dict[Pair, Loaded | None] = field(default_factory=dict)
     """By (data class, resource); ``None`` where a row was made to be locked, and nothing was loaded."""
     links: dict[Pair, dict[uuid.UUID, Linked]] = field(default_factory=dict)
     """By (association type, parent): those that stand, by their children."""
@@ -59,13 +63,13 @@ class Answers:
             keys: all that was asked for.
             rows: (number of the key, from 1; name and value as they stand; resource).
         """
-        found: list[list[KeyOwner]] = [[] for _ in keys]
+        found: list[list[Owned]] = [[] for _ in keys]
         for number, name, value, resource in rows:
-            found[number - 1].append(KeyOwner(name, value, resource))
+            found[number - 1].append((name, value, resource))
         self.owners.update(zip(keys, found, strict=True))
         for key, owners in zip(keys, found, strict=True):
             if len(owners) == 1 and _is_named(owners[0], key):
-                self.sole[key] = owners[0].resource
+                self.sole[key] = owners[0][2]
 
     def learn_links(self, ends: Iterable[Pair], links: Iterable[Linked]) -> None:
         """Remember all associations of some (type, parent)."""
@@ -81,8 +85,13 @@ class Answers:
             owners = self.owners.get(key)
             if owners is None:
                 return None
-            found += owners
+            found += [KeyOwner(*owner) for owner in owners]
         return found
+
+    def summary_of(self, pair: Pair) -> Summary | None:
+        """Return what was loaded last; it must be known, if only that nothing was."""
+        loaded = self.summaries[pair]
+        return None if loaded is None else Summary(*pair, *loaded)
 
     # What is written
 
@@ -100,24 +109,25 @@ class Answers:
 
     def loaded(self, pair: Pair, event: int, hash_: str | None) -> None:
         """Remember that data were loaded; the newest event stays, whichever came last."""
-        before = self.summaries.get(pair)
-        newest = event if before is None or before.event is None else max(event, before.event)
-        self.summaries[pair] = Summary(*pair, hash_, newest)
+        _, before = self.summaries.get(pair) or (None, None)
+        self.summaries[pair] = hash_, event if before is None else max(event, before)
 
-    def confirmed(self, pair: Pair, event: int) -> None:
-        """Remember that an event said the same."""
-        before = self.summaries.get(pair)
-        if before is not None and (before.event is None or before.event < event):
-            self.summaries[pair] = Summary(*pair, before.hash, event)
+    def confirmed(self, pairs: Iterable[Pair], event: int) -> None:
+        """Remember that an event said the same of some (data class, resource)."""
+        summaries = self.summaries
+        for pair in pairs:
+            there = summaries.get(pair)
+            if there is not None and (there[1] is None or there[1] < event):
+                summaries[pair] = there[0], event
 
     def linked(self, links: Iterable[Linked]) -> None:
         """Remember associations that are written."""
+        if not self.links:
+            return
         for link in links:
             there = self.links.get((link.type, link.parent))
             if there is not None:
-                before = there.get(link.child)
-                events = [each.event for each in (link, before) if each is not None and each.event is not None]
-                there[link.child] = replace(link, event=max(events, default=None))
+                there[link.child] = _newer(link, there.get(link.child))
 
     def unlinked(self, links: Iterable[Linked]) -> None:
         """Remember that associations are gone."""
@@ -127,6 +137,14 @@ class Answers:
                 there.pop(link.child, None)
 
 
-def _is_named(owner: KeyOwner, key: Named) -> bool:
+def _is_named(owner: Owned, key: Named) -> bool:
     """Say whether an owner has just this key; a database may hold others for equal."""
-    return (owner.name, owner.value) == key or folded(Key(owner.name, owner.value)) == folded(Key(*key))
+    name, value, _ = owner
+    return (name, value) == key or folded(Key(name, value)) == folded(Key(*key))
+
+
+def _newer(link: Linked, before: Linked | None) -> Linked:
+    """Return a link with the newer event of two; one that has none is older."""
+    if before is None or before.event is None or (link.event is not None and link.event >= before.event):
+        return link
+    return replace(link, event=before.event)

@@ -78,12 +78,12 @@ def confirmed(claims: Claims, known: Answers, guids: AbstractSet[uuid.UUID], eve
     """
     if not (guids <= known.steady and _are_known(claims, known) and _have_room(claims, known)):
         return None
-    pairs = []
+    pairs, summaries = [], known.summaries
     for pair, hash_ in claims.data:
-        summary = known.summaries.get(pair)
-        if summary is None or summary.hash != hash_ or (summary.event or event) > event:
+        there = summaries.get(pair)
+        if there is None or there[0] != hash_ or (there[1] or event) > event:
             return None
-        if summary.event != event:
+        if there[1] != event:
             pairs.append(pair)
     return Confirmed(tuple(pairs), tuple([Linked(*ends, event) for ends in claims.links]))
 
@@ -91,9 +91,13 @@ def confirmed(claims: Claims, known: Answers, guids: AbstractSet[uuid.UUID], eve
 def _are_known(claims: Claims, known: Answers) -> bool:
     """Say whether the resources are of these types, and each of their keys is its own alone."""
     standings, sole = known.standings, known.sole
-    return all(kind is None or standings[guid].type == kind for guid, kind in claims.resources) and all(
-        sole.get(key) == owner for key, owner in claims.keys
-    )
+    for guid, kind in claims.resources:
+        if kind is not None and standings[guid].type != kind:
+            return False
+    for key, owner in claims.keys:  # noqa: SIM110 - a third of the time of all()
+        if sole.get(key) != owner:
+            return False
+    return True
 
 
 def _have_room(claims: Claims, known: Answers) -> bool:

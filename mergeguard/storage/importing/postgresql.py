@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from mergeguard.core.importing.answers import Loaded
 from mergeguard.core.importing.catalogue import DataClass
 from mergeguard.core.importing.standing import KeyOwner, Linked, Standing, Summary
 from mergeguard.core.nse.message import Key
@@ -132,11 +133,15 @@ LINK = f"""
     WHERE NOT EXISTS (SELECT 1 FROM "ResourceAssociation" AS a WHERE {_SAME})
 """  # noqa: S608 - names of columns
 RELINK = f"""
-    UPDATE "ResourceAssociation" AS a SET "EventId" = greatest(a."EventId", k.event)
-    FROM unnest(CAST(? AS uuid[]), CAST(? AS uuid[]), CAST(? AS uuid[]), CAST(? AS bigint[])) WITH ORDINALITY
-        AS k (kind, parent, child, event, at)
-    WHERE {_SAME} RETURNING k.at
+    WITH again AS (
+        UPDATE "ResourceAssociation" AS a SET "EventId" = greatest(a."EventId", k.event)
+        FROM unnest(CAST(? AS uuid[]), CAST(? AS uuid[]), CAST(? AS uuid[]), CAST(? AS bigint[])) WITH ORDINALITY
+            AS k (kind, parent, child, event, at)
+        WHERE {_SAME} RETURNING k.at
+    )
+    SELECT missing FROM generate_series(1, CAST(? AS bigint)) AS missing EXCEPT SELECT at FROM again
 """  # noqa: S608 - names of columns
+"""Tells the numbers of those that do not stand."""
 # Two events must not write the same new link at once; of one that stands the row itself is locked by its update.
 HOLD_LINKS = f"""
     INSERT INTO mergeguard_key (key)
@@ -238,9 +243,9 @@ class PostgresqlTransaction(DatabaseTransaction):
         if missing:
             made = {(one, other) for one, other in self.ask(FIRST, columns(missing))}
             found |= self._locked([pair for pair in missing if pair not in made])
-        return {pair: summary for pair, summary in found.items() if summary is not None}
+        return {pair: Summary(*pair, *loaded) for pair, loaded in found.items() if loaded is not None}
 
-    def _locked(self, pairs: Sequence[Pair]) -> dict[Pair, Summary | None]:
+    def _locked(self, pairs: Sequence[Pair]) -> dict[Pair, Loaded | None]:
         """Lock and read; ``None`` for what was made to be locked, and never loaded."""
         if not pairs:
             return {}
@@ -343,14 +348,12 @@ def locking(
     ]
 
 
-def summaries_of(pairs: Sequence[Pair], rows: Iterable[Sequence[Any]]) -> dict[Pair, Summary | None]:
+def summaries_of(pairs: Sequence[Pair], rows: Iterable[Sequence[Any]]) -> dict[Pair, Loaded | None]:
     """Read what ``SUMMARIES`` tells of some pairs; ``None`` for a row that was made to be locked: nothing is loaded."""
-    found: dict[Pair, Summary | None] = {}
-    for number, hash_, event, count in rows:
-        pair = pairs[number - 1]
-        loaded = count or hash_ is not None or event is not None
-        found[pair] = Summary(pair[0], pair[1], hash_, event) if loaded else None
-    return found
+    return {
+        pairs[number - 1]: (hash_, event) if count or hash_ is not None or event is not None else None
+        for number, hash_, event, count in rows
+    }
 
 
 def _link_columns(links: Collection[Linked]) -> list[list[Any]]:

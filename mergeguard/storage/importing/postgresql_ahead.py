@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mergeguard.core.importing.answers import Answers
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 Statement = tuple[str, Sequence[Any]]
 Ends: TypeAlias = tuple[uuid.UUID, uuid.UUID, uuid.UUID]
 _NUMBER = attrgetter("int")
+_EVENT = itemgetter(0)
 
 
 class AheadTransaction(PostgresqlTransaction):
@@ -50,8 +51,8 @@ class AheadTransaction(PostgresqlTransaction):
         self._known = Answers()
         self._held: set[uuid.UUID] = set()
         self._holds_back = False
-        self._confirmed: dict[Pair, int] = {}
-        self._links: dict[Ends, int] = {}
+        self._confirmed: list[tuple[int, Collection[Pair]]] = []
+        self._links: list[Linked] = []
 
     @property
     def answers(self) -> Answers:
@@ -65,7 +66,7 @@ class AheadTransaction(PostgresqlTransaction):
         if not expected.guids:
             self._known = Answers()
             return ()
-        guids, keys = in_order(expected.guids), folded(expected.keys)
+        guids, keys = in_order(expected.guids), [(key.name, key.value) for key in expected.keys]
         if self._known.answers(guids, keys):
             return expected.guids
         pairs, ends = list(expected.pairs), list(expected.ends)
@@ -101,7 +102,7 @@ class AheadTransaction(PostgresqlTransaction):
         source, connection = self.store.source, self._batch.connection
         rows_in(source, connection)
         asked = locking(connection, source.profile, guids, make=make)
-        share = asked[-1][0]
+        share = len(asked) - 1
         asked.append((WALK, [array(guids)]))
         if keys:
             asked.append((OWNERS, columns(keys)))
@@ -114,10 +115,8 @@ class AheadTransaction(PostgresqlTransaction):
         with source.translated(writing=True):
             with driver.pipeline():
                 sent = [driver.execute(with_percents(sql).encode(), tuple(values)) for sql, values in asked]
-            told = {
-                sql: each.fetchall() if each.description else [] for (sql, _), each in zip(asked, sent, strict=True)
-            }
-        return len(told[share]), told
+            behind = zip(asked[share + 1 :], sent[share + 1 :], strict=True)
+            return sent[share].rowcount, {sql: each.fetchall() for (sql, _), each in behind}
 
     def owners(self, keys: Collection[Key]) -> Sequence[KeyOwner]:
         """Return who has any of these keys."""
@@ -154,8 +153,10 @@ class AheadTransaction(PostgresqlTransaction):
         missing = [pair for pair in pairs if pair not in known]
         if missing:
             found = super().summaries(missing)
-            known.update((pair, found.get(pair)) for pair in missing)
-        return {pair: summary for pair in pairs if (summary := known[pair]) is not None}
+            for pair in missing:
+                there = found.get(pair)
+                known[pair] = None if there is None else (there.hash, there.event)
+        return {pair: summary for pair in pairs if (summary := self._known.summary_of(pair)) is not None}
 
     def linked(self, ends: Collection[Pair]) -> Sequence[Linked]:
         """Return all associations of some (type, parent)."""
@@ -191,21 +192,19 @@ class AheadTransaction(PostgresqlTransaction):
 
     def confirm(self, pairs: Collection[Pair], event: int) -> None:
         """Write down that newer events said the same."""
-        for pair in pairs:
-            self._known.confirmed(pair, event)
-            self._confirmed[pair] = max(event, self._confirmed.get(pair, event))
+        if pairs:
+            self._known.confirmed(pairs, event)
+            self._confirmed.append((event, pairs))
         if not self._holds_back:
             self.settle()
 
     def link(self, links: Collection[Linked]) -> None:
         """Write associations; one that stands gets the newer event."""
-        if not self._holds_back:
+        if self._holds_back:
+            self._links += links
+        else:
             super().link(links)
         self._known.linked(links)
-        if self._holds_back:
-            for link in links:
-                ends = link.type, link.parent, link.child
-                self._links[ends] = max(link.event or 0, self._links.get(ends, 0))
 
     def unlink(self, links: Collection[Linked]) -> None:
         """Remove associations."""
@@ -221,18 +220,25 @@ class AheadTransaction(PostgresqlTransaction):
 
     def settle(self) -> None:
         """Add what was held back to the unit of work; what is confirmed is locked since it was read."""
-        confirmed, self._confirmed = self._confirmed, {}
+        confirmed, self._confirmed = self._confirmed, []
         if confirmed:
-            self.add(CONFIRM, *columns([(*pair, event) for pair, event in confirmed.items()]))
-        links, self._links = sorted(self._links.items(), key=_by_ends), {}
+            newest: dict[Pair, int] = {}
+            for event, pairs in sorted(confirmed, key=_EVENT):
+                newest.update(dict.fromkeys(pairs, event))
+            self.add(CONFIRM, *columns(list(newest)), array(list(newest.values())))
+        links, self._links = self._links, []
         if links:
-            self._link_all([Linked(*ends, event) for ends, event in links])
+            self._link_all(links)
 
-    def _link_all(self, links: Sequence[Linked]) -> None:
+    def _link_all(self, links: Collection[Linked]) -> None:
         """Give associations that stand the newer event, and make the others; nearly all stand."""
-        rows = [(one.type, one.parent, one.child, one.event) for one in links]
-        standing = {number - 1 for (number,) in self.ask(RELINK, columns(rows))}
-        super().link([one for number, one in enumerate(links) if number not in standing])
+        told = [(one.event or 0, (one.type, one.parent, one.child)) for one in links]
+        newest = {ends: event for event, ends in sorted(told, key=_EVENT)}
+        rows = sorted(newest.items(), key=_by_ends)
+        values = [*columns([ends for ends, _ in rows]), array([event for _, event in rows]), len(rows)]
+        missing = sorted(at - 1 for (at,) in self.ask(RELINK, values))
+        new = [rows[at] for at in missing]
+        super().link([Linked(kind, parent, child, event) for (kind, parent, child), event in new])
 
 
 def _by_ends(link: tuple[Ends, int]) -> tuple[int, int, int]:

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from mergeguard.core.closure import Status
 from mergeguard.core.importing.standing import Standing
 from mergeguard.core.merging.ends import end_of, steps_of
 from mergeguard.storage.importing.spelling import maybe_guid, maybe_time, read_guid
 
-
-@dataclass(frozen=True, slots=True)
-class _Resource:
-    """What stands at a guid that is live, or was."""
-
-    type: uuid.UUID | None
-    created: dt.datetime | None
-    retired: bool
-    managed: bool
+_Resource: TypeAlias = tuple[Any, Any, Any, Any]
+"""What stands at a guid that is live, or was: whether it is managed, its status, its type, and when it was created."""
 
 
 def standings_of(asked: Collection[uuid.UUID], rows: Iterable[Sequence[Any]]) -> Mapping[uuid.UUID, Standing]:
@@ -45,7 +36,7 @@ def standings_of(asked: Collection[uuid.UUID], rows: Iterable[Sequence[Any]]) ->
             banned.add(old)
         if new is not None:
             pairs.append((old, read_guid(new)))
-        known[old] = _Resource(maybe_guid(kind), maybe_time(created), str(status) == "retired", bool(managed))
+        known[old] = managed, status, kind, created
     steps = steps_of(pairs, live)
     found = {}
     for guid in asked:
@@ -64,14 +55,15 @@ def _standing(
 ) -> Standing:
     if at is None:
         return Standing(guid, current, status, blacklisted=blacklisted)
+    managed, state, kind, created = at
     return Standing(
         guid,
         current,
         status,
         live=True,
-        type=at.type,
-        retired=at.retired,
-        managed=at.managed,
-        created=at.created,
+        type=maybe_guid(kind),
+        retired=str(state) == "retired",
+        managed=bool(managed),
+        created=maybe_time(created),
         blacklisted=blacklisted,
     )
