@@ -13,8 +13,7 @@ import gzip
 import os
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -184,26 +183,45 @@ _STATE = re.compile(r"^\[?([0-9A-Z]{5})\]|\bState: ([0-9A-Z]{5})\b")
 _NOISE = re.compile(r"^\s*(?:\[[^\]]*\]\s*)+|\s*\(SQL\w+\)", re.MULTILINE)
 
 
-@contextmanager
-def translated(target: str, *, secrets: Sequence[str] = (), writing: bool = False) -> Iterator[None]:
-    """Re-raise driver and operating-system failures as the classes of ``mergeguard.errors``.
+class Translated:
+    """Re-raises driver and operating-system failures as the classes of ``mergeguard.errors``; see ``translated``.
+
+    A class, for a short transaction enters some twenty of these, and a generator costs three times as much.
+    """
+
+    __slots__ = ("_secrets", "_target", "_writing")
+
+    def __init__(self, target: str, secrets: Sequence[str], *, writing: bool) -> None:
+        self._target = target
+        self._secrets = secrets
+        self._writing = writing
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, _kind: object, cause: BaseException | None, _trace: object) -> None:
+        """Raise what a failure means in its place.
+
+        Raises:
+            MergeGuardError: for every failure of the outer world; what is a bug passes through untouched.
+        """
+        if not isinstance(cause, Exception):
+            return
+        error = as_error(cause, self._target, secrets=self._secrets, writing=self._writing)
+        if error is not None:
+            # The driver's exception may quote the connection string: nothing may print it as a cause.
+            raise error from None
+
+
+def translated(target: str, *, secrets: Sequence[str] = (), writing: bool = False) -> Translated:
+    """Return a context that re-raises driver and operating-system failures as the classes of ``mergeguard.errors``.
 
     Args:
         target: What is being read, for the message; a password in it is masked.
         secrets: Passwords that must not appear in the message although ``target`` does not hold them.
         writing: True where a failed statement was a write: what has no better name becomes ``WriteFailed``.
-
-    Raises:
-        MergeGuardError: for every failure of the outer world; what is a bug passes through untouched.
     """
-    try:
-        yield
-    except Exception as cause:
-        error = as_error(cause, target, secrets=secrets, writing=writing)
-        if error is None:
-            raise
-        # The driver's exception may quote the connection string: nothing may print it as a cause.
-        raise error from None
+    return Translated(target, secrets, writing=writing)
 
 
 def as_error(

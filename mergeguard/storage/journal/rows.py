@@ -119,6 +119,8 @@ def plain(text: str) -> str:
     return _NO_TEXT.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+"""Made once: a step writes seven texts."""
 _COVERED = ("run_id", "step", "component", "kinds", "members", "survivor", "confidence", "guard_after")
 _CHANGE = ("place", "action", "table_name", "before_image", "after_image")
 
@@ -145,4 +147,4 @@ def _unpacked(text: str | None) -> Image | None:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
+    return _ENCODER.encode(value)

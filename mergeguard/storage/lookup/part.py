@@ -117,7 +117,7 @@ class LookupPartWriter:
             return delete, (_array(olds),)
         # Counted first, so that all that goes is gone before the first row comes.
         both = (
-            f"WITH gone AS ({delete} RETURNING 1) INSERT INTO {table} ({', '.join(columns)}) SELECT a.* "
+            f"WITH gone AS ({delete} RETURNING 1) INSERT INTO {table} ({', '.join(columns)}) SELECT a.* "  # noqa: S608 - as above
             "FROM (SELECT count(*) FROM gone) AS g, unnest("
             "CAST(%s AS uuid[]), CAST(%s AS uuid[]), CAST(%s AS integer[]), CAST(%s AS text[])) AS a"
         )

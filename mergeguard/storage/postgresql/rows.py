@@ -132,6 +132,8 @@ class PostgresqlRows(DatabaseRows):
         super().__init__(snapshot, writing=writing, known=known)
         self._answers: dict[tuple[str, str], deque[list[tuple[Any, ...]]]] = {}
         self._piped = False
+        self._spare: list[Any] = self.connection.info.setdefault("mergeguard cursors", [])
+        self._busy: list[Any] = []
 
     def refresh(self) -> None:
         """Settle how values are written as text, until the transaction ends."""
@@ -242,7 +244,7 @@ class PostgresqlRows(DatabaseRows):
         settled = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
         # Before anything travels: tables that are not known yet are asked for.
         asked = asking(self)
-        if lock:  # called last, so with the lock timeout that was just set; what is asked afterwards sees what others did
+        if lock:  # last, and so with the lock timeout that was just set; a later statement sees what others did
             settled += f", pg_advisory_xact_lock({self.merge_key:d})"
         lock_table = _LOCK_TABLE.format(self._merges.name.replace("%%", "%"))
         with self.together():  # without parameters no % stands for anything
@@ -269,15 +271,16 @@ class PostgresqlRows(DatabaseRows):
                 yield
         finally:
             self._piped = False
+        self._spare += self._busy
+        self._busy = []
 
     def ahead(self, asked: Sequence[Condition]) -> None:
         """Send several questions in a pipeline."""
         self._answers = {}
         if len(asked) < 2:
             return
-        raw = self.source.raw(self.connection)
         with self.source.translated(writing=self.writing), self.together():
-            sent = [(sql, values, raw.cursor()) for sql, values in asked]
+            sent = [(sql, values, self._fresh_cursor()) for sql, values in asked]
             for sql, values, cursor in sent:
                 cursor.execute(sql.encode(), tuple(values))
         # One question may be asked twice, before a change that travels with it and after.
@@ -290,8 +293,15 @@ class PostgresqlRows(DatabaseRows):
         One that was sent before would take its answer for this one's, if that comes just now.
         """
         if self._piped:
-            self._cursor = self.source.raw(self.connection).cursor()
+            self._cursor = self._fresh_cursor()
         return super().run(sql, values)
+
+    def _fresh_cursor(self) -> Any:  # noqa: ANN401 - as above
+        """Return a cursor that no statement of this pipeline has; those of earlier ones are taken again."""
+        spare = self._spare
+        cursor = spare.pop() if spare else self.source.raw(self.connection).cursor()
+        self._busy.append(cursor)
+        return cursor
 
     def tuples(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Fetch all that a statement gives; what was sent ahead is here already."""
