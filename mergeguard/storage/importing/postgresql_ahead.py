@@ -66,7 +66,7 @@ class AheadTransaction(PostgresqlTransaction):
         if not expected.guids:
             self._known = Answers()
             return ()
-        guids, keys = in_order(expected.guids), [(key.name, key.value) for key in expected.keys]
+        guids, keys = in_order(expected.guids), list(dict.fromkeys([(key.name, key.value) for key in expected.keys]))
         if self._known.answers(guids, keys):
             return expected.guids
         pairs, ends = list(expected.pairs), list(expected.ends)

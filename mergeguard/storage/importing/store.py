@@ -31,6 +31,7 @@ class Expected:
 
     guids: frozenset[uuid.UUID] = frozenset()
     keys: tuple[Key, ...] = ()
+    """Perhaps some of them twice."""
     pairs: frozenset[tuple[uuid.UUID, uuid.UUID]] = frozenset()
     """Of (data class, resource)."""
     ends: frozenset[tuple[uuid.UUID, uuid.UUID]] = frozenset()
@@ -41,7 +42,7 @@ class Expected:
         """Return what several events expect together."""
         return cls(
             frozenset().union(*(one.guids for one in each)),
-            tuple(dict.fromkeys(key for one in each for key in one.keys)),
+            tuple([key for one in each for key in one.keys]),
             frozenset().union(*(one.pairs for one in each)),
             frozenset().union(*(one.ends for one in each)),
         )
