@@ -30,9 +30,22 @@ _KEY = re.compile(
 _BRACED = re.compile(
     rf"{_OPEN}(?:{_CLOSE}{_CLOSE}|(?!{_CLOSE}).)*{_CLOSE}(?={_BLANK}(?:{_SEMICOLON}|&|$))", re.IGNORECASE | re.DOTALL
 )
-# A value that is not in braces ends where the next key begins: a bare ``;`` or ``&`` may belong to it.
+# A value that is not in braces ends where the next key begins: a bare ``;`` or ``&`` may belong to it. A key of ODBC
+# may have blanks; what ends in a word of libpq's is no such key, but the rest of a value and the key behind it.
+_LIBPQ = "|".join(
+    "application_name channel_binding client_encoding connect_timeout dbname fallback_application_name gssdelegation "
+    "gssencmode gsslib host hostaddr keepalives keepalives_count keepalives_idle keepalives_interval krbsrvname "
+    "load_balance_hosts max_protocol_version min_protocol_version options passfile password port replication "
+    "require_auth requirepeer requiressl service ssl_max_protocol_version ssl_min_protocol_version sslcert sslcertmode "
+    "sslcompression sslcrl sslcrldir sslkey sslmode sslnegotiation sslpassword sslrootcert sslsni "
+    "target_session_attrs tcp_user_timeout user".split()
+)
+_WORDS = r"(?:[\w ]|\+|%20){0,60}"
+"""The rest of a key: bounded, for each blank of a long text may begin one."""
 _NEXT_KEY = re.compile(
-    rf"(?:{_SEMICOLON}|&|\s){_BLANK}[A-Za-z_](?:[\w ]|\+|%20)*{_EQUALS}|{_SEMICOLON}?\s*\Z", re.IGNORECASE
+    rf"(?:{_SEMICOLON}|&|\s)(?!{_WORDS}(?:\s|\+|%20)(?:{_LIBPQ}){_BLANK}{_EQUALS}){_BLANK}[A-Za-z_]{_WORDS}{_EQUALS}"
+    rf"|\s(?:{_LIBPQ}){_BLANK}{_EQUALS}|{_SEMICOLON}?\s*\Z",
+    re.IGNORECASE,
 )
 _SCHEME = re.compile(r"\s*[A-Za-z][\w.+-]*://")
 _DRIVE = re.compile(r"(?:sqlite(?:\+\w+)?:/+)?[A-Za-z]:[\\/]")

@@ -62,6 +62,9 @@ def innocent(password: str, *texts: str) -> None:
 @example("{a;b}}c}")
 @example("p@ss:w/rd?x=1&y")
 @example("100%25 +;PWD=x")
+@example(";A00")
+@example("ab;A00")
+@example("&user")
 def test_no_password_survives_masking(place: str, password: str) -> None:
     assume(place != "without a dialect" or not password.startswith("//"))  # that is a dialect
     innocent(password, filled(place, MASK), f"SecretUrl({masked(filled(place, MASK))!r})")
