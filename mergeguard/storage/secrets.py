@@ -32,13 +32,13 @@ _BRACED = re.compile(
 )
 # A value that is not in braces ends where the next key begins: a bare ``;`` or ``&`` may belong to it. A key of ODBC
 # may have blanks; what ends in a word of libpq's is no such key, but the rest of a value and the key behind it.
-_LIBPQ = "|".join(
-    "application_name channel_binding client_encoding connect_timeout dbname fallback_application_name gssdelegation "
-    "gssencmode gsslib host hostaddr keepalives keepalives_count keepalives_idle keepalives_interval krbsrvname "
-    "load_balance_hosts max_protocol_version min_protocol_version options passfile password port replication "
-    "require_auth requirepeer requiressl service ssl_max_protocol_version ssl_min_protocol_version sslcert sslcertmode "
-    "sslcompression sslcrl sslcrldir sslkey sslmode sslnegotiation sslpassword sslrootcert sslsni "
-    "target_session_attrs tcp_user_timeout user".split()
+_LIBPQ = (
+    "application_name|channel_binding|client_encoding|connect_timeout|dbname|fallback_application_name|gssdelegation|"
+    "gssencmode|gsslib|host|hostaddr|keepalives|keepalives_count|keepalives_idle|keepalives_interval|krbsrvname|"
+    "load_balance_hosts|max_protocol_version|min_protocol_version|options|passfile|password|port|replication|"
+    "require_auth|requirepeer|requiressl|service|ssl_max_protocol_version|ssl_min_protocol_version|sslcert|"
+    "sslcertmode|sslcompression|sslcrl|sslcrldir|sslkey|sslmode|sslnegotiation|sslpassword|sslrootcert|sslsni|"
+    "target_session_attrs|tcp_user_timeout|user"
 )
 _WORDS = r"(?:[\w ]|\+|%20){0,60}"
 """The rest of a key: bounded, for each blank of a long text may begin one."""
