@@ -101,10 +101,13 @@ class BatchRun:
         Raises:
             Exception: the database is away, or the transaction was chosen as a victim: nothing is charged to an event.
         """
-        while self._left:
-            self._segment_of(self._next())
-            if self._work.is_over():
-                break
+        try:
+            while self._left:
+                self._segment_of(self._next())
+                if self._work.is_over():
+                    break
+        finally:
+            self._events.forget()  # what was prepared refers to the batch, and both would wait for the collector
         return [
             ran_of(lease, self._done[at], self._failed.get(at))
             for at, lease in enumerate(self._leases)

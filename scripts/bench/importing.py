@@ -73,6 +73,8 @@ def measure(url: str, events: int, times: int, folder: str) -> None:
         worker.end()
     each = {name: f"{1000 * min(values) / events:.2f} ms an event" for name, values in figures.items()}
     print_ratios(f"{events:,} basic inventories", figures, OURS, each)
+    ours = {name: figures[name] for name in (UNCHANGED, READ_ANEW, OURS)}
+    print_ratios("What changes, over what does not", ours, UNCHANGED, {})
 
 
 def main() -> None:

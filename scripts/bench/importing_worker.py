@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from importing_peer import OrmImporter
 from importing_work import bodies, importer, prepare
 
+from mergeguard.cli import process
 from mergeguard.core.events import NewEvent, Queue
 from mergeguard.processor.event_bodies import EventBodies
 from mergeguard.processor.settings import Settings
@@ -61,6 +62,12 @@ def main() -> None:
         is_stopping=lambda: False,
     )
     print("{}", flush=True)
+    with process.tuned():  # as the server is, the peers for once as well
+        answer(store, worker, settings, computers)
+
+
+def answer(store: EventStore, worker: Worker, settings: Settings, computers: range) -> None:
+    """Take the events of one turn after the other to their end, and tell how long it took."""
     for line in sys.stdin:
         events = [NewEvent(source, 0, Queue.FAST, len(body), body) for source, body in bodies(computers, int(line))]
         store.register(events)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import uuid
+import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -130,6 +132,26 @@ def test_whoever_fails_the_others_leave_what_was_held_back_for_them_once_and_in_
     assert [number for _, number in ground.written] == [one for one in range(1, count + 1) if one not in fails]
     assert {one.failure.event for one in found if one.failure} == {one for one in fails if one <= count}
     assert all(len(numbers) > 1 for numbers in handler.prepared), "one alone is not prepared"
+
+
+@pytest.mark.parametrize("fails", [{}, {2: Locked("merging")}], ids=["whole", "broken off"])
+def test_a_batch_that_is_over_leaves_nothing_to_the_collector(fails: dict[int, BaseException]) -> None:
+    batches: list[weakref.ref[EventBatch]] = []
+
+    class Remembering(Handler):
+        def prepare(self, events: Sequence[tuple[Event, bytes]], batch: EventBatch) -> None:
+            batches.append(weakref.ref(batch))
+            super().prepare(events, batch)
+
+    gc.disable()
+    try:
+        with suppress(Locked):
+            ran(Remembering(fails), events(5))
+        fails.clear()  # an error holds the frames that it came through
+        assert batches
+        assert all(batch() is None for batch in batches)
+    finally:
+        gc.enable()
 
 
 def test_what_the_database_refuses_to_all_is_nobodys_fault() -> None:
