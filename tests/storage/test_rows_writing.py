@@ -11,7 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -423,3 +423,32 @@ def test_a_snapshot_offers_rows_to_read_and_not_to_change(postgres_url: str, pos
 
 def test_the_name_of_the_lock_never_changes() -> None:
     assert merge_lock.NAME == "mergeguard merges {schema}.{table}"
+
+
+def test_what_is_joined_is_one_statement_in_which_what_goes_is_gone_first(
+    postgres_url: str, postgres: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    postgres.execute("DROP TABLE IF EXISTS joined; CREATE TABLE joined (n int PRIMARY KEY, said text)")
+    insert = "INSERT INTO joined VALUES (%s, %s)"
+    again = "INSERT INTO joined SELECT k, 'c' FROM (SELECT count(*) FROM gone) AS g, unnest(CAST(%s AS int[])) AS k"
+    with source_of(postgres_url) as source, source.writing() as writing, writing.transaction() as rows:
+        sent: list[str] = []
+        run = type(rows).run
+        monkeypatch.setattr(
+            type(rows), "run", lambda self, sql, values=(): (sent.append(sql), run(self, sql, values))[1]
+        )
+        with rows.joining():
+            rows.write(insert, (1, "a"))
+            with rows.joining():
+                rows.write(insert, (2, "b"))
+            assert not sent, "an inner one joins the outer one"
+        assert len(sent) == 1
+        with rows.joining():
+            pass
+        assert len(sent) == 1, "nothing was written"
+        with suppress(ZeroDivisionError), rows.joining():
+            rows.write(insert, (4, "d"))
+            raise ZeroDivisionError
+        rows.write(again, ([1, 2, 3],), first=("DELETE FROM joined WHERE n = ANY(%s) RETURNING 1", ([1, 2],)))
+        assert len(sent) == 2
+        assert rows.tuples("SELECT n, said FROM joined ORDER BY n") == [(1, "c"), (2, "c"), (3, "c")]

@@ -173,7 +173,8 @@ class DatabaseWriting:
                 yield
             return
         with self._committing(), self.source.translated(writing=True), rows.together():
-            yield
+            with rows.joining():
+                yield
             rows.run("COMMIT")
 
     def _commit(self, connection: sa.Connection) -> None:

@@ -204,15 +204,12 @@ class Journal:
     ) -> None:
         """Send the inserts through the driver: SQLAlchemy's own results would double the cost of a short transaction.
 
-        PostgreSQL takes the step along with its first change: a statement less for each component.
+        PostgreSQL takes them as one statement.
         """
-        sent = [self._compiled_insert(rows, self._insert_step, step)]
-        sent += [self._compiled_insert(rows, self._insert_change, change) for change in changes]
-        if changes and self.source.kind == "postgresql":
-            (first, values), (second, others), *rest = sent
-            sent = [(f"WITH step AS ({first}) {second}", [*values, *others]), *rest]
-        for sql, parameters in sent:
-            rows.run(sql, parameters)
+        with rows.joining():
+            rows.write(*self._compiled_insert(rows, self._insert_step, step))
+            for change in changes:
+                rows.write(*self._compiled_insert(rows, self._insert_change, change))
 
     def _compiled_insert(
         self, rows: DatabaseRows, insert: sa.Insert, values: Mapping[str, object]

@@ -70,7 +70,7 @@ class LookupPartWriter:
                 return
             told = list(answers)
             if writer.form == "uuid" and self._source.kind == "postgresql":
-                rows.run(*self._as_arrays(sorted(wanted), told))
+                self._write_arrays(rows, sorted(wanted), told)
                 return
             keys = [self._parameter(writer, old) for old in sorted(wanted)]
             deletes = [self._delete(keys[at : at + AT_ONCE]) for at in range(0, len(keys), AT_ONCE)]
@@ -109,19 +109,20 @@ class LookupPartWriter:
             self._mark = "?" if rows.connection.dialect.paramstyle == "qmark" else "%s"
         return self._writer
 
-    def _as_arrays(self, olds: Sequence[uuid.UUID], answers: Sequence[LookupRow]) -> tuple[str, tuple[str, ...]]:
-        """Return the same as one statement of PostgreSQL: a text that never differs is planned once."""
+    def _write_arrays(self, rows: DatabaseRows, olds: Sequence[uuid.UUID], answers: Sequence[LookupRow]) -> None:
+        """Do the same by statements of PostgreSQL that never differ, so that they are planned once."""
         table, columns = self._table, self._columns
         delete = f"DELETE FROM {table} WHERE {columns[0]} = ANY (CAST(%s AS uuid[]))"  # noqa: S608 - quoted names
         if not answers:
-            return delete, (_array(olds),)
+            rows.write(delete, (_array(olds),))
+            return
         # Counted first, so that all that goes is gone before the first row comes.
-        both = (
-            f"WITH gone AS ({delete} RETURNING 1) INSERT INTO {table} ({', '.join(columns)}) SELECT a.* "  # noqa: S608 - as above
-            "FROM (SELECT count(*) FROM gone) AS g, unnest("
+        insert = (
+            f"INSERT INTO {table} ({', '.join(columns)}) SELECT a.* FROM (SELECT count(*) FROM gone) AS g, unnest("  # noqa: S608 - as above
             "CAST(%s AS uuid[]), CAST(%s AS uuid[]), CAST(%s AS integer[]), CAST(%s AS text[])) AS a"
         )
-        return both, (_array(olds), *map(_array, zip(*answers, strict=True)))
+        gone = f"{delete} RETURNING 1", (_array(olds),)
+        rows.write(insert, tuple(map(_array, zip(*answers, strict=True))), first=gone)
 
     def _delete(self, keys: Sequence[object]) -> tuple[str, tuple[object, ...]]:
         marks = ", ".join([self._mark] * len(keys))

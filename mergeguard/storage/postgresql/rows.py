@@ -134,6 +134,7 @@ class PostgresqlRows(DatabaseRows):
         self._piped = False
         self._spare: list[Any] = self.connection.info.setdefault("mergeguard cursors", [])
         self._busy: list[Any] = []
+        self._joined: list[tuple[str, str, Sequence[object]]] | None = None
 
     def refresh(self) -> None:
         """Settle how values are written as text, until the transaction ends."""
@@ -273,6 +274,30 @@ class PostgresqlRows(DatabaseRows):
             self._piped = False
         self._spare += self._busy
         self._busy = []
+
+    @contextmanager
+    def joining(self) -> Iterator[None]:
+        """Send what is written inside as one statement; within another such block it joins that one's."""
+        if self._joined is not None:
+            yield
+            return
+        parts = self._joined = []
+        try:
+            yield
+        finally:
+            self._joined = None
+        if parts:
+            named = ", ".join(f"{name} AS ({sql})" for name, sql, _ in parts[:-1])
+            last = parts[-1][1]
+            self.run(f"WITH {named} {last}" if named else last, [value for *_, some in parts for value in some])
+
+    def write(self, sql: str, values: Sequence[object] = (), *, first: Condition | None = None) -> None:
+        """Keep a statement for the end of ``joining``, or send it now."""
+        with self.joining():
+            assert self._joined is not None  # noqa: S101 - for the type checker: ``joining`` has made it
+            if first is not None:
+                self._joined.append(("gone", *first))
+            self._joined.append((f"part_{len(self._joined)}", sql, values))
 
     def ahead(self, asked: Sequence[Condition]) -> None:
         """Send several questions in a pipeline."""

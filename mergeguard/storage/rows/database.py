@@ -9,7 +9,6 @@ from __future__ import annotations
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, ClassVar, TypeVar, cast
@@ -23,6 +22,7 @@ from mergeguard.storage.cells.ids import Deleted
 from mergeguard.storage.database.snapshot import DatabaseSnapshot, nearest
 from mergeguard.storage.database.stored_table import Address, Asking, Condition, StoredTable, distinct
 from mergeguard.storage.rows import changing as row_changing
+from mergeguard.storage.rows.travelling import TravellingStatements
 
 Fact = TypeVar("Fact")
 VERBS = ("INSERT", "UPDATE", "DELETE")
@@ -53,7 +53,7 @@ class KnownTables(dict[str, StoredTable]):
         return cast("Fact", self.facts[key])
 
 
-class DatabaseRows(ABC):
+class DatabaseRows(TravellingStatements, ABC):
     """The rows of one open transaction; see ``rows.RowStore``.
 
     Args:
@@ -115,10 +115,10 @@ class DatabaseRows(ABC):
     def lock_merges(self, *, exclusively: bool) -> None:
         """Take the merge lock until the transaction ends; see ``merging.lock``."""
 
-    def lock_merge_table(self) -> None:  # noqa: B027 - a hook
+    def lock_merge_table(self) -> None:
         """Keep programs that do not know the merge lock from writing merges until the transaction ends."""
 
-    def refresh(self) -> None:  # noqa: B027 - a hook
+    def refresh(self) -> None:
         """Make the transaction fit to be read, and forget tables that are known to have been altered since."""
 
     def begin(self, *, lock: bool, asking: Asking) -> None:  # noqa: ARG002 - a hook's parameter, where ``ahead`` is one
@@ -131,27 +131,8 @@ class DatabaseRows(ABC):
             self.lock_merges(exclusively=True)
         self.lock_merge_table()
 
-    def end(self) -> None:  # noqa: B027 - a hook
+    def end(self) -> None:
         """End the work that ``begin`` began; the caller commits."""
-
-    @property
-    def sends_commit(self) -> bool:
-        """Whether a commit may be one of the statements that travel together."""
-        return False
-
-    def together(self) -> AbstractContextManager[object]:
-        """Let statements inside, of which no answer is read, travel together where the driver can do that."""
-        return nullcontext()
-
-    def removing(self, changes: Sequence[RowChange]) -> Sequence[Condition]:  # noqa: ARG002 - a hook's parameter
-        """Return what may go ahead of ``change``: statements that it will send anyway, and whose answers it reads."""
-        return ()
-
-    def ahead(self, asked: Sequence[Condition]) -> None:  # noqa: B027 - a hook
-        """Send questions that ``tuples`` is about to ask, all on one way to the server where the driver can do that.
-
-        Each answer is given out once, to the next question of the same text and values.
-        """
 
     def asking(self, table: str, column: str, guids: Sequence[uuid.UUID]) -> Sequence[Condition]:
         """Return the question that ``having`` would ask; none where it would ask several, or scan."""
