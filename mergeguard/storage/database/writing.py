@@ -172,7 +172,7 @@ class DatabaseWriting:
             with self.source.translated(writing=True):
                 yield
             return
-        with self._committing(), self.source.translated(writing=True), rows.together():
+        with self._committing(), self._failing(), self.source.translated(writing=True), rows.together():
             with rows.joining():
                 yield
             rows.run("COMMIT")
