@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from mergeguard.core.repair.journal import Run
@@ -14,7 +15,7 @@ from mergeguard.errors import ApplyFailed, JournalDamaged, Locked, MergeGuardErr
 from mergeguard.integrity.apply_checks import check_plan, check_rights, require_database
 from mergeguard.integrity.apply_verify import verify_run
 from mergeguard.integrity.boundary import signals_held
-from mergeguard.integrity.component_apply import StepDone, apply_step
+from mergeguard.integrity.component_apply import PreparedStep, StepDone, apply_step, prepare_step
 from mergeguard.integrity.scan import Now, utc_now
 from mergeguard.integrity.tries import tried, with_words
 from mergeguard.integrity.workshop import Workshop, open_workshop
@@ -133,13 +134,14 @@ class _Applying:
     def go(self, writing: DatabaseWriting) -> None:
         """Apply what is not journalled, at the rate that was asked for."""
         began = time.monotonic()
-        for place, (number, step) in enumerate(self._pending()):
+        upcoming = _Upcoming(self._shop, self._pending())
+        for place, step in enumerate(upcoming):
             if self._options.batch is not None and place >= self._options.batch:
                 return
             if self._options.rate:
                 time.sleep(max(0.0, began + place / self._options.rate - time.monotonic()))
             with signals_held():
-                self._one(writing, number, step)
+                self._one(writing, step, upcoming)
             self._progress(PHASE, self._skipped + len(self._done), len(self._plan.steps))
 
     def result(self) -> Applied:
@@ -158,24 +160,46 @@ class _Applying:
     def _pending(self) -> Iterator[tuple[int, Step]]:
         return (pair for pair in enumerate(self._plan.steps, 1) if pair[0] not in self._there)
 
-    def _one(self, writing: DatabaseWriting, number: int, step: Step) -> None:
+    def _one(self, writing: DatabaseWriting, prepared: PreparedStep, upcoming: _Upcoming) -> None:
         try:
-            done = tried(self._shop, lambda: apply_step(self._shop, writing, number, step))
+            done = tried(self._shop, lambda: apply_step(self._shop, writing, prepared, upcoming.prepare))
         except Stale as stale:
             # Another session may apply the same plan: then the step is made, and the journal says so.
-            if self._shop.journal.step(self._plan.plan_id, number) is None:
+            if self._shop.journal.step(self._plan.plan_id, prepared.number) is None:
                 raise self._stopped(stale) from None
             self._skipped += 1
             return
         except (ApplyFailed, Locked) as error:
             raise self._stopped(error) from None
         self._done.append(done)
-        self._changes.update(change.action.value for change in step.changes if change.action is not Action.KEEP)
+        self._changes.update(
+            change.action.value for change in prepared.step.changes if change.action is not Action.KEEP
+        )
 
     def _stopped(self, error: MergeGuardError) -> MergeGuardError:
         """Return the error that ends the run, with what was done before it."""
         before, steps = self._skipped + len(self._done), len(self._plan.steps)
         return with_words(error, f"{before} of {steps} steps are applied and stay so") if before else error
+
+
+class _Upcoming:
+    """Steps one after the other; the next one may be prepared while the database is busy with the one before."""
+
+    def __init__(self, shop: Workshop, steps: Iterator[tuple[int, Step]]) -> None:
+        self._shop = shop
+        self._steps = steps
+        self._ready: list[PreparedStep] = []
+
+    def prepare(self) -> None:
+        """Prepare the next step, if there is one and it is not prepared."""
+        if not self._ready:
+            self._ready = [prepare_step(self._shop, number, step) for number, step in islice(self._steps, 1)]
+
+    def __iter__(self) -> Iterator[PreparedStep]:
+        self.prepare()
+        while self._ready:
+            yield self._ready.pop()
+            self.prepare()
 
 
 def _journalled(shop: Workshop, plan: Plan) -> frozenset[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,6 +15,8 @@ from mergeguard.errors import ApplyFailed, Stale
 from mergeguard.integrity.merges_now import MergesNow
 from mergeguard.integrity.part import Part
 from mergeguard.integrity.rows_differ import cut, differences, same
+from mergeguard.storage.database.writing import nothing_meanwhile
+from mergeguard.storage.journal.rows import StepValues, step_values
 
 if TYPE_CHECKING:
     from mergeguard.integrity.large_part import LargePart
@@ -38,16 +40,45 @@ class StepDone:
     """Rows of the stored lookup that were written."""
 
 
-def apply_step(shop: Workshop, writing: DatabaseWriting, number: int, step: Step) -> StepDone:
-    """Apply step ``number`` (from 1) of a plan and commit it.
+@dataclass(frozen=True, slots=True)
+class PreparedStep:
+    """A step with all that can be worked out before anybody has to wait for it."""
+
+    number: int
+    step: Step
+    behind: Sequence[uuid.UUID] | None
+    """The olds whose answers change with it; ``None`` where it touches no merge."""
+    record: StepValues
+    """What the journal stores of it."""
+
+
+def prepare_step(shop: Workshop, number: int, step: Step) -> PreparedStep:
+    """Prepare step ``number`` (from 1) of a plan; nothing is asked of the database."""
+    behind = _behind(shop, step) if touches_merges(step.changes, shop.profile) else None
+    shop.around.ahead(behind or ())  # remembered until the step asks
+    return PreparedStep(number, step, behind, step_values(journal_step(shop.run_id, number, step)))
+
+
+def apply_step(
+    shop: Workshop,
+    writing: DatabaseWriting,
+    prepared: PreparedStep,
+    meanwhile: Callable[[], object] = nothing_meanwhile,
+) -> StepDone:
+    """Apply a step of a plan and commit it.
+
+    Args:
+        shop: the tools of the run.
+        writing: the connection that changes rows.
+        prepared: the step.
+        meanwhile: what may be done while the database commits.
 
     Raises:
         Stale: a row, or who is live, is not as the plan saw it; nothing of this step was done.
         ApplyFailed: the rules found something wrong afterwards; the step was rolled back.
         Locked: another session holds a lock for too long, or this one was the victim of a deadlock.
     """
-    behind = _behind(shop, step) if touches_merges(step.changes, shop.profile) else None
-    shop.around.ahead(behind or ())  # worked out before anybody has to wait
+    step, behind = prepared.step, prepared.behind
     began = time.monotonic()
     with writing.transaction(partial(_asking, shop, step, behind)) as rows:
         merges = shop.merges(rows)
@@ -61,8 +92,8 @@ def apply_step(shop: Workshop, writing: DatabaseWriting, number: int, step: Step
         answers = () if part is None or behind is None or shop.lookup is None else part.answers(behind)
         # Journal, lookup and commit on one way to the server: with the changes they are committed or not at all.
         travels = shop.lookup is None or shop.lookup.travels(answers)
-        with writing.last(rows) if travels else shop.source.translated(writing=True):
-            shop.journal.record(rows, journal_step(shop.run_id, number, step), briefly=True)
+        with writing.last(rows, meanwhile) if travels else shop.source.translated(writing=True):
+            shop.journal.record_values(rows, prepared.record, briefly=True)
             if part is not None and behind is not None and shop.lookup is not None:
                 shop.lookup.replace(rows, behind, answers)
     return StepDone(time.monotonic() - began, len(answers))

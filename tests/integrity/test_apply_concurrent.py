@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from merge_model import guid
 from stale_case import StaleCase
 
-from mergeguard.core.repair.journal import JournalStep
 from mergeguard.core.repair.plan import Plan
 from mergeguard.errors import Stale
 from mergeguard.integrity.apply import Applied
+from mergeguard.storage.journal.rows import StepValues
 from mergeguard.storage.journal.writing import Journal
 from mergeguard.storage.rows.database import DatabaseRows
 
@@ -34,14 +34,14 @@ class Gate:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.inside, self.go_on = threading.Event(), threading.Event()
-        record = Journal.record
+        record = Journal.record_values
 
-        def stopping(journal: Journal, rows: DatabaseRows, step: JournalStep, *, briefly: bool) -> None:
+        def stopping(journal: Journal, rows: DatabaseRows, step: StepValues, *, briefly: bool) -> None:
             self.inside.set()
             assert self.go_on.wait(PATIENCE)
             record(journal, rows, step, briefly=briefly)
 
-        monkeypatch.setattr(Journal, "record", stopping)
+        monkeypatch.setattr(Journal, "record_values", stopping)
 
 
 def merge(world: World, number: int, old: uuid.UUID, new: uuid.UUID) -> None:

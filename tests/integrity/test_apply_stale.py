@@ -13,7 +13,7 @@ from merge_model import guid
 from stale_case import StaleCase
 
 from mergeguard.core.repair.plan import Action, RowChange, Step
-from mergeguard.errors import ApplyFailed, ExitCode, Stale
+from mergeguard.errors import ApplyFailed, ExitCode, Stale, WriteFailed
 from mergeguard.integrity.apply import ApplyOptions
 
 A, B, C = member(0, 0), member(0, 1), member(0, 2)
@@ -204,6 +204,35 @@ def postgresql_trigger(row: int) -> list[str]:
 
 
 TRIGGER: dict[str, Callable[[int], list[str]]] = {"sqlite": sqlite_trigger, "postgresql": postgresql_trigger}
+
+
+LATE = (
+    "CREATE OR REPLACE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not today'; END $$",
+    """CREATE CONSTRAINT TRIGGER "late" AFTER DELETE ON "Merges" DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (OLD."Id" = {row}) EXECUTE FUNCTION late()""",
+)
+
+
+@pytest.mark.parametrize("world", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("refused", [1, 2, 3])
+def test_a_commit_that_the_database_refuses_stops_at_its_step_and_all_others_are_made(
+    world: World, refused: int
+) -> None:
+    """The next step is prepared while one is committed: nothing of it may be lost or made early."""
+    world.put(StaleCase(rings(2, 2, 2)), lookup=True)
+    plan = world.plan()
+    row = str((plan.steps[refused - 1].changes[0].before or {})["Id"]).removeprefix("i:")
+    world.execute(*(statement.format(row=row) for statement in LATE))
+    try:
+        with pytest.raises(WriteFailed, match="not today"):
+            world.apply(plan)
+    finally:
+        world.execute('DROP TRIGGER "late" ON "Merges"')
+    assert [step.number for step in world.journal().steps(plan.plan_id)] == list(range(1, refused))
+    done = world.apply(plan)
+    assert (done.skipped, done.applied, done.left) == (refused - 1, 4 - refused, 0)
+    assert [step.component for step in world.journal().steps(plan.plan_id)] == [each.component for each in plan.steps]
+    assert world.drift() == 0
 
 
 def test_a_batch_stops_at_its_size_and_goes_on(world: World) -> None:

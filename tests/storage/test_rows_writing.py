@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -385,6 +386,40 @@ def test_a_commit_that_fails_changes_nothing(postgres_url: str, postgres: psycop
             attempt(writing, retire, lambda rows: rows.run("INSERT INTO kept VALUES (%s), (%s)", [OLD, OLD]))
         with writing.transaction() as rows:
             assert len(images(rows)) == 1
+
+
+def test_a_commit_is_under_way_before_its_answer_is_waited_for(postgres_url: str, postgres: psycopg.Connection) -> None:
+    seen: list[bool] = []
+
+    def meanwhile() -> None:
+        while postgres.execute("SELECT count(*) FROM merges").fetchone() != (0,):
+            assert not seen
+        seen.append(True)
+
+    with source_of(postgres_url) as source, source.writing() as writing:
+        with writing.transaction() as rows:
+            retire(rows)
+            with writing.last(rows, meanwhile):
+                assert not seen
+        assert seen == [True]
+
+
+def test_a_commit_that_fails_is_told_whatever_was_done_meanwhile(
+    postgres_url: str, postgres: psycopg.Connection
+) -> None:
+    postgres.execute("CREATE TABLE IF NOT EXISTS kept (old uuid PRIMARY KEY DEFERRABLE INITIALLY DEFERRED)")
+    done: list[str] = []
+
+    def twice(writing: DatabaseWriting, rows: DatabaseRows) -> None:
+        with writing.last(rows, lambda: done.append("meanwhile")):
+            rows.run("INSERT INTO kept VALUES (%s), (%s)", [OLD, OLD])
+
+    with source_of(postgres_url) as source, source.writing() as writing:
+        with pytest.raises(errors.WriteFailed):
+            attempt(writing, retire, partial(twice, writing))
+        with writing.transaction() as rows:
+            assert len(images(rows)) == 1
+    assert done == ["meanwhile"]
 
 
 def test_reads_inside_a_transaction_see_what_it_wrote(postgres_url: str, postgres: psycopg.Connection) -> None:

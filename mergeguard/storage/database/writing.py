@@ -27,6 +27,10 @@ def nothing_asked(_rows: DatabaseRows) -> Sequence[Condition]:
     return ()
 
 
+def nothing_meanwhile() -> None:
+    """Do nothing while the database commits."""
+
+
 class DatabaseWriting:
     """See ``rows.Writing``. The connection is opened for the first transaction and closed by ``close``."""
 
@@ -162,8 +166,13 @@ class DatabaseWriting:
             self.close()
 
     @contextmanager
-    def last(self, rows: DatabaseRows) -> Iterator[None]:
+    def last(self, rows: DatabaseRows, meanwhile: Callable[[], object] = nothing_meanwhile) -> Iterator[None]:
         """Send what the open transaction does last; its commit travels along where the driver can do that.
+
+        Args:
+            rows: those of the transaction.
+            meanwhile: what may be done while the database commits, and needs no database; left out where the driver
+                would wait first.
 
         Raises:
             ConnectionLost: perhaps during the commit, then the message says that nobody knows whether it was made.
@@ -176,6 +185,7 @@ class DatabaseWriting:
             with rows.joining():
                 yield
             rows.run("COMMIT")
+            meanwhile()
 
     def _commit(self, connection: sa.Connection) -> None:
         try:

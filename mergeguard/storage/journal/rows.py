@@ -8,7 +8,7 @@ import json
 import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import sqlalchemy as sa
 
@@ -17,6 +17,8 @@ from mergeguard.core.repair.plan import Action, Image, RowChange
 from mergeguard.errors import JournalDamaged
 
 Row = sa.Row[Any]
+StepValues: TypeAlias = tuple[dict[str, object], list[dict[str, object]]]
+"""What is stored of a step, save its time: its row, and one row for each of its changes."""
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
@@ -48,8 +50,8 @@ def run_of(row: Row, steps: int, undone: int) -> Run:
     )
 
 
-def step_values(step: JournalStep) -> tuple[dict[str, object], list[dict[str, object]]]:
-    """Return what is stored of a step, save its time: its row, and one row for each of its changes."""
+def step_values(step: JournalStep) -> StepValues:
+    """Return what is stored of a step."""
     changes: list[dict[str, object]] = [
         {
             "run_id": step.run_id,

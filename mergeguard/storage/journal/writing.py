@@ -17,6 +17,7 @@ from mergeguard.errors import CannotCheck, Locked, PermissionDenied, Stale, Unsu
 from mergeguard.storage.database.source import DatabaseSource
 from mergeguard.storage.journal import reading as journal_reading
 from mergeguard.storage.journal import rows as journal_rows
+from mergeguard.storage.journal.rows import StepValues
 from mergeguard.storage.journal.tables import CLOCKS, JournalTables
 from mergeguard.storage.lookup.database import PLAIN_FAILURES
 from mergeguard.storage.mssql import lookup as mssql_lookup
@@ -131,7 +132,11 @@ class Journal:
 
         ``briefly`` is for a transaction of a handful of statements: what is few goes straight through the driver.
         """
-        values, changes = journal_rows.step_values(step)
+        self.record_values(rows, journal_rows.step_values(step), briefly=briefly)
+
+    def record_values(self, rows: DatabaseRows, step: StepValues, *, briefly: bool = False) -> None:
+        """Do the same with what is stored of a step, worked out before."""
+        values, changes = step
         with self.source.translated(writing=True):
             if briefly and len(changes) <= _FEW:
                 return self._record_briefly(rows, values, changes)
