@@ -271,6 +271,212 @@ DROP VIEW IF EXISTS mergeguard_link_maxima;
 CREATE VIEW mergeguard_link_maxima (guid_text, maximum) AS
 /*{link_maxima*/SELECT "Guid", "MaximumCardinality" FROM "ResourceAssociationType"/*}*/;
 
+-- What takes a merge back: the tables in which it changes rows under the names that the journal has, their columns, what finds
+-- one row, and what is written. grows: it adds rows there. 40_unmerge.sql goes through the journal with them.
+DROP VIEW IF EXISTS mergeguard_back_tables;
+CREATE VIEW mergeguard_back_tables (table_no, table_name, grows) AS
+/*{back_tables*/VALUES
+    (1, 'ResourceMerge', 1),
+    (2, 'ItemResource', 0),
+    (3, 'AgentBlacklist', 1),
+    (4, 'ResourceUpdateSummary', 0),
+    (5, 'ResourceKey', 0),
+    (6, 'Inv_Identification', 0),
+    (7, 'Inv_InstalledSoftware', 0),
+    (8, 'Evt_Software_Execution', 0),
+    (9, 'ResourceAssociation', 0)/*}*/;
+
+DROP VIEW IF EXISTS mergeguard_back_columns;
+CREATE VIEW mergeguard_back_columns (table_no, column_name, is_key, is_written) AS
+/*{back_columns*/VALUES
+    (1, 'Id', 1, 0),
+    (1, 'OldGuid', 0, 0),
+    (1, 'NewGuid', 0, 0),
+    (1, 'MergedAt', 0, 0),
+    (1, 'MergeKey', 0, 0),
+    (2, 'rowid', 1, 0),
+    (2, 'Guid', 0, 0),
+    (2, 'IsManaged', 0, 0),
+    (2, 'Status', 0, 0),
+    (3, 'rowid', 1, 0),
+    (3, 'Guid', 0, 0),
+    (3, 'BlacklistedAt', 0, 0),
+    (3, 'ReplacedBy', 0, 0),
+    (4, 'rowid', 1, 0),
+    (4, 'InventoryClassGuid', 0, 0),
+    (4, 'ResourceGuid', 0, 1),
+    (4, 'CreatedDate', 0, 0),
+    (4, 'ModifiedDate', 0, 0),
+    (4, 'RowCount', 0, 0),
+    (4, 'SMSForwardDate', 0, 0),
+    (4, 'DataHash', 0, 1),
+    (4, 'DataLastChangedDate', 0, 0),
+    (4, 'LastEventId', 0, 0),
+    (5, 'rowid', 1, 0),
+    (5, 'ResourceGuid', 0, 1),
+    (5, 'KeyName', 0, 0),
+    (5, 'KeyValue', 0, 0),
+    (6, '_id', 1, 0),
+    (6, '_ResourceGuid', 0, 1),
+    (6, 'Name', 0, 0),
+    (6, 'Domain', 0, 0),
+    (6, 'OSName', 0, 0),
+    (7, '_id', 1, 0),
+    (7, '_ResourceGuid', 0, 1),
+    (7, '_SoftwareComponentGuid', 0, 1),
+    (7, 'InstallFlag', 0, 0),
+    (8, '_id', 1, 0),
+    (8, '_ResourceGuid', 0, 1),
+    (8, '_eventTime', 0, 0),
+    (8, 'Program', 0, 0),
+    (8, 'ExitCode', 0, 0),
+    (9, 'rowid', 1, 0),
+    (9, 'ResourceAssociationTypeGuid', 0, 0),
+    (9, 'ParentResourceGuid', 0, 1),
+    (9, 'ChildResourceGuid', 0, 1),
+    (9, 'CreatedDate', 0, 0),
+    (9, 'EventId', 0, 0)/*}*/;
+
+DROP VIEW IF EXISTS mergeguard_read_back;
+CREATE VIEW mergeguard_read_back (table_no) AS SELECT NULL WHERE 0;
+CREATE TRIGGER mergeguard_read_back_insert INSTEAD OF INSERT ON mergeguard_read_back
+BEGIN
+    /*{read_back*/INSERT INTO mergeguard_held_cells (number, place, name, label, value)
+    SELECT 1, c.column1, c.column2, c.column3, CASE c.column1 WHEN 1 THEN t."Id" WHEN 2 THEN t."OldGuid" WHEN 3 THEN t."NewGuid" WHEN 4 THEN t."MergedAt" WHEN 5 THEN t."MergeKey" END
+    FROM "ResourceMerge" AS t CROSS JOIN (VALUES (1, 'Id', '"Id"'), (2, 'OldGuid', '"OldGuid"'), (3, 'NewGuid', '"NewGuid"'), (4, 'MergedAt', '"MergedAt"'), (5, 'MergeKey', '"MergeKey"')) AS c
+    WHERE NEW.table_no = 1 AND t."Id" = (SELECT value FROM mergeguard_back_cells WHERE side = 'at' AND name = 'Id');
+    INSERT INTO mergeguard_held_cells (number, place, name, label, value)
+    SELECT 1, c.column1, c.column2, c.column3, CASE c.column1 WHEN 1 THEN t."rowid" WHEN 2 THEN t."Guid" WHEN 3 THEN t."IsManaged" WHEN 4 THEN t."Status" END
+    FROM "ItemResource" AS t CROSS JOIN (VALUES (1, 'rowid', '"rowid"'), (2, 'Guid', '"Guid"'), (3, 'IsManaged', '"IsManaged"'), (4, 'Status', '"Status"')) AS c
+    WHERE NEW.table_no = 2 AND t."rowid" = (SELECT value FROM mergeguard_back_cells WHERE side = 'at' AND name = 'rowid');
+    INSERT INTO mergeguard_held_cells (number, place, name, label, value)
+    SELECT 1, c.column1, c.column2, c.column3, CASE c.column1 WHEN 1 THEN t."rowid" WHEN 2 THEN t."Guid" WHEN 3 THEN t."BlacklistedAt" WHEN 4 THEN t."ReplacedBy" END
+    FROM "AgentBlacklist" AS t CROSS JOIN (VALUES (1, 'rowid', '"rowid"'), (2, 'Guid', '"Guid"'), (3, 'BlacklistedAt', '"BlacklistedAt"'), (4, 'ReplacedBy', '"ReplacedBy"')) AS c
+    WHERE NEW.table_no = 3 AND t."rowid" = (SELECT value FROM mergeguard_back_cells WHERE side = 'at' AND name = 'rowid');
+    INSERT INTO mergeguard_held_cells (number, place, name, label, value)
+    SELECT 1, c.column1, c.column2, c.column3, CASE c.column1 WHEN 1 THEN t."rowid" WHEN 2 THEN t."InventoryClassGuid" WHEN 3 THEN t."ResourceGuid" WHEN 4 THEN t."CreatedDate" WHEN 5 THEN t."ModifiedDate" WHEN 6 THEN t."RowCount" WHEN 7 THEN t."SMSForwardDate" WHEN 8 THEN t."DataHash" WHEN 9 THEN t."DataLastChangedDate" WHEN 10 THEN t."LastEventId" END
+    FROM "ResourceUpdateSummary" AS t CROSS JOIN (VALUES (1, 'rowid', '"rowid"'), (2, 'InventoryClassGuid', '"InventoryClassGuid"'), (3, 'ResourceGuid', '"ResourceGuid"'), (4, 'CreatedDate', '"CreatedDate"'), (5, 'ModifiedDate', '"ModifiedDate"'), (6, 'RowCount', '"RowCount"'), (7, 'SMSForwardDate', '"SMSForwardDate"'), (8, 'DataHash', '"DataHash"'), (9, 'DataLastChangedDate', '"DataLastChangedDate"'), (10, 'LastEventId', '"LastEventId"')) AS c
+    WHERE NEW.table_no = 4 AND t."rowid" = (SELECT value FROM mergeguard_back_cells WHERE side = 'at' AND name = 'rowid');
+    INSERT INTO mergeguard_held_cells (number, place, name, label, value)
+    SELECT 1, c.column1, c.column2, c.column3, CASE c.column1 WHEN 1 THEN t."rowid" WHEN 2 THEN t."ResourceGuid" WHEN 3 THEN t."KeyName" WHEN 4 THEN t."KeyValue" END
+    FROM "ResourceKey" AS t CROSS JOIN (VALUES (1, 'rowid', '"rowid"'), (2, 'ResourceGuid', '"ResourceGuid"'), (3, 'KeyName', '"KeyName"'), (4, 'KeyValue', '"KeyValue"')) AS c
+    WHERE NEW.table_no = 5 AND t."rowid" = (SELECT value FROM mergeguard_back_cells WHERE side = 'at' AND name = 'rowid');
+    INSERT INTO mergeguard_held_cells (number, place, name, label, value)
+    SELECT 1, c.column1, c.column2, c.column3, CASE c.column1 WHEN 1 THEN t."_id" WHEN 2 THEN t."_ResourceGuid" WHEN 3 THEN t."Name" WHEN 4 THEN t."Domain" WHEN 5 THEN t."OSName" END
+    FROM "Inv_Identification" AS t CROSS JOIN (VALUES (1, '_id', '"_id"'), (2, '_ResourceGuid', '"_ResourceGuid"'), (3, 'Name', '"Name"'), (4, 'Domain', '"Domain"'), (5, 'OSName', '"OSName"')) AS c
+    WHERE NEW.table_no = 6 AND t."_id" = (SELECT value FROM mergeguard_back_cells WHERE side = 'at' AND name = '_id');
+    INSERT INTO mergeguard_held_cells (number, place, name, label, value)
+    SELECT 1, c.column1, c.column2, c.column3, CASE c.column1 WHEN 1 THEN t."_id" WHEN 2 THEN t."_ResourceGuid" WHEN 3 THEN t."_SoftwareComponentGuid" WHEN 4 THEN t."InstallFlag" END
+    FROM "Inv_InstalledSoftware" AS t CROSS JOIN (VALUES (1, '_id', '"_id"'), (2, '_ResourceGuid', '"_ResourceGuid"'), (3, '_SoftwareComponentGuid', '"_SoftwareComponentGuid"'), (4, 'InstallFlag', '"InstallFlag"')) AS c
+    WHERE NEW.table_no = 7 AND t."_id" = (SELECT value FROM mergeguard_back_cells WHERE side = 'at' AND name = '_id');
+    INSERT INTO mergeguard_held_cells (number, place, name, label, value)
+    SELECT 1, c.column1, c.column2, c.column3, CASE c.column1 WHEN 1 THEN t."_id" WHEN 2 THEN t."_ResourceGuid" WHEN 3 THEN t."_eventTime" WHEN 4 THEN t."Program" WHEN 5 THEN t."ExitCode" END
+    FROM "Evt_Software_Execution" AS t CROSS JOIN (VALUES (1, '_id', '"_id"'), (2, '_ResourceGuid', '"_ResourceGuid"'), (3, '_eventTime', '"_eventTime"'), (4, 'Program', '"Program"'), (5, 'ExitCode', '"ExitCode"')) AS c
+    WHERE NEW.table_no = 8 AND t."_id" = (SELECT value FROM mergeguard_back_cells WHERE side = 'at' AND name = '_id');
+    INSERT INTO mergeguard_held_cells (number, place, name, label, value)
+    SELECT 1, c.column1, c.column2, c.column3, CASE c.column1 WHEN 1 THEN t."rowid" WHEN 2 THEN t."ResourceAssociationTypeGuid" WHEN 3 THEN t."ParentResourceGuid" WHEN 4 THEN t."ChildResourceGuid" WHEN 5 THEN t."CreatedDate" WHEN 6 THEN t."EventId" END
+    FROM "ResourceAssociation" AS t CROSS JOIN (VALUES (1, 'rowid', '"rowid"'), (2, 'ResourceAssociationTypeGuid', '"ResourceAssociationTypeGuid"'), (3, 'ParentResourceGuid', '"ParentResourceGuid"'), (4, 'ChildResourceGuid', '"ChildResourceGuid"'), (5, 'CreatedDate', '"CreatedDate"'), (6, 'EventId', '"EventId"')) AS c
+    WHERE NEW.table_no = 9 AND t."rowid" = (SELECT value FROM mergeguard_back_cells WHERE side = 'at' AND name = 'rowid')/*}*/;
+END;
+
+DROP VIEW IF EXISTS mergeguard_write_back;
+CREATE VIEW mergeguard_write_back (table_no, action) AS SELECT NULL, NULL WHERE 0;
+CREATE TRIGGER mergeguard_write_back_insert INSTEAD OF INSERT ON mergeguard_write_back
+BEGIN
+    /*{write_back*/INSERT INTO "ResourceMerge" ("Id", "OldGuid", "NewGuid", "MergedAt", "MergeKey")
+    SELECT (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'Id'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'OldGuid'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'NewGuid'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'MergedAt'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'MergeKey')
+    WHERE NEW.table_no = 1 AND NEW.action = 'put back';
+    DELETE FROM "ResourceMerge" WHERE NEW.table_no = 1 AND NEW.action = 'take out' AND "Id" = (SELECT value FROM mergeguard_back_cells WHERE side = 'at' AND name = 'Id');
+    INSERT INTO "ItemResource" ("rowid", "Guid", "IsManaged", "Status")
+    SELECT (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'rowid'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'Guid'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'IsManaged'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'Status')
+    WHERE NEW.table_no = 2 AND NEW.action = 'put back';
+    INSERT INTO "AgentBlacklist" ("rowid", "Guid", "BlacklistedAt", "ReplacedBy")
+    SELECT (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'rowid'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'Guid'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'BlacklistedAt'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'ReplacedBy')
+    WHERE NEW.table_no = 3 AND NEW.action = 'put back';
+    DELETE FROM "AgentBlacklist" WHERE NEW.table_no = 3 AND NEW.action = 'take out' AND "rowid" = (SELECT value FROM mergeguard_back_cells WHERE side = 'at' AND name = 'rowid');
+    INSERT INTO "ResourceUpdateSummary" ("rowid", "InventoryClassGuid", "ResourceGuid", "CreatedDate", "ModifiedDate", "RowCount", "SMSForwardDate", "DataHash", "DataLastChangedDate", "LastEventId")
+    SELECT (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'rowid'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'InventoryClassGuid'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'ResourceGuid'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'CreatedDate'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'ModifiedDate'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'RowCount'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'SMSForwardDate'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'DataHash'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'DataLastChangedDate'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'LastEventId')
+    WHERE NEW.table_no = 4 AND NEW.action = 'put back';
+    UPDATE "ResourceUpdateSummary" SET "ResourceGuid" = CASE WHEN EXISTS (SELECT 1 FROM mergeguard_back_cells WHERE side = 'then' AND name = 'ResourceGuid') THEN (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'ResourceGuid') ELSE "ResourceGuid" END, "DataHash" = CASE WHEN EXISTS (SELECT 1 FROM mergeguard_back_cells WHERE side = 'then' AND name = 'DataHash') THEN (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'DataHash') ELSE "DataHash" END
+    WHERE NEW.table_no = 4 AND NEW.action = 'set back' AND "rowid" = (SELECT value FROM mergeguard_back_cells WHERE side = 'at' AND name = 'rowid');
+    INSERT INTO "ResourceKey" ("rowid", "ResourceGuid", "KeyName", "KeyValue")
+    SELECT (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'rowid'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'ResourceGuid'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'KeyName'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'KeyValue')
+    WHERE NEW.table_no = 5 AND NEW.action = 'put back';
+    UPDATE "ResourceKey" SET "ResourceGuid" = CASE WHEN EXISTS (SELECT 1 FROM mergeguard_back_cells WHERE side = 'then' AND name = 'ResourceGuid') THEN (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'ResourceGuid') ELSE "ResourceGuid" END
+    WHERE NEW.table_no = 5 AND NEW.action = 'set back' AND "rowid" = (SELECT value FROM mergeguard_back_cells WHERE side = 'at' AND name = 'rowid');
+    INSERT INTO "Inv_Identification" ("_id", "_ResourceGuid", "Name", "Domain", "OSName")
+    SELECT (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = '_id'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = '_ResourceGuid'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'Name'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'Domain'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'OSName')
+    WHERE NEW.table_no = 6 AND NEW.action = 'put back';
+    UPDATE "Inv_Identification" SET "_ResourceGuid" = CASE WHEN EXISTS (SELECT 1 FROM mergeguard_back_cells WHERE side = 'then' AND name = '_ResourceGuid') THEN (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = '_ResourceGuid') ELSE "_ResourceGuid" END
+    WHERE NEW.table_no = 6 AND NEW.action = 'set back' AND "_id" = (SELECT value FROM mergeguard_back_cells WHERE side = 'at' AND name = '_id');
+    INSERT INTO "Inv_InstalledSoftware" ("_id", "_ResourceGuid", "_SoftwareComponentGuid", "InstallFlag")
+    SELECT (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = '_id'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = '_ResourceGuid'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = '_SoftwareComponentGuid'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'InstallFlag')
+    WHERE NEW.table_no = 7 AND NEW.action = 'put back';
+    UPDATE "Inv_InstalledSoftware" SET "_ResourceGuid" = CASE WHEN EXISTS (SELECT 1 FROM mergeguard_back_cells WHERE side = 'then' AND name = '_ResourceGuid') THEN (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = '_ResourceGuid') ELSE "_ResourceGuid" END, "_SoftwareComponentGuid" = CASE WHEN EXISTS (SELECT 1 FROM mergeguard_back_cells WHERE side = 'then' AND name = '_SoftwareComponentGuid') THEN (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = '_SoftwareComponentGuid') ELSE "_SoftwareComponentGuid" END
+    WHERE NEW.table_no = 7 AND NEW.action = 'set back' AND "_id" = (SELECT value FROM mergeguard_back_cells WHERE side = 'at' AND name = '_id');
+    INSERT INTO "Evt_Software_Execution" ("_id", "_ResourceGuid", "_eventTime", "Program", "ExitCode")
+    SELECT (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = '_id'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = '_ResourceGuid'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = '_eventTime'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'Program'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'ExitCode')
+    WHERE NEW.table_no = 8 AND NEW.action = 'put back';
+    UPDATE "Evt_Software_Execution" SET "_ResourceGuid" = CASE WHEN EXISTS (SELECT 1 FROM mergeguard_back_cells WHERE side = 'then' AND name = '_ResourceGuid') THEN (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = '_ResourceGuid') ELSE "_ResourceGuid" END
+    WHERE NEW.table_no = 8 AND NEW.action = 'set back' AND "_id" = (SELECT value FROM mergeguard_back_cells WHERE side = 'at' AND name = '_id');
+    INSERT INTO "ResourceAssociation" ("rowid", "ResourceAssociationTypeGuid", "ParentResourceGuid", "ChildResourceGuid", "CreatedDate", "EventId")
+    SELECT (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'rowid'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'ResourceAssociationTypeGuid'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'ParentResourceGuid'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'ChildResourceGuid'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'CreatedDate'), (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'EventId')
+    WHERE NEW.table_no = 9 AND NEW.action = 'put back';
+    UPDATE "ResourceAssociation" SET "ParentResourceGuid" = CASE WHEN EXISTS (SELECT 1 FROM mergeguard_back_cells WHERE side = 'then' AND name = 'ParentResourceGuid') THEN (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'ParentResourceGuid') ELSE "ParentResourceGuid" END, "ChildResourceGuid" = CASE WHEN EXISTS (SELECT 1 FROM mergeguard_back_cells WHERE side = 'then' AND name = 'ChildResourceGuid') THEN (SELECT value FROM mergeguard_back_cells WHERE side = 'then' AND name = 'ChildResourceGuid') ELSE "ChildResourceGuid" END
+    WHERE NEW.table_no = 9 AND NEW.action = 'set back' AND "rowid" = (SELECT value FROM mergeguard_back_cells WHERE side = 'at' AND name = 'rowid')/*}*/;
+END;
+
+DROP VIEW IF EXISTS mergeguard_refuse_back;
+CREATE VIEW mergeguard_refuse_back (table_no, why) AS SELECT NULL, NULL WHERE 0;
+CREATE TRIGGER mergeguard_refuse_back_insert INSTEAD OF INSERT ON mergeguard_refuse_back
+BEGIN
+    /*{refuse_back*/SELECT RAISE(ABORT, 'mergeguard: stale: a row of ResourceMerge is gone, or is not as the merge left it, and nothing was taken back') WHERE NEW.table_no = 1 AND NEW.why = 'changed';
+    SELECT RAISE(ABORT, 'mergeguard: stale: another row stands where one of ResourceMerge is to be put back, and nothing was taken back') WHERE NEW.table_no = 1 AND NEW.why = 'stands';
+    SELECT RAISE(ABORT, 'mergeguard: stale: ResourceMerge has other columns than when the merge was made, or than when these scripts were') WHERE NEW.table_no = 1 AND NEW.why = 'altered';
+    SELECT RAISE(ABORT, 'mergeguard: references: the profile does not declare all columns of ResourceMerge that the merge changed; ''mergeguard undo'' takes it back') WHERE NEW.table_no = 1 AND NEW.why = 'unknown';
+    SELECT RAISE(ABORT, 'mergeguard: write: the database stored something else than it was told of ResourceMerge; look for triggers on it') WHERE NEW.table_no = 1 AND NEW.why = 'write';
+    SELECT RAISE(ABORT, 'mergeguard: stale: a row of ItemResource is gone, or is not as the merge left it, and nothing was taken back') WHERE NEW.table_no = 2 AND NEW.why = 'changed';
+    SELECT RAISE(ABORT, 'mergeguard: stale: another row stands where one of ItemResource is to be put back, and nothing was taken back') WHERE NEW.table_no = 2 AND NEW.why = 'stands';
+    SELECT RAISE(ABORT, 'mergeguard: stale: ItemResource has other columns than when the merge was made, or than when these scripts were') WHERE NEW.table_no = 2 AND NEW.why = 'altered';
+    SELECT RAISE(ABORT, 'mergeguard: references: the profile does not declare all columns of ItemResource that the merge changed; ''mergeguard undo'' takes it back') WHERE NEW.table_no = 2 AND NEW.why = 'unknown';
+    SELECT RAISE(ABORT, 'mergeguard: write: the database stored something else than it was told of ItemResource; look for triggers on it') WHERE NEW.table_no = 2 AND NEW.why = 'write';
+    SELECT RAISE(ABORT, 'mergeguard: stale: a row of AgentBlacklist is gone, or is not as the merge left it, and nothing was taken back') WHERE NEW.table_no = 3 AND NEW.why = 'changed';
+    SELECT RAISE(ABORT, 'mergeguard: stale: another row stands where one of AgentBlacklist is to be put back, and nothing was taken back') WHERE NEW.table_no = 3 AND NEW.why = 'stands';
+    SELECT RAISE(ABORT, 'mergeguard: stale: AgentBlacklist has other columns than when the merge was made, or than when these scripts were') WHERE NEW.table_no = 3 AND NEW.why = 'altered';
+    SELECT RAISE(ABORT, 'mergeguard: references: the profile does not declare all columns of AgentBlacklist that the merge changed; ''mergeguard undo'' takes it back') WHERE NEW.table_no = 3 AND NEW.why = 'unknown';
+    SELECT RAISE(ABORT, 'mergeguard: write: the database stored something else than it was told of AgentBlacklist; look for triggers on it') WHERE NEW.table_no = 3 AND NEW.why = 'write';
+    SELECT RAISE(ABORT, 'mergeguard: stale: a row of ResourceUpdateSummary is gone, or is not as the merge left it, and nothing was taken back') WHERE NEW.table_no = 4 AND NEW.why = 'changed';
+    SELECT RAISE(ABORT, 'mergeguard: stale: another row stands where one of ResourceUpdateSummary is to be put back, and nothing was taken back') WHERE NEW.table_no = 4 AND NEW.why = 'stands';
+    SELECT RAISE(ABORT, 'mergeguard: stale: ResourceUpdateSummary has other columns than when the merge was made, or than when these scripts were') WHERE NEW.table_no = 4 AND NEW.why = 'altered';
+    SELECT RAISE(ABORT, 'mergeguard: references: the profile does not declare all columns of ResourceUpdateSummary that the merge changed; ''mergeguard undo'' takes it back') WHERE NEW.table_no = 4 AND NEW.why = 'unknown';
+    SELECT RAISE(ABORT, 'mergeguard: write: the database stored something else than it was told of ResourceUpdateSummary; look for triggers on it') WHERE NEW.table_no = 4 AND NEW.why = 'write';
+    SELECT RAISE(ABORT, 'mergeguard: stale: a row of ResourceKey is gone, or is not as the merge left it, and nothing was taken back') WHERE NEW.table_no = 5 AND NEW.why = 'changed';
+    SELECT RAISE(ABORT, 'mergeguard: stale: another row stands where one of ResourceKey is to be put back, and nothing was taken back') WHERE NEW.table_no = 5 AND NEW.why = 'stands';
+    SELECT RAISE(ABORT, 'mergeguard: stale: ResourceKey has other columns than when the merge was made, or than when these scripts were') WHERE NEW.table_no = 5 AND NEW.why = 'altered';
+    SELECT RAISE(ABORT, 'mergeguard: references: the profile does not declare all columns of ResourceKey that the merge changed; ''mergeguard undo'' takes it back') WHERE NEW.table_no = 5 AND NEW.why = 'unknown';
+    SELECT RAISE(ABORT, 'mergeguard: write: the database stored something else than it was told of ResourceKey; look for triggers on it') WHERE NEW.table_no = 5 AND NEW.why = 'write';
+    SELECT RAISE(ABORT, 'mergeguard: stale: a row of Inv_Identification is gone, or is not as the merge left it, and nothing was taken back') WHERE NEW.table_no = 6 AND NEW.why = 'changed';
+    SELECT RAISE(ABORT, 'mergeguard: stale: another row stands where one of Inv_Identification is to be put back, and nothing was taken back') WHERE NEW.table_no = 6 AND NEW.why = 'stands';
+    SELECT RAISE(ABORT, 'mergeguard: stale: Inv_Identification has other columns than when the merge was made, or than when these scripts were') WHERE NEW.table_no = 6 AND NEW.why = 'altered';
+    SELECT RAISE(ABORT, 'mergeguard: references: the profile does not declare all columns of Inv_Identification that the merge changed; ''mergeguard undo'' takes it back') WHERE NEW.table_no = 6 AND NEW.why = 'unknown';
+    SELECT RAISE(ABORT, 'mergeguard: write: the database stored something else than it was told of Inv_Identification; look for triggers on it') WHERE NEW.table_no = 6 AND NEW.why = 'write';
+    SELECT RAISE(ABORT, 'mergeguard: stale: a row of Inv_InstalledSoftware is gone, or is not as the merge left it, and nothing was taken back') WHERE NEW.table_no = 7 AND NEW.why = 'changed';
+    SELECT RAISE(ABORT, 'mergeguard: stale: another row stands where one of Inv_InstalledSoftware is to be put back, and nothing was taken back') WHERE NEW.table_no = 7 AND NEW.why = 'stands';
+    SELECT RAISE(ABORT, 'mergeguard: stale: Inv_InstalledSoftware has other columns than when the merge was made, or than when these scripts were') WHERE NEW.table_no = 7 AND NEW.why = 'altered';
+    SELECT RAISE(ABORT, 'mergeguard: references: the profile does not declare all columns of Inv_InstalledSoftware that the merge changed; ''mergeguard undo'' takes it back') WHERE NEW.table_no = 7 AND NEW.why = 'unknown';
+    SELECT RAISE(ABORT, 'mergeguard: write: the database stored something else than it was told of Inv_InstalledSoftware; look for triggers on it') WHERE NEW.table_no = 7 AND NEW.why = 'write';
+    SELECT RAISE(ABORT, 'mergeguard: stale: a row of Evt_Software_Execution is gone, or is not as the merge left it, and nothing was taken back') WHERE NEW.table_no = 8 AND NEW.why = 'changed';
+    SELECT RAISE(ABORT, 'mergeguard: stale: another row stands where one of Evt_Software_Execution is to be put back, and nothing was taken back') WHERE NEW.table_no = 8 AND NEW.why = 'stands';
+    SELECT RAISE(ABORT, 'mergeguard: stale: Evt_Software_Execution has other columns than when the merge was made, or than when these scripts were') WHERE NEW.table_no = 8 AND NEW.why = 'altered';
+    SELECT RAISE(ABORT, 'mergeguard: references: the profile does not declare all columns of Evt_Software_Execution that the merge changed; ''mergeguard undo'' takes it back') WHERE NEW.table_no = 8 AND NEW.why = 'unknown';
+    SELECT RAISE(ABORT, 'mergeguard: write: the database stored something else than it was told of Evt_Software_Execution; look for triggers on it') WHERE NEW.table_no = 8 AND NEW.why = 'write';
+    SELECT RAISE(ABORT, 'mergeguard: stale: a row of ResourceAssociation is gone, or is not as the merge left it, and nothing was taken back') WHERE NEW.table_no = 9 AND NEW.why = 'changed';
+    SELECT RAISE(ABORT, 'mergeguard: stale: another row stands where one of ResourceAssociation is to be put back, and nothing was taken back') WHERE NEW.table_no = 9 AND NEW.why = 'stands';
+    SELECT RAISE(ABORT, 'mergeguard: stale: ResourceAssociation has other columns than when the merge was made, or than when these scripts were') WHERE NEW.table_no = 9 AND NEW.why = 'altered';
+    SELECT RAISE(ABORT, 'mergeguard: references: the profile does not declare all columns of ResourceAssociation that the merge changed; ''mergeguard undo'' takes it back') WHERE NEW.table_no = 9 AND NEW.why = 'unknown';
+    SELECT RAISE(ABORT, 'mergeguard: write: the database stored something else than it was told of ResourceAssociation; look for triggers on it') WHERE NEW.table_no = 9 AND NEW.why = 'write'/*}*/;
+END;
+
 DROP VIEW IF EXISTS mergeguard_declared;
 CREATE VIEW mergeguard_declared (live, types, times, refs, deleted, managed, guarded) AS
 SELECT /*{has_live*/1/*}*/, /*{has_types*/1/*}*/, /*{has_times*/1/*}*/, /*{has_references*/1/*}*/, /*{has_deleted*/0/*}*/, /*{has_managed*/1/*}*/, /*{is_guarded*/0/*}*/;
@@ -361,13 +567,6 @@ END;
 CREATE TRIGGER mergeguard_live_images_delete INSTEAD OF DELETE ON mergeguard_live_images
 BEGIN
     /*{delete_live*/DELETE FROM "ItemResource" WHERE "Guid" = OLD.guid_text/*}*/;
-END;
-
-CREATE TRIGGER mergeguard_live_images_insert INSTEAD OF INSERT ON mergeguard_live_images
-BEGIN
-    /*{insert_live*/INSERT INTO "ItemResource" ("rowid", "Guid", "IsManaged", "Status") SELECT max(value) FILTER (WHERE name = 'rowid'), max(value) FILTER (WHERE name = 'Guid'), max(value) FILTER (WHERE name = 'IsManaged'), max(value) FILTER (WHERE name = 'Status')/*}*/
-    FROM (SELECT key AS name, CASE substr(value, 1, 2) WHEN 'i:' THEN CAST(substr(value, 3) AS INTEGER)
-        WHEN 't:' THEN substr(value, 3) END AS value FROM json_each(NEW.image));
 END;
 
 -- Agents whose guid was merged away and that must take another one, where there is a table of them; and which an agent manages.

@@ -90,12 +90,11 @@ FROM mergeguard_held_classes AS own JOIN (
     FROM mergeguard_held AS row JOIN mergeguard_held_guids AS owner ON owner.number = row.number WHERE row.table_no = 0
 ) AS load ON load.class = own.class;
 
--- Reads the rows that were found and not read yet.
-DROP VIEW IF EXISTS mergeguard_read;
-CREATE VIEW mergeguard_read (part) AS SELECT NULL WHERE 0;
-CREATE TRIGGER mergeguard_read_insert INSTEAD OF INSERT ON mergeguard_read
+-- Says rows whose cells were read as the journal has them.
+DROP VIEW IF EXISTS mergeguard_say;
+CREATE VIEW mergeguard_say (part) AS SELECT NULL WHERE 0;
+CREATE TRIGGER mergeguard_say_insert INSTEAD OF INSERT ON mergeguard_say
 BEGIN
-    INSERT INTO mergeguard_read_held (part) VALUES (NEW.part);
     UPDATE mergeguard_held_cells SET cell = CASE typeof(value) WHEN 'integer' THEN 'i:' || value WHEN 'blob' THEN 'b:' || lower(hex(value))
     WHEN 'text' THEN CASE
         WHEN instr(value, char(0)) = 0 AND value NOT GLOB '*[^ -~]*' THEN 't:' || value
@@ -124,6 +123,15 @@ BEGIN
         SELECT '{' || group_concat(label || ':' || said) || '}' FROM (
             SELECT label, said FROM mergeguard_held_cells AS own WHERE own.number = mergeguard_held.number ORDER BY place)
     ) WHERE image IS NULL;
+END;
+
+-- Reads the rows that were found and not read yet.
+DROP VIEW IF EXISTS mergeguard_read;
+CREATE VIEW mergeguard_read (part) AS SELECT NULL WHERE 0;
+CREATE TRIGGER mergeguard_read_insert INSTEAD OF INSERT ON mergeguard_read
+BEGIN
+    INSERT INTO mergeguard_read_held (part) VALUES (NEW.part);
+    INSERT INTO mergeguard_say (part) VALUES (NEW.part);
 END;
 
 -- Rows of the new root give way to a newer one of the old root.

@@ -16,6 +16,7 @@ from mergeguard.storage.guard import sqlite as guard_sqlite
 from mergeguard.storage.journal.tables import CLOCKS
 from mergeguard.storage.profile import Profile, Reference
 from mergeguard.storage.scripts.survival_sqlite import survival
+from mergeguard.storage.scripts.unmerge_sqlite import unmerging
 
 if TYPE_CHECKING:
     from mergeguard.storage.database.stored_table import StoredTable
@@ -53,7 +54,7 @@ def places(rows: DatabaseRows, profile: Profile, repointed: Sequence[Repointed])
     Raises:
         UnknownSchema: a table or a column of the profile does not exist.
     """
-    return survival(rows, profile, repointed)
+    return {**survival(rows, profile, repointed), **unmerging(rows, profile, repointed)}
 
 
 class _Names:
@@ -106,19 +107,15 @@ class _Names:
             "live_cells": "SELECT NULL AS name, NULL AS value",
             "live_table": "(SELECT 1) WHERE 0",
             "delete_live": "SELECT NULL",
-            "insert_live": "SELECT NULL",
         }
         if live is not None and live.table is not None and live.guid is not None:
             table, guid = self._rows.table(live.table), self._column(live.table, live.guid)
-            values = ", ".join(f"max(value) FILTER (WHERE name = {_literal(name)})" for name in table.columns)
-            quoted = ", ".join(table.quotes[name] for name in table.columns)
             texts |= {
                 "live_name": _literal(live.table),
                 "live_guid": guid,
                 "live_cells": _cells(table),
                 "live_table": f"{table.name}{self._where(table)}",
                 "delete_live": f"DELETE FROM {table.name} WHERE {guid} = OLD.guid_text{self._where(table, ' AND ')}",
-                "insert_live": f"INSERT INTO {table.name} ({quoted}) SELECT {values}",
             }
         return texts
 

@@ -45,9 +45,9 @@ def survival(rows: DatabaseRows, profile: Profile, repointed: Sequence[Repointed
     hashed = [] if profile.hashes is None else [*_hashed(rows, profile.hashes)]
     every = [*moved, *hashed]
     return {
-        "find_held": _statements(one.find for one in every),
-        "read_held": _statements(one.read for one in every),
-        "write_held": _statements(text for one in every for text in one.write),
+        "find_held": statements(one.find for one in every),
+        "read_held": statements(one.read for one in every),
+        "write_held": statements(text for one in every for text in one.write),
         "left_held": _union((one.left for one in moved if one.has_row_ids), 1),
         **_described(rows, every),
         "hash_place": _union(_hash_place(rows, profile.hashes, moved), _PLACE),
@@ -85,9 +85,7 @@ class _Moved:
     def read(self) -> str:
         """Read the cells of the rows that were found."""
         near = "" if self.has_row_ids else f" AND ({self._asked})"
-        columns = list(enumerate(self.table.columns, 1))
-        cells = " ".join(f"WHEN {place} THEN t.{self.table.quotes[name]}" for place, name in columns)
-        named = ", ".join(f"({place}, {literal(name)}, {literal(json.dumps(name))})" for place, name in columns)
+        cells, named = listed_cells(self.table)
         return (
             "INSERT INTO mergeguard_held_cells (number, place, name, label, value)\n"
             f"    SELECT h.number, c.column1, c.column2, c.column3, CASE c.column1 {cells} END\n"
@@ -178,6 +176,13 @@ class _Moved:
         )
 
 
+def listed_cells(table: StoredTable) -> tuple[str, str]:
+    """Return which cell of a row each number means, and what the numbers are called."""
+    columns = list(enumerate(table.columns, 1))
+    cells = " ".join(f"WHEN {place} THEN t.{table.quotes[name]}" for place, name in columns)
+    return cells, ", ".join(f"({place}, {literal(name)}, {literal(json.dumps(name))})" for place, name in columns)
+
+
 def _hashed(rows: DatabaseRows, hashes: Hashes) -> Iterable[_Moved]:
     """Return the table of hashes under the two numbers that only it has."""
     named = {part: rows.column(hashes.table, name) for part, name in (("guid", hashes.guid), ("hash", hashes.hash))}
@@ -207,10 +212,10 @@ def _described(rows: DatabaseRows, every: Sequence[_Moved]) -> dict[str, str]:
     ]
     tables = [one.description(rows) for one in every if one.number != _CLEARED]
     return {
-        "moved_tables": _values(tables, _TABLES),
-        "moved_columns": _values([row for one in every for row in one.columns], _COLUMNS),
-        "moved_unique": _values(unique, _UNIQUE),
-        "moved_ends": _values([(one.number, *pair) for one in moved for pair in one.rules["ends"]], _ENDS),
+        "moved_tables": values(tables, _TABLES),
+        "moved_columns": values([row for one in every for row in one.columns], _COLUMNS),
+        "moved_unique": values(unique, _UNIQUE),
+        "moved_ends": values([(one.number, *pair) for one in moved for pair in one.rules["ends"]], _ENDS),
     }
 
 
@@ -240,7 +245,7 @@ def _cells(rows: DatabaseRows, table: str, *columns: str) -> str:
     return f"SELECT {names} FROM {stored.name}"
 
 
-def _statements(texts: Iterable[str]) -> str:
+def statements(texts: Iterable[str]) -> str:
     """Return the body of a trigger, which has at least one statement."""
     return ";\n    ".join(texts) or "SELECT NULL"
 
@@ -249,7 +254,8 @@ def _union(parts: Iterable[str], columns: int) -> str:
     return "\nUNION ALL ".join(parts) or _none(columns)
 
 
-def _values(rows: Sequence[Sequence[object]], columns: int) -> str:
+def values(rows: Sequence[Sequence[object]], columns: int) -> str:
+    """Return rows of so many columns as a query."""
     if not rows:
         return _none(columns)
     return "VALUES\n    " + ",\n    ".join(f"({', '.join(map(_value, row))})" for row in rows)
