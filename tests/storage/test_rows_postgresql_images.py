@@ -178,6 +178,21 @@ def test_a_change_in_any_column_makes_the_row_stale(
         assert exact(postgres, table) == now
 
 
+@pytest.mark.parametrize(("was", "now"), [("(,)", None), (None, "(,)")])
+def test_a_composite_of_nothing_but_nulls_is_no_null(
+    postgres: psycopg.Connection, source: DatabaseSource, was: str | None, now: str | None
+) -> None:
+    fill(postgres, "loose", [dict.fromkeys(TYPES) | {"pair": was}])
+    with source.snapshot() as snapshot:
+        (image,) = images(source.rows(snapshot), "loose")
+    postgres.execute(f'UPDATE loose SET "pair" = CAST(%s AS {TYPES["pair"][0]})', [now])
+    after = exact(postgres, "loose")
+    with source.writing() as writing:
+        with pytest.raises(Stale), writing.transaction() as store:
+            store.change([retire(image, "loose")])
+        assert exact(postgres, "loose") == after
+
+
 def shape_of(source: DatabaseSource, table: str) -> TableShape:
     with source.snapshot() as snapshot:
         return source.rows(snapshot).shape(table)

@@ -112,7 +112,7 @@ class PostgresqlTable(StoredTable):
         for column in self.columns:
             name, cell = self.quotes[column], image[column]
             if cell is None:
-                parts.append(f"{name} IS NULL")
+                parts.append(f"{name} IS NOT DISTINCT FROM NULL")  # IS NULL holds for a composite of NULLs, too
                 continue
             if self.catalogued.base_types[column] in _EQUAL:
                 parts.append(f"{name} = {self._casts[column]}")
@@ -251,7 +251,8 @@ class PostgresqlRows(DatabaseRows):
         with self.together():  # without parameters no % stands for anything
             self._cursor.execute(f"SELECT {settled}")
             self._cursor.execute(lock_table)
-            self.ahead(asked)
+            sent = self._sent(asked)
+        self._remember(sent)  # behind the pipeline: to fetch within it costs another way there and back
 
     @property
     def sends_commit(self) -> bool:
@@ -301,16 +302,23 @@ class PostgresqlRows(DatabaseRows):
 
     def ahead(self, asked: Sequence[Condition]) -> None:
         """Send several questions in a pipeline."""
-        self._answers = {}
-        if len(asked) < 2:
-            return
-        with self.source.translated(writing=self.writing), self.together():
-            sent = [(sql, values, self._fresh_cursor()) for sql, values in asked]
-            for sql, values, cursor in sent:
-                cursor.execute(sql.encode(), tuple(values))
-        # One question may be asked twice, before a change that travels with it and after.
+        with self.source.translated(writing=self.writing):
+            with self.together():
+                sent = self._sent(asked if len(asked) > 1 else ())
+            self._remember(sent)
+
+    def _sent(self, asked: Sequence[Condition]) -> list[tuple[str, tuple[object, ...], Any]]:
+        """Send questions, each by a cursor of its own; the answers wait there."""
+        sent = [(sql, tuple(values), self._fresh_cursor()) for sql, values in asked]
         for sql, values, cursor in sent:
-            self._answers.setdefault((sql, repr(tuple(values))), deque()).append(cursor.fetchall())
+            cursor.execute(sql.encode(), values)
+        return sent
+
+    def _remember(self, sent: Sequence[tuple[str, tuple[object, ...], Any]]) -> None:
+        """Keep the answers until they are asked for: one question may be asked before a change and after it."""
+        self._answers = {}
+        for sql, values, cursor in sent:
+            self._answers.setdefault((sql, repr(values)), deque()).append(cursor.fetchall())
 
     def run(self, sql: str, values: Sequence[object] = ()) -> Any:  # noqa: ANN401 - as above
         """Send a statement; in a pipeline by a cursor of its own.

@@ -66,7 +66,12 @@ class PostgresqlStatements(PlanStatements):
 
     def _same(self, table: ScriptTable, column: Column, cell: str | None) -> str:
         name = table.quotes[column.name]
-        return f"{name} IS NULL" if cell is None else f'CAST({name} AS text) COLLATE "C" = {self.text(cell)}'
+        # IS NULL holds for a composite of nothing but NULLs, too.
+        return (
+            f"{name} IS NOT DISTINCT FROM NULL"
+            if cell is None
+            else f'CAST({name} AS text) COLLATE "C" = {self.text(cell)}'
+        )
 
     def _copies(self, table: ScriptTable) -> str:
         columns = f"CAST(NULL AS text) AS {COMPONENT}, {table.listed}"
