@@ -37,6 +37,13 @@ def check_overrides(components: Sequence[Component], overrides: Mapping[str, Ove
             )
 
 
+def unused(components: Sequence[Component], overrides: Mapping[str, Override]) -> tuple[str, ...]:
+    """Say which overrides decided nothing, and why: their components are refused all the same."""
+    refused = {component.id: component.refused for component in components if component.refused is not None}
+    ordered = [override.component for override in overrides.values() if override.component in refused]
+    return tuple(f"the override of component {one} decided nothing yet: {refused[one]}" for one in sorted(ordered))
+
+
 def chosen(
     components: Sequence[Component], only: Sequence[str], least: Confidence = Confidence.ARBITRARY
 ) -> tuple[Component, ...]:

@@ -17,7 +17,7 @@ from mergeguard.core.repair.plan import Plan, Refused, Step, TableShape
 from mergeguard.core.rule import Need
 from mergeguard.errors import Unsupported
 from mergeguard.integrity.evidence import gather
-from mergeguard.integrity.plan_choice import check_overrides, chosen, proved
+from mergeguard.integrity.plan_choice import check_overrides, chosen, proved, unused
 from mergeguard.integrity.plan_images import Images
 from mergeguard.integrity.plan_steps import Named, left_alone_of, refusal_of, step_of
 from mergeguard.integrity.reading import read_facts
@@ -127,7 +127,7 @@ def _draft(source: Source, snapshot: Snapshot, profile: Profile, options: PlanOp
     rows.labels = facts.table.labels
     named = Named(known, facts.table.labels, read_from, _have_ids(snapshot, profile))
     steps = _retiring(rows, profile, components, named, whole=not len(facts.table.rejected))
-    notes = _notes(every, components)
+    notes = _notes(every, components) + unused(every, options.overrides)
     if options.references and not options.only:
         repaired = {step.component: step.members for step in steps}
         stale = stale_references(snapshot, rows, profile, proof.after, progress, repaired=repaired)

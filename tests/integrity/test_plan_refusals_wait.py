@@ -49,3 +49,23 @@ def test_the_page_says_which_one_to_decide_first(made: Plan) -> None:
     assert waiting.override_line in page
     other = next(each for each in made.refused if each.waits_for is None)
     assert "to decide it, check" in plan_text(made, colour=False, width=200, component=other.component)
+
+
+def test_an_override_of_one_that_waits_is_not_passed_over_in_silence(demo: Path, made: Plan) -> None:
+    waiting = next(each for each in made.refused if each.waits_for is not None)
+    survivor = uuid.UUID(waiting.override_line.split(",")[1])
+    overrides = {waiting.component: Override(waiting.component, survivor, "Ada", "seen")}
+    after = api.plan(demo, plan_options=PlanOptions(overrides=overrides))
+    [note] = [note for note in after.notes if "override" in note]
+    assert waiting.component in note
+    assert str(waiting.waits_for) in note
+    assert not [note for note in made.notes if "override" in note]
+
+
+def test_an_override_that_decides_needs_no_note(demo: Path, made: Plan) -> None:
+    first = next(each for each in made.refused if each.waits_for is None)
+    survivor = uuid.UUID(first.override_line.split(",")[1])
+    overrides = {first.component: Override(first.component, survivor, "Ada", "seen")}
+    after = api.plan(demo, plan_options=PlanOptions(overrides=overrides))
+    assert [step.survivor for step in after.steps if step.component == first.component] == [survivor]
+    assert not [note for note in after.notes if "override" in note]
