@@ -15,6 +15,7 @@ import mergeguard
 from mergeguard import errors
 from mergeguard.cli.app import app
 from mergeguard.core.closure import STATUS_TEXTS
+from mergeguard.core.nse.description import EXAMPLE
 from mergeguard.core.rules import RULES
 from mergeguard.errors import ExitCode, MergeGuardError
 from mergeguard.render import EXPLANATION_FORMATS, FORMATS, RESOLVED_FORMATS
@@ -183,3 +184,8 @@ def test_a_shown_command_has_only_options_that_exist(shown: str) -> None:
     known = {option for parameter in COMMANDS[name].params for option in (*parameter.opts, *parameter.secondary_opts)}
 
     assert [word for word in re.findall(r"(?<!\S)--[\w-]+", shown.partition("  #")[0]) if word not in known] == []
+
+
+def test_the_event_to_begin_with_is_shown_as_it_is_printed() -> None:
+    shown = text("how-to/nse.md").split("```toml\n")[1].partition("```")[0]
+    assert tomllib.loads(shown) == tomllib.loads(EXAMPLE)
