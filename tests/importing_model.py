@@ -106,6 +106,9 @@ class Transaction:
     def expect(self, expected: Expected) -> Collection[Guid]:  # noqa: ARG002 - the protocol's
         return ()
 
+    def agree(self, event: int) -> bool:
+        return False
+
     def hold_back(self) -> None:
         pass
 

@@ -13,12 +13,11 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
+from mergeguard.core.importing.claims import Claimed, Named, Pair
 from mergeguard.core.importing.keys import folded
 from mergeguard.core.importing.standing import KeyOwner, Linked, Standing, Summary
 from mergeguard.core.nse.message import Key
 
-Pair: TypeAlias = tuple[uuid.UUID, uuid.UUID]
-Named: TypeAlias = tuple[str, str]
 Owned: TypeAlias = tuple[str, str, uuid.UUID]
 """Name and value of a key as they stand, and the resource."""
 Loaded: TypeAlias = tuple[str | None, int | None]
@@ -40,6 +39,14 @@ class Answers:
     """By (data class, resource); ``None`` where a row was made to be locked, and nothing was loaded."""
     links: dict[Pair, dict[uuid.UUID, Linked]] = field(default_factory=dict)
     """By (association type, parent): those that stand, by their children."""
+    standing: dict[int, Claimed] = field(default_factory=dict)
+    """By event: all that it claims stood when the database was asked."""
+    moved: set[uuid.UUID] = field(default_factory=set)
+    """Since then: guids that lead elsewhere, or say something else of themselves."""
+    written: set[uuid.UUID] = field(default_factory=set)
+    """Since then: resources that got data."""
+    crowded: set[Pair] = field(default_factory=set)
+    """Since then: (association type, parent) of which a link came or went."""
 
     def answers(self, guids: Iterable[uuid.UUID], keys: Iterable[Named]) -> bool:
         """Say whether all is known of where guids lead, and of who has keys."""
@@ -93,10 +100,21 @@ class Answers:
         loaded = self.summaries[pair]
         return None if loaded is None else Summary(*pair, *loaded)
 
+    def stands(self, event: int) -> Claimed | None:
+        """Return what an event claims, if all of it stands; ``None`` where it is not known, or no longer."""
+        claimed = self.standing.get(event)
+        if claimed is None or not self.moved.isdisjoint(claimed.guids):
+            return None
+        if self.written and any(resource in self.written for (_, resource), _ in claimed.claims.data):
+            return None
+        return None if self.crowded and any(end in self.crowded for end, *_ in claimed.claims.limited) else claimed
+
     # What is written
 
     def forget_leading_to(self, currents: Collection[uuid.UUID | None]) -> None:
         """Forget of some guids what leads to them; ``None`` for what leads nowhere."""
+        if self.standing:
+            self.moved.update(guid for guid in currents if guid is not None)
         gone = [guid for guid, each in self.standings.items() if each.current in currents]
         for guid in gone:
             del self.standings[guid]
@@ -106,9 +124,12 @@ class Answers:
         """Forget who has keys: one more has one now, or may have."""
         self.owners.clear()
         self.sole.clear()
+        self.standing.clear()
 
     def loaded(self, pair: Pair, event: int, hash_: str | None) -> None:
         """Remember that data were loaded; the newest event stays, whichever came last."""
+        if self.standing:
+            self.written.add(pair[1])
         _, before = self.summaries.get(pair) or (None, None)
         self.summaries[pair] = hash_, event if before is None else max(event, before)
 
@@ -122,16 +143,28 @@ class Answers:
 
     def linked(self, links: Iterable[Linked]) -> None:
         """Remember associations that are written."""
-        if not self.links:
+        if not (self.links or self.standing):
             return
         for link in links:
+            self.crowded.add((link.type, link.parent))
             there = self.links.get((link.type, link.parent))
             if there is not None:
                 there[link.child] = _newer(link, there.get(link.child))
 
+    def agreed(self, claimed: Claimed) -> None:
+        """Remember that an event confirms all that it claims."""
+        if self.summaries:
+            self.confirmed([pair for pair, _ in claimed.claims.data], claimed.event)
+        if self.links:
+            for kind, parent, child in claimed.claims.links:
+                there = self.links.get((kind, parent))
+                if there is not None:
+                    there[child] = _newer(Linked(kind, parent, child, claimed.event), there.get(child))
+
     def unlinked(self, links: Iterable[Linked]) -> None:
         """Remember that associations are gone."""
         for link in links:
+            self.crowded.add((link.type, link.parent))
             there = self.links.get((link.type, link.parent))
             if there is not None:
                 there.pop(link.child, None)

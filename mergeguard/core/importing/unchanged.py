@@ -10,30 +10,13 @@ import uuid
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import TypeAlias
 
-from mergeguard.core.importing.answers import Answers, Named, Pair
+from mergeguard.core.importing.answers import Answers
 from mergeguard.core.importing.blocks import Meant
 from mergeguard.core.importing.catalogue import AssociationType, Catalogue
+from mergeguard.core.importing.claims import Claims, Ends, Pair
 from mergeguard.core.importing.content import Content, Incoming
 from mergeguard.core.importing.standing import Linked
-
-_Ends: TypeAlias = tuple[uuid.UUID, uuid.UUID, uuid.UUID]
-
-
-@dataclass(frozen=True, slots=True)
-class Claims:
-    """What a message says, as a list of what has to stand there for it to change nothing."""
-
-    resources: tuple[tuple[uuid.UUID, uuid.UUID | None], ...]
-    """Each with its type, where it is told."""
-    keys: tuple[tuple[Named, uuid.UUID], ...]
-    data: tuple[tuple[Pair, str], ...]
-    """(data class, resource), and the hash."""
-    links: tuple[_Ends, ...]
-    """(type, parent, child), each once."""
-    limited: tuple[tuple[Pair, int, frozenset[uuid.UUID]], ...]
-    """(type, parent), how many children it may have, and the children."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +99,7 @@ def _guid(meant: Meant, resources: tuple[Incoming, ...]) -> uuid.UUID:
 
 
 def _limited(
-    links: Mapping[_Ends, object], types: Mapping[uuid.UUID, AssociationType]
+    links: Mapping[Ends, object], types: Mapping[uuid.UUID, AssociationType]
 ) -> list[tuple[Pair, int, frozenset[uuid.UUID]]]:
     children: dict[Pair, set[uuid.UUID]] = {}
     for kind, parent, child in links:

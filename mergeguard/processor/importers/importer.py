@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,6 +14,7 @@ from mergeguard.core import guids
 from mergeguard.core.events import NO_SOURCE, Event
 from mergeguard.core.importing.blocks import SentBlock
 from mergeguard.core.importing.catalogue import Catalogue
+from mergeguard.core.importing.claims import Claimed, Claims, Pair
 from mergeguard.core.importing.content import Incoming, checked, unknown_classes
 from mergeguard.core.importing.identify import Judge
 from mergeguard.core.importing.unchanged import claims_of, confirmed
@@ -58,6 +60,11 @@ class _Read:
     def expected(self) -> Expected:
         """What will be asked of a database."""
         return self.said.expected if self.guids is self.said.guids else replace(self.said.expected, guids=self.guids)
+
+    def claims(self, written: AbstractSet[Pair]) -> Claims | None:
+        """Return what it claims, if it came before, and none of it is among what is about to be written."""
+        said = self.said
+        return None if said.whole or not said.expected.pairs.isdisjoint(written) else said.claims
 
     def again(self, block: SentBlock) -> SentBlock:
         """Return a block with its rows, which are read once more where they were not kept."""
@@ -114,6 +121,8 @@ class Importer:
             known = self._read(event, body, batch.connection)
         transaction = self._store.within(batch) if together is None else together.transaction
         if known.said.claims is not None:
+            if together is not None and transaction.agree(event.id):
+                return
             same = confirmed(known.said.claims, transaction.answers, known.guids, event.id)
             if same is not None:
                 transaction.confirm(same.pairs, event.id)
@@ -137,9 +146,26 @@ class Importer:
             with suppress(MalformedEvent):  # it is told when this one is handled
                 together.read[event.id] = self._read(event, body, connection)
         if together.read:
-            together.transaction.expect(Expected.of([each.expected for each in together.read.values()]))
+            self._expect(together)
             together.transaction.hold_back()
             batch.prepared = together
+
+    @staticmethod
+    def _expect(together: _Together) -> None:
+        """Ask of messages that came before only whether all stands; of the others, and where it does not, what does.
+
+        What a new message is about to write may stand no longer when an older one has its turn.
+        """
+        read, transaction = together.read, together.transaction
+        written = frozenset().union(*(each.said.expected.pairs for each in read.values() if each.said.whole))
+        claims = [(event, each.claims(written)) for event, each in read.items()]
+        claimed = [Claimed(event, known, read[event].guids) for event, known in claims if known is not None]
+        new = [read[event].expected for event, known in claims if known is None]
+        transaction.expect(replace(Expected.of(new), claimed=tuple(claimed)))
+        standing = transaction.answers.standing
+        disputed = [read[each.event].expected for each in claimed if each.event not in standing]
+        if disputed:
+            transaction.expect(Expected.of(disputed))
 
     def _read(self, event: Event, body: bytes, connection: sa.Connection) -> _Read:
         settings = self._settings()

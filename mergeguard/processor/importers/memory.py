@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from mergeguard.core.importing.catalogue import Catalogue
+from mergeguard.core.importing.claims import Claims
 from mergeguard.core.importing.content import Content
 from mergeguard.core.importing.keys import KeyRules
-from mergeguard.core.importing.unchanged import Claims
 from mergeguard.storage.importing.store import Expected
 
 MOST_PARTS: Final = 250_000

@@ -180,6 +180,10 @@ class DatabaseTransaction(ABC):
     def hold_back(self) -> None:  # noqa: B027 - a dialect may have its own
         """Do nothing: what travels together anyway is not held back."""
 
+    def agree(self, event: int) -> bool:  # noqa: ARG002 - as above
+        """Say no: it was not asked whether all stands."""
+        return False
+
     def settle(self) -> None:  # noqa: B027 - as above
         """Do nothing: nothing is held back."""
 

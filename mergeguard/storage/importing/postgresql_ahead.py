@@ -8,11 +8,13 @@ transaction may serve many events: then what they confirm and link travels at on
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mergeguard.core.importing.answers import Answers
+from mergeguard.core.importing.claims import Claimed
 from mergeguard.core.importing.standing import KeyOwner, Linked, Standing, Summary
 from mergeguard.core.nse.message import Key
 from mergeguard.storage.importing.database_store import Pair, folded
@@ -29,6 +31,7 @@ from mergeguard.storage.importing.postgresql import (
     locking,
     summaries_of,
 )
+from mergeguard.storage.importing.postgresql_agreeing import AGREE, DOUBT, agreed, doubted, missing, standing
 from mergeguard.storage.importing.postgresql_arrays import array, columns, taught
 from mergeguard.storage.importing.walks import standings_of
 from mergeguard.storage.queue.statements import with_percents
@@ -53,6 +56,9 @@ class AheadTransaction(PostgresqlTransaction):
         self._holds_back = False
         self._confirmed: list[tuple[int, Collection[Pair]]] = []
         self._links: list[Linked] = []
+        self._agreed: list[Claimed] = []
+        self._subjects: set[uuid.UUID] = set()
+        """The resources of the data in them."""
 
     @property
     def answers(self) -> Answers:
@@ -63,35 +69,31 @@ class AheadTransaction(PostgresqlTransaction):
 
     def expect(self, expected: Expected) -> Collection[uuid.UUID]:
         """Hold guids, and read what is going to be asked, all on one way to the server."""
-        if not expected.guids:
+        if not (expected.guids or expected.claimed):
             self._known = Answers()
             return ()
-        guids, keys = in_order(expected.guids), list(dict.fromkeys([(key.name, key.value) for key in expected.keys]))
-        if self._known.answers(guids, keys):
+        asked = _Questions.of(expected)
+        if not asked.claimed and self._known.answers(asked.guids, asked.keys):
             return expected.guids
-        pairs, ends = list(expected.pairs), list(expected.ends)
-        shared, told = self._told(guids, keys, pairs, ends, make=False)
-        if shared < len(guids):  # one of them was never held: what holds it is made, and all is read behind it
-            _, told = self._told(guids, keys, pairs, ends, make=True)
-        self._held |= expected.guids
-        self._known.learn_standings(standings_of(guids, told[WALK]), self._held)
-        self._known.learn_owners(keys, told.get(OWNERS, ()))
-        self._known.summaries |= summaries_of(pairs, told.get(SUMMARIES, ()))
-        links = told.get(LINKED, ())
-        self._known.learn_links(
-            ends, [Linked(ends[at - 1][0], ends[at - 1][1], child, event) for at, child, event in links]
-        )
+        shared, told = self._told(asked, make=False)
+        if shared < len(asked.held):  # one of them was never held: what holds it is made, and all is read behind it
+            _, told = self._told(asked, make=True)
+        self._held.update(asked.held)
+        self._learn(asked, told)
         return expected.guids
 
-    def _told(
-        self,
-        guids: Sequence[uuid.UUID],
-        keys: Sequence[tuple[str, str]],
-        pairs: Sequence[Pair],
-        ends: Sequence[Pair],
-        *,
-        make: bool,
-    ) -> tuple[int, Mapping[str, Sequence[Sequence[Any]]]]:
+    def _learn(self, asked: _Questions, told: Mapping[str, Sequence[Sequence[Any]]]) -> None:
+        known, pairs, ends = self._known, asked.pairs, asked.ends
+        if asked.claimed:
+            known.standing = standing(asked.claimed, asked.steady, told[DOUBT])
+        if asked.guids:
+            known.learn_standings(standings_of(asked.guids, told[WALK]), self._held)
+        known.learn_owners(asked.keys, told.get(OWNERS, ()))
+        known.summaries |= summaries_of(pairs, told.get(SUMMARIES, ()))
+        links = told.get(LINKED, ())
+        known.learn_links(ends, [Linked(ends[at - 1][0], ends[at - 1][1], child, event) for at, child, event in links])
+
+    def _told(self, asked: _Questions, *, make: bool) -> tuple[int, Mapping[str, Sequence[Sequence[Any]]]]:
         """Send the statements, those that lock before those that read what is locked.
 
         Returns:
@@ -101,22 +103,14 @@ class AheadTransaction(PostgresqlTransaction):
 
         source, connection = self.store.source, self._batch.connection
         rows_in(source, connection)
-        asked = locking(connection, source.profile, guids, make=make)
-        share = len(asked) - 1
-        asked.append((WALK, [array(guids)]))
-        if keys:
-            asked.append((OWNERS, columns(keys)))
-        if pairs:
-            asked.append((SUMMARIES, columns(pairs)))
-        if ends:
-            asked.append((PARENTS, [array(in_order({parent for _, parent in ends}))]))
-            asked.append((LINKED, columns(ends)))
+        locks = locking(connection, source.profile, asked.held, make=make)
+        share, statements = len(locks) - 1, [*locks, *asked.statements()]
         driver = taught(connection)
         with source.translated(writing=True):
             with driver.pipeline():
-                sent = [driver.execute(with_percents(sql).encode(), tuple(values)) for sql, values in asked]
-            behind = zip(asked[share + 1 :], sent[share + 1 :], strict=True)
-            return sent[share].rowcount, {sql: each.fetchall() for (sql, _), each in behind}
+                sent = [driver.execute(with_percents(sql).encode(), tuple(values)) for sql, values in statements]
+            behind = zip(statements[share + 1 :], sent[share + 1 :], strict=True)
+            return sent[share].rowcount, {sql: each.fetchall() for (sql, _), each in behind if each.description}
 
     def owners(self, keys: Collection[Key]) -> Sequence[KeyOwner]:
         """Return who has any of these keys."""
@@ -187,6 +181,8 @@ class AheadTransaction(PostgresqlTransaction):
         self, data_class: DataClass, guid: uuid.UUID, rows: int | None, hash_: str | None, event: int
     ) -> None:
         """Write down what is loaded now."""
+        if guid in self._subjects:
+            self.settle()  # what stood before was confirmed before
         super().summarise(data_class, guid, rows, hash_, event)
         self._known.loaded((data_class.guid, guid), event, hash_)
 
@@ -197,6 +193,18 @@ class AheadTransaction(PostgresqlTransaction):
             self._confirmed.append((event, pairs))
         if not self._holds_back:
             self.settle()
+
+    def agree(self, event: int) -> bool:
+        """Confirm all that an expected event claims, if all of it stands; say whether it does."""
+        claimed = self._known.stands(event)
+        if claimed is None:
+            return False
+        self._known.agreed(claimed)
+        self._agreed.append(claimed)
+        self._subjects.update([resource for (_, resource), _ in claimed.claims.data])
+        if not self._holds_back:
+            self.settle()
+        return True
 
     def link(self, links: Collection[Linked]) -> None:
         """Write associations; one that stands gets the newer event."""
@@ -220,6 +228,10 @@ class AheadTransaction(PostgresqlTransaction):
 
     def settle(self) -> None:
         """Add what was held back to the unit of work; what is confirmed is locked since it was read."""
+        claimed, self._agreed = self._agreed, []
+        if claimed:
+            self._subjects = set()
+            self._links += missing(claimed, self.ask(AGREE, agreed(claimed)))
         confirmed, self._confirmed = self._confirmed, []
         if confirmed:
             newest: dict[Pair, int] = {}
@@ -239,6 +251,50 @@ class AheadTransaction(PostgresqlTransaction):
         missing = sorted(at - 1 for (at,) in self.ask(RELINK, values))
         new = [rows[at] for at in missing]
         super().link([Linked(kind, parent, child, event) for (kind, parent, child), event in new])
+
+
+@dataclass(frozen=True, slots=True)
+class _Questions:
+    """What is asked at once, each list in the order in which it is sent."""
+
+    held: Sequence[uuid.UUID]
+    """All guids."""
+    guids: Sequence[uuid.UUID]
+    """Those that are asked where they lead."""
+    keys: Sequence[tuple[str, str]]
+    pairs: Sequence[Pair]
+    ends: Sequence[Pair]
+    claimed: Sequence[Claimed]
+    steady: Sequence[uuid.UUID]
+    """The guids of those."""
+
+    @classmethod
+    def of(cls, expected: Expected) -> _Questions:
+        """Put what is expected in order."""
+        steady = frozenset().union(*(each.guids for each in expected.claimed))
+        return cls(
+            in_order(expected.guids | steady),
+            in_order(expected.guids),
+            list(dict.fromkeys([(key.name, key.value) for key in expected.keys])),
+            list(expected.pairs),
+            list(expected.ends),
+            expected.claimed,
+            list(steady),
+        )
+
+    def statements(self) -> Iterator[Statement]:
+        """Yield the statements that read, those that lock what they read among them."""
+        if self.claimed:
+            yield DOUBT, doubted(self.claimed, self.steady)
+        if self.guids:
+            yield WALK, [array(self.guids)]
+        if self.keys:
+            yield OWNERS, columns(self.keys)
+        if self.pairs:
+            yield SUMMARIES, columns(self.pairs)
+        if self.ends:
+            yield PARENTS, [array(in_order({parent for _, parent in self.ends}))]
+            yield LINKED, columns(self.ends)
 
 
 def _by_ends(link: tuple[Ends, int]) -> tuple[int, int, int]:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from mergeguard.core.importing.answers import Answers
 from mergeguard.core.importing.catalogue import Catalogue, DataClass
+from mergeguard.core.importing.claims import Claimed
 from mergeguard.core.importing.standing import KeyOwner, Linked, Standing, Summary
 from mergeguard.core.nse.message import Key
 
@@ -36,6 +37,8 @@ class Expected:
     """Of (data class, resource)."""
     ends: frozenset[tuple[uuid.UUID, uuid.UUID]] = frozenset()
     """Of (association type, parent)."""
+    claimed: tuple[Claimed, ...] = ()
+    """Events that are only asked about as a whole: whether all that they claim stands. Their guids are held as well."""
 
     @classmethod
     def of(cls, each: Collection[Expected]) -> Expected:
@@ -45,6 +48,7 @@ class Expected:
             tuple([key for one in each for key in one.keys]),
             frozenset().union(*(one.pairs for one in each)),
             frozenset().union(*(one.ends for one in each)),
+            tuple([claimed for one in each for claimed in one.claimed]),
         )
 
 
@@ -141,6 +145,13 @@ class ImportTransaction(Protocol):
 
     def confirm(self, pairs: Collection[tuple[uuid.UUID, uuid.UUID]], event: int) -> None:
         """Write down that newer events said the same of some (data class, resource)."""
+
+    def agree(self, event: int) -> bool:
+        """Confirm all that an expected event claims, if all of it stands; say whether it does.
+
+        Raises:
+            Locked: by now or at ``settle``: other sessions write to the same.
+        """
 
     def link(self, links: Collection[Linked]) -> None:
         """Write associations; one that stands gets the newer event, and keeps its own where that is newer."""
