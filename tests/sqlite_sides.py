@@ -22,7 +22,7 @@ from mergeguard.integrity.undo import undo_run
 from mergeguard.resources.merge import open_merges
 from mergeguard.resources.merged import answer_of, merged_of
 from mergeguard.storage.cells.guid_spelling import usual
-from mergeguard.storage.profile import Blacklist, Classes, Hashes, Managed, Reference
+from mergeguard.storage.profile import Blacklist, Classes, Hashes, Managed, Profile, Reference
 
 CLASS, OTHER, WHOLE = (uuid.uuid5(uuid.NAMESPACE_OID, name) for name in ("class", "other class", "whole class"))
 HASHED = replace(
@@ -138,17 +138,18 @@ def starts(draw: st.DrawFn) -> Rows:
 class Side:
     """One file, merged in by one of the two."""
 
-    def __init__(self, path: Path, encoding: str = "UTF-8") -> None:
+    def __init__(self, path: Path, encoding: str = "UTF-8", profile: Profile = HASHED) -> None:
+        self.profile = profile
         self.opened = ExitStack()
         self.connection = sqlite3.connect(path, isolation_level=None)
         self.connection.execute(f"PRAGMA encoding = '{encoding}'")
         self.connection.executescript(MORE)
         self.world = World(f"sqlite:///{path}")
         self.world.reset()
-        self.source = self.opened.enter_context(self.world.opened(profile=HASHED))
-        install_sql(self.source, HASHED)
-        merging = self.opened.enter_context(self.world.opened(profile=HASHED))  # it is held open
-        self.merges = self.opened.enter_context(open_merges(merging, HASHED))
+        self.source = self.opened.enter_context(self.world.opened(profile=profile))
+        install_sql(self.source, profile)
+        merging = self.opened.enter_context(self.world.opened(profile=profile))  # it is held open
+        self.merges = self.opened.enter_context(open_merges(merging, profile))
         self.connection.execute("PRAGMA synchronous = OFF")
 
     def close(self) -> None:
@@ -190,7 +191,7 @@ class Side:
     def python_back(self, run: str) -> str:
         """Take a run back by Python; return what came of it."""
         try:
-            undo_run(self.source, HASHED, run)
+            undo_run(self.source, self.profile, run)
         except MergeGuardError as refused:
             return type(refused).__name__
         return "back"
@@ -221,8 +222,12 @@ class Side:
         """All that was changed, without when."""
         changes = self.connection.execute("SELECT action, table_name, before_image, after_image FROM mergeguard_change")
         found = [(action, name, _image(name, before), _image(name, after)) for action, name, before, after in changes]
-        steps = self.connection.execute("SELECT component, members, survivor, evidence FROM mergeguard_step")
-        return [sorted(found, key=repr), sorted(((*one, json.loads(said)) for *one, said in steps), key=repr)]
+        steps = self.connection.execute(
+            "SELECT component, members, survivor, undone_by IS NULL, evidence FROM mergeguard_step"
+        )
+        runs = self.connection.execute("SELECT kind, undoes IS NULL, finished IS NULL FROM mergeguard_run")
+        told = sorted(((*one, json.loads(said)) for *one, said in steps), key=repr)
+        return [sorted(found, key=repr), told, sorted(runs)]
 
     def runs(self) -> list[str]:
         """The merges that stand, the last one first."""

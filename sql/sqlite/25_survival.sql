@@ -73,7 +73,7 @@ CREATE TABLE mergeguard_taken (
     PRIMARY KEY (table_no, unique_no, said)
 ) WITHOUT ROWID;
 
--- A text becomes bytes only by way of bytes.
+-- A text becomes bytes only by way of bytes, two at a time: a text of UTF-16 has no odd number of them.
 DROP VIEW IF EXISTS mergeguard_bytes;
 CREATE VIEW mergeguard_bytes (every) AS SELECT x'000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f404142434445464748494a4b4c4d4e4f505152535455565758595a5b5c5d5e5f606162636465666768696a6b6c6d6e6f707172737475767778797a7b7c7d7e7f808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9fa0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebfc0c1c2c3c4c5c6c7c8c9cacbcccdcecfd0d1d2d3d4d5d6d7d8d9dadbdcdddedfe0e1e2e3e4e5e6e7e8e9eaebecedeeeff0f1f2f3f4f5f6f7f8f9fafbfcfdfeff';
 
@@ -313,8 +313,10 @@ BEGIN
             SELECT 1, CASE WHEN (SELECT swapped FROM mergeguard_places) THEN substr(guid, 7, 2) || substr(guid, 5, 2) || substr(guid, 3, 2) || substr(guid, 1, 2)
             || substr(guid, 12, 2) || substr(guid, 10, 2) || substr(guid, 17, 2) || substr(guid, 15, 2) || replace(substr(guid, 20), '-', '')
         ELSE replace(guid, '-', '') END, ''
-            UNION ALL SELECT at + 2, digits, bytes || substr(every, 1 + 16 * (instr('0123456789abcdef', substr(digits, at, 1)) - 1)
-                + instr('0123456789abcdef', substr(digits, at + 1, 1)) - 1, 1) FROM byte, mergeguard_bytes WHERE at < 32
+            UNION ALL SELECT at + 4, digits, bytes || (
+                substr(every, 16 * instr('0123456789abcdef', substr(digits, at, 1)) + instr('0123456789abcdef', substr(digits, at + 1, 1)) - 16, 1)
+                || substr(every, 16 * instr('0123456789abcdef', substr(digits, at + 2, 1)) + instr('0123456789abcdef', substr(digits, at + 3, 1)) - 16, 1))
+            FROM byte, mergeguard_bytes WHERE at < 32
         ) SELECT CAST(bytes AS BLOB) FROM byte WHERE at = 33
     ), guid, part FROM (SELECT NEW.old_root AS guid, 1 AS part UNION ALL SELECT NEW.new_root, 2);
     INSERT INTO mergeguard_find_held (part) VALUES (1);
@@ -413,6 +415,9 @@ BEGIN
         SELECT table_no FROM mergeguard_held WHERE outdated > 0
         UNION ALL SELECT held.table_no FROM mergeguard_held AS held JOIN mergeguard_held_guids AS own ON own.number = held.number
         WHERE own.guid = NEW.old_root);
+    -- Their numbers are given away again.
+    DELETE FROM mergeguard_held_cells WHERE number NOT IN (SELECT number FROM mergeguard_held);
+    DELETE FROM mergeguard_held_guids WHERE number NOT IN (SELECT number FROM mergeguard_held);
 
     UPDATE mergeguard_held SET
         content = (SELECT '[' || coalesce(group_concat('[' || label || ', ' || said || ']', ', '), '') || ']' FROM (
@@ -500,8 +505,10 @@ BEGIN
             SELECT 1, CASE WHEN (SELECT swapped FROM mergeguard_places) THEN substr(guid, 7, 2) || substr(guid, 5, 2) || substr(guid, 3, 2) || substr(guid, 1, 2)
             || substr(guid, 12, 2) || substr(guid, 10, 2) || substr(guid, 17, 2) || substr(guid, 15, 2) || replace(substr(guid, 20), '-', '')
         ELSE replace(guid, '-', '') END, ''
-            UNION ALL SELECT at + 2, digits, bytes || substr(every, 1 + 16 * (instr('0123456789abcdef', substr(digits, at, 1)) - 1)
-                + instr('0123456789abcdef', substr(digits, at + 1, 1)) - 1, 1) FROM byte, mergeguard_bytes WHERE at < 32
+            UNION ALL SELECT at + 4, digits, bytes || (
+                substr(every, 16 * instr('0123456789abcdef', substr(digits, at, 1)) + instr('0123456789abcdef', substr(digits, at + 1, 1)) - 16, 1)
+                || substr(every, 16 * instr('0123456789abcdef', substr(digits, at + 2, 1)) + instr('0123456789abcdef', substr(digits, at + 3, 1)) - 16, 1))
+            FROM byte, mergeguard_bytes WHERE at < 32
         ) SELECT CAST(bytes AS BLOB) FROM byte WHERE at = 33
     ), guid, 3 FROM (SELECT DISTINCT guid FROM mergeguard_touched);
     INSERT INTO mergeguard_find_held (part) VALUES (2);

@@ -42,6 +42,11 @@ BEGIN
     DELETE FROM mergeguard_work;
     DELETE FROM mergeguard_walk;
     DELETE FROM mergeguard_walk_rows;
+    -- An INSERT OR REPLACE would go for all that is done here: it would put rows of others out of the way.
+    INSERT INTO mergeguard_work (id, said) VALUES (1, 'once');
+    INSERT OR IGNORE INTO mergeguard_work (id, said) VALUES (1, 'twice');
+    SELECT RAISE(ABORT, 'mergeguard: usage: INSERT INTO, without OR REPLACE') FROM mergeguard_work WHERE said = 'twice';
+    DELETE FROM mergeguard_work;
     INSERT INTO mergeguard_work (id, old, new, request_id)
     VALUES (1, (
             SELECT substr(t, 1, 8) || '-' || substr(t, 9, 4) || '-' || substr(t, 13, 4) || '-' || substr(t, 17, 4) || '-' || substr(t, 21)

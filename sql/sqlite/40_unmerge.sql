@@ -15,8 +15,8 @@ CREATE TABLE mergeguard_back_cells (
     PRIMARY KEY (side, name)
 ) WITHOUT ROWID;
 
--- Turns cells as the journal has them into what a column holds. Bytes are put together two at a time: a text of UTF-16 has no odd
--- number of them. A float is made of whole numbers and powers of two, none of which is ever rounded.
+-- Turns cells as the journal has them into what a column holds. A float is made of whole numbers and powers of two, none of which
+-- is ever rounded.
 DROP VIEW IF EXISTS mergeguard_decode_back;
 CREATE VIEW mergeguard_decode_back (side) AS SELECT NULL WHERE 0;
 CREATE TRIGGER mergeguard_decode_back_insert INSTEAD OF INSERT ON mergeguard_decode_back
@@ -111,6 +111,11 @@ CREATE TRIGGER mergeguard_unmerge_insert INSTEAD OF INSERT ON mergeguard_unmerge
 BEGIN
     DELETE FROM mergeguard_work;
     DELETE FROM mergeguard_walk;
+    -- An INSERT OR REPLACE would go for all that is done here: it would put rows of others out of the way.
+    INSERT INTO mergeguard_work (id, said) VALUES (1, 'once');
+    INSERT OR IGNORE INTO mergeguard_work (id, said) VALUES (1, 'twice');
+    SELECT RAISE(ABORT, 'mergeguard: usage: INSERT INTO, without OR REPLACE') FROM mergeguard_work WHERE said = 'twice';
+    DELETE FROM mergeguard_work;
     SELECT RAISE(ABORT, 'mergeguard: spelling: guids here are not texts in a usual spelling; this takes ''mergeguard undo''')
     FROM mergeguard_places WHERE NOT can_merge;
     SELECT RAISE(ABORT, 'mergeguard: unknown-run: the journal knows no merge of this run')

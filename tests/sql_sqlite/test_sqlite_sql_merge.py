@@ -185,14 +185,13 @@ def test_what_sql_merged_python_takes_back(twins: Twins, asked: Any, data: st.Da
     assert {**after, "answers": []} == {**before, "answers": []}
 
 
-def unmerged(world: World, run: str) -> str:
-    with closing(sqlite3.connect(str(world.engine.url.database), isolation_level=None)) as connection:
-        try:
-            connection.execute("INSERT INTO mergeguard_unmerge (run_id) VALUES (?)", [run])
-        except sqlite3.IntegrityError as error:
-            return str(error).split(": ")[1]
-        left = [connection.execute(f"SELECT count(*) FROM mergeguard_{name}").fetchone()[0] for name in WORK]
-        assert left == [0, 0, 0]
+def unmerged(connection: sqlite3.Connection, run: str) -> str:
+    try:
+        connection.execute("INSERT INTO mergeguard_unmerge (run_id) VALUES (?)", [run])
+    except sqlite3.IntegrityError as error:
+        return str(error).split(": ")[1]
+    left = [connection.execute(f"SELECT count(*) FROM mergeguard_{name}").fetchone()[0] for name in WORK]
+    assert left == [0, 0, 0]
     return "unmerged"
 
 
@@ -220,12 +219,12 @@ def test_what_either_merged_sql_takes_back_in_any_order_that_is_free(
             taken = data.draw(st.sampled_from(sorted(runs)))
             run = runs.pop(taken)
             before = twins.sql.model()
-            assert unmerged(twins.sql, run) == "unmerged"
+            assert unmerged(twins.connection, run) == "unmerged"
             after = twins.sql.model()
             assert after.merges == [row for row in before.merges if row[0] != taken]
             assert after.live == before.live | {taken}
             assert twins.sql.stored() == after.lookup()
-            assert unmerged(twins.sql, run) == "undone"
+            assert unmerged(twins.connection, run) == "undone"
             assert Journal(source, PROFILE).steps(run)[0].undone_by is not None
 
 

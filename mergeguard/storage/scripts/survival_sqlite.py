@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -210,7 +210,9 @@ def _described(rows: DatabaseRows, every: Sequence[_Moved]) -> dict[str, str]:
         for at, rule in enumerate(one.rules["unique"], 1)
         for place, name in enumerate(rule["columns"], 1)
     ]
-    tables = [one.description(rows) for one in every if one.number != _CLEARED]
+    # The journal names the table of hashes, also where it does not say what was loaded last.
+    named = [replace(one, number=_LOADED) if one.number == _CLEARED else one for one in every if one.number != _LOADED]
+    tables = [one.description(rows) for one in named]
     return {
         "moved_tables": values(tables, _TABLES),
         "moved_columns": values([row for one in every for row in one.columns], _COLUMNS),
