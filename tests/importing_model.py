@@ -106,7 +106,7 @@ class Transaction:
     def expect(self, expected: Expected) -> Collection[Guid]:  # noqa: ARG002 - the protocol's
         return ()
 
-    def agree(self, event: int) -> bool:
+    def agree(self, event: int) -> bool:  # noqa: ARG002 - of the protocol
         return False
 
     def hold_back(self) -> None:

@@ -6,6 +6,7 @@ a type that allows one only. ``turn`` changes the data of all classes; the same 
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -85,8 +86,14 @@ def _cells(data_class: DataClass, row: int, number: int, turn: int, peers: int) 
 
 
 def bodies(computers: Sequence[int], turn: int) -> list[tuple[uuid.UUID, bytes]]:
-    """Return (source, body) of one inventory a computer."""
-    return [(computer(number), write(inventory(number, turn))) for number in computers]
+    """Return (source, body) of one inventory a computer; no two bodies are equal, whatever their inventories are."""
+    return [(computer(number), _enveloped(write(inventory(number, turn)))) for number in computers]
+
+
+def _enveloped(message: bytes) -> bytes:
+    """Name an event anew and tell the time, as agents do on the envelope."""
+    head = b"<guid>{%b}</guid>\n<time>%d</time>\n" % (str(uuid.uuid4()).encode(), time.time_ns())
+    return message.replace(b"<body>", head + b"<body>", 1)
 
 
 # --- The database; what is heavy is imported here, as the process that starts the runs imports this module, too ---
