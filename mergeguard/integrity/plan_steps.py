@@ -74,7 +74,7 @@ def evidence_of(component: Component, named: Named) -> Json:
     """Return votes, candidates and rows as JSON values, and where each kind of evidence was read."""
     mentioned = {guid for row in component.rows for guid in (row.ref.old, row.ref.new)}
     mentioned |= {known.guid for known in component.candidates}
-    names = {str(guid): name for guid in sorted(mentioned, key=str) if (name := named.name(guid))}
+    names = dict(sorted((str(guid), name) for guid in mentioned if (name := named.name(guid))))
     retired = frozenset(component.retire)
     return {
         "votes": [_vote(vote) for vote in component.votes],

@@ -64,7 +64,7 @@ class RowOrder:
         They are interchangeable, so there is always an answer: by declared id, then declared time, then the text of
         the row id; a row without a time counts as younger than one with.
         """
-        return min(rows, key=self._age)
+        return rows[0] if len(rows) == 1 else min(rows, key=self._age)  # mostly there is one
 
     def rank(self, rows: Sequence[DamagedRow]) -> tuple[Any, ...]:
         """Give a key that sorts the group with the newest row first; for choices that no evidence makes."""
