@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -135,15 +135,27 @@ def starts(draw: st.DrawFn) -> Rows:
     }
 
 
-class Side:
-    """One file, merged in by one of the two."""
+BYTES = """
+    CREATE TABLE "Merges" ("Id" INTEGER PRIMARY KEY, "OldGuid" BLOB, "NewGuid" BLOB, "MergedAt" TEXT, "MergeKey" TEXT);
+"""
 
-    def __init__(self, path: Path, encoding: str = "UTF-8", profile: Profile = HASHED) -> None:
+
+class Side:
+    """One file, merged in by one of the two.
+
+    Args:
+        packed: the tables whose guids are 16 bytes; those of merges are so where there are any.
+    """
+
+    def __init__(
+        self, path: Path, encoding: str = "UTF-8", profile: Profile = HASHED, packed: Collection[str] = ()
+    ) -> None:
         self.profile = profile
+        self.packed = packed
         self.opened = ExitStack()
         self.connection = sqlite3.connect(path, isolation_level=None)
         self.connection.execute(f"PRAGMA encoding = '{encoding}'")
-        self.connection.executescript(MORE)
+        self.connection.executescript(MORE + BYTES if packed else MORE)
         self.world = World(f"sqlite:///{path}")
         self.world.reset()
         self.source = self.opened.enter_context(self.world.opened(profile=profile))
@@ -165,10 +177,18 @@ class Side:
         live = {"Alive": [(str(each),) for each in KNOWN], **rows}
         for name, some in live.items():
             columns = ", ".join(f'"{column}"' for column in {**COLUMNS, **TABLES}[name])
-            for row in some:
+            for drawn in some:
+                row = [self._packed(cell) for cell in drawn] if name in self.packed else drawn
                 marks = ", ".join("?" * len(row))
                 self.connection.execute(f'INSERT INTO "{name}" ({columns}) VALUES ({marks})', row)
         self.connection.execute("COMMIT")
+
+    def _packed(self, cell: object) -> object:
+        try:
+            guid = uuid.UUID(bytes=cell) if isinstance(cell, bytes) else uuid.UUID(str(cell))
+        except ValueError:
+            return cell
+        return guid.bytes_le if self.profile.merge.byte_order == "sqlserver" else guid.bytes
 
     def python(self, old: uuid.UUID, new: uuid.UUID, request: str) -> Any:
         try:
@@ -227,7 +247,8 @@ class Side:
         )
         runs = self.connection.execute("SELECT kind, undoes IS NULL, finished IS NULL FROM mergeguard_run")
         told = sorted(((*one, json.loads(said)) for *one, said in steps), key=repr)
-        return [sorted(found, key=repr), told, sorted(runs)]
+        roots = self.connection.execute("SELECT guid FROM mergeguard_root")
+        return [sorted(found, key=repr), told, sorted(runs), sorted(roots)]
 
     def runs(self) -> list[str]:
         """The merges that stand, the last one first."""

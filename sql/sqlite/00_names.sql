@@ -486,11 +486,11 @@ DROP VIEW IF EXISTS mergeguard_standing_guard;
 CREATE VIEW mergeguard_standing_guard (name) AS
 SELECT name FROM sqlite_master WHERE type = 'trigger' AND name IN (/*{guard_names*/'mergeguard_guard_insert', 'mergeguard_guard_update'/*}*/) AND tbl_name = /*{merge_plain*/'ResourceMerge'/*}*/ COLLATE NOCASE;
 
--- What a merge writes. can_merge: all guids are texts in a spelling that an index finds; others are read and not written.
--- swapped: guids of 16 bytes stand in the order of SQL Server.
+-- What a merge writes. can_merge: all guids of merges are texts in a spelling that an index finds, or (packed) all are of 16 bytes;
+-- others are read and not written. packs: some guids are of 16 bytes. swapped: those stand in the order of SQL Server.
 DROP VIEW IF EXISTS mergeguard_places;
-CREATE VIEW mergeguard_places (merge_name, live_name, black_list_name, can_merge, swapped) AS
-SELECT /*{merge_name*/'ResourceMerge'/*}*/, /*{live_name*/'ItemResource'/*}*/, /*{black_list_name*/'AgentBlacklist'/*}*/, /*{can_merge*/1/*}*/, /*{swapped*/0/*}*/;
+CREATE VIEW mergeguard_places (merge_name, live_name, black_list_name, can_merge, packed, packs, swapped) AS
+SELECT /*{merge_name*/'ResourceMerge'/*}*/, /*{live_name*/'ItemResource'/*}*/, /*{black_list_name*/'AgentBlacklist'/*}*/, /*{can_merge*/1/*}*/, /*{packed*/0/*}*/, /*{packs*/0/*}*/, /*{swapped*/0/*}*/;
 
 -- Values of the new that mean "deleted, no successor"; those that are guids have one.
 DROP VIEW IF EXISTS mergeguard_deleted_values;
@@ -559,11 +559,6 @@ BEGIN
     /*{insert_merge*/INSERT INTO "ResourceMerge" ("OldGuid", "NewGuid", "MergedAt") VALUES (NEW.old_text, NEW.new_text, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))/*}*/;
 END;
 
-CREATE TRIGGER mergeguard_merge_cells_delete INSTEAD OF DELETE ON mergeguard_merge_cells
-BEGIN
-    /*{delete_merge*/DELETE FROM "ResourceMerge" WHERE "OldGuid" = OLD.old_text/*}*/;
-END;
-
 CREATE TRIGGER mergeguard_live_images_delete INSTEAD OF DELETE ON mergeguard_live_images
 BEGIN
     /*{delete_live*/DELETE FROM "ItemResource" WHERE "Guid" = OLD.guid_text/*}*/;
@@ -607,29 +602,29 @@ DROP VIEW IF EXISTS mergeguard_managed_cells;
 CREATE VIEW mergeguard_managed_cells (guid_text, managed_text) AS
 /*{managed*/SELECT "Guid", "IsManaged" FROM "ItemResource"/*}*/;
 
--- Our own tables under names that never change.
+-- Our own tables under names that never change. Beside a guid stands its cell as it is, by which an index finds it.
 
 DROP VIEW IF EXISTS mergeguard_lookup_rows;
-CREATE VIEW mergeguard_lookup_rows (old_guid, current_guid, depth, status) AS
-SELECT /*{lookup_old_guid*/"old_guid"/*}*/, /*{lookup_current_guid*/"current_guid"/*}*/, /*{lookup_depth*/"depth"/*}*/, /*{lookup_status*/"status"/*}*/
+CREATE VIEW mergeguard_lookup_rows (old_guid, current_guid, depth, status, old_cell, current_cell) AS
+SELECT /*{lookup_old_guid*/"old_guid"/*}*/, /*{lookup_current_guid*/"current_guid"/*}*/, /*{lookup_depth*/"depth"/*}*/, /*{lookup_status*/"status"/*}*/, /*{lookup_old*/"old_guid"/*}*/, /*{lookup_current*/"current_guid"/*}*/
 FROM /*{lookup*/"mergeguard_lookup"/*}*/;
 
 CREATE TRIGGER mergeguard_lookup_rows_insert INSTEAD OF INSERT ON mergeguard_lookup_rows
 BEGIN
     INSERT INTO /*{lookup*/"mergeguard_lookup"/*}*/ (/*{lookup_old*/"old_guid"/*}*/, /*{lookup_current*/"current_guid"/*}*/, /*{lookup_depth*/"depth"/*}*/, /*{lookup_status*/"status"/*}*/)
-    VALUES (NEW.old_guid, NEW.current_guid, NEW.depth, NEW.status);
+    VALUES (/*{new_old_cell*/NEW.old_guid/*}*/, /*{new_current_cell*/NEW.current_guid/*}*/, NEW.depth, NEW.status);
 END;
 
 CREATE TRIGGER mergeguard_lookup_rows_update INSTEAD OF UPDATE ON mergeguard_lookup_rows
 BEGIN
-    UPDATE /*{lookup*/"mergeguard_lookup"/*}*/ SET /*{lookup_current*/"current_guid"/*}*/ = NEW.current_guid, /*{lookup_depth*/"depth"/*}*/ = NEW.depth,
+    UPDATE /*{lookup*/"mergeguard_lookup"/*}*/ SET /*{lookup_current*/"current_guid"/*}*/ = /*{new_current_cell*/NEW.current_guid/*}*/, /*{lookup_depth*/"depth"/*}*/ = NEW.depth,
         /*{lookup_status*/"status"/*}*/ = NEW.status
-    WHERE /*{lookup_old*/"old_guid"/*}*/ = OLD.old_guid;
+    WHERE /*{lookup_old*/"old_guid"/*}*/ = OLD.old_cell;
 END;
 
 CREATE TRIGGER mergeguard_lookup_rows_delete INSTEAD OF DELETE ON mergeguard_lookup_rows
 BEGIN
-    DELETE FROM /*{lookup*/"mergeguard_lookup"/*}*/ WHERE /*{lookup_old*/"old_guid"/*}*/ = OLD.old_guid;
+    DELETE FROM /*{lookup*/"mergeguard_lookup"/*}*/ WHERE /*{lookup_old*/"old_guid"/*}*/ = OLD.old_cell;
 END;
 
 DROP VIEW IF EXISTS mergeguard_roots;
@@ -638,24 +633,28 @@ CREATE VIEW mergeguard_roots (guid, turn) AS SELECT /*{root_guid*/guid/*}*/, "tu
 -- Of a root that is there already only its turn grows.
 CREATE TRIGGER mergeguard_roots_insert INSTEAD OF INSERT ON mergeguard_roots
 BEGIN
-    UPDATE /*{roots*/"mergeguard_root"/*}*/ SET "turn" = "turn" + 1 WHERE "guid" = NEW.guid;
+    UPDATE /*{roots*/"mergeguard_root"/*}*/ SET "turn" = "turn" + 1 WHERE "guid" = /*{new_root_cell*/NEW.guid/*}*/;
     INSERT INTO /*{roots*/"mergeguard_root"/*}*/ ("guid", "turn")
-    SELECT NEW.guid, NEW.turn WHERE NOT EXISTS (SELECT 1 FROM /*{roots*/"mergeguard_root"/*}*/ WHERE "guid" = NEW.guid);
+    SELECT /*{new_root_cell*/NEW.guid/*}*/, NEW.turn WHERE NOT EXISTS (SELECT 1 FROM /*{roots*/"mergeguard_root"/*}*/ WHERE "guid" = /*{new_root_cell*/NEW.guid/*}*/);
 END;
 
 DROP VIEW IF EXISTS mergeguard_never_pairs;
 CREATE VIEW mergeguard_never_pairs (one_guid, other_guid, who, why) AS
 SELECT /*{one_guid*/one_guid/*}*/, /*{other_guid*/other_guid/*}*/, "who", "why" FROM /*{never*/"mergeguard_never"/*}*/;
 
+DROP VIEW IF EXISTS mergeguard_never_cells;
+CREATE VIEW mergeguard_never_cells (one_guid, other_guid, one_cell, other_cell) AS
+SELECT /*{one_guid*/one_guid/*}*/, /*{other_guid*/other_guid/*}*/, "one_guid", "other_guid" FROM /*{never*/"mergeguard_never"/*}*/;
+
 CREATE TRIGGER mergeguard_never_pairs_insert INSTEAD OF INSERT ON mergeguard_never_pairs
 BEGIN
     INSERT INTO /*{never*/"mergeguard_never"/*}*/ ("one_guid", "other_guid", "who", "why")
-    VALUES (NEW.one_guid, NEW.other_guid, NEW.who, NEW.why);
+    VALUES (/*{new_one_cell*/NEW.one_guid/*}*/, /*{new_other_cell*/NEW.other_guid/*}*/, NEW.who, NEW.why);
 END;
 
 CREATE TRIGGER mergeguard_never_pairs_delete INSTEAD OF DELETE ON mergeguard_never_pairs
 BEGIN
-    DELETE FROM /*{never*/"mergeguard_never"/*}*/ WHERE "one_guid" = OLD.one_guid AND "other_guid" = OLD.other_guid;
+    DELETE FROM /*{never*/"mergeguard_never"/*}*/ WHERE "one_guid" = /*{gone_one_cell*/OLD.one_guid/*}*/ AND "other_guid" = /*{gone_other_cell*/OLD.other_guid/*}*/;
 END;
 
 DROP VIEW IF EXISTS mergeguard_requests;

@@ -81,6 +81,31 @@ CREATE VIEW mergeguard_bytes (every) AS SELECT x'000102030405060708090a0b0c0d0e0
 DROP TABLE IF EXISTS mergeguard_held_classes;
 CREATE TABLE mergeguard_held_classes (table_no INTEGER PRIMARY KEY, class TEXT NOT NULL);
 
+-- Asks for both roots.
+DROP VIEW IF EXISTS mergeguard_ask;
+CREATE VIEW mergeguard_ask (old_root, new_root) AS SELECT NULL, NULL WHERE 0;
+CREATE TRIGGER mergeguard_ask_insert INSTEAD OF INSERT ON mergeguard_ask
+BEGIN
+    DELETE FROM mergeguard_asked;
+    INSERT OR IGNORE INTO mergeguard_asked (spelled, guid, part)
+    SELECT way.value, root.guid, root.part FROM (
+        SELECT NEW.old_root AS guid, 1 AS part UNION ALL SELECT NEW.new_root, 2
+    ) AS root, json_each(json_array(
+        root.guid, upper(root.guid), replace(root.guid, '-', ''), upper(replace(root.guid, '-', '')), '{' || root.guid || '}', upper('{' || root.guid || '}'), '{' || replace(root.guid, '-', '') || '}', upper('{' || replace(root.guid, '-', '') || '}'))) AS way;
+    INSERT OR IGNORE INTO mergeguard_asked (spelled, guid, part)
+    SELECT (
+        WITH RECURSIVE byte (at, digits, bytes) AS (
+            SELECT 1, CASE WHEN (SELECT swapped FROM mergeguard_places) THEN substr(guid, 7, 2) || substr(guid, 5, 2) || substr(guid, 3, 2) || substr(guid, 1, 2)
+            || substr(guid, 12, 2) || substr(guid, 10, 2) || substr(guid, 17, 2) || substr(guid, 15, 2) || replace(substr(guid, 20), '-', '')
+        ELSE replace(guid, '-', '') END, ''
+            UNION ALL SELECT at + 4, digits, bytes || (
+                substr(every, 16 * instr('0123456789abcdef', substr(digits, at, 1)) + instr('0123456789abcdef', substr(digits, at + 1, 1)) - 16, 1)
+                || substr(every, 16 * instr('0123456789abcdef', substr(digits, at + 2, 1)) + instr('0123456789abcdef', substr(digits, at + 3, 1)) - 16, 1))
+            FROM byte, mergeguard_bytes WHERE at < 32
+        ) SELECT CAST(bytes AS BLOB) FROM byte WHERE at = 33
+    ), guid, part FROM (SELECT NEW.old_root AS guid, 1 AS part UNION ALL SELECT NEW.new_root, 2);
+END;
+
 -- What was loaded last, by table and root; the greater the age the newer.
 DROP VIEW IF EXISTS mergeguard_loads;
 CREATE VIEW mergeguard_loads (table_no, guid, turn, time, age) AS
@@ -290,35 +315,17 @@ JOIN (
 ) AS counted ON counted.table_no = own.table_no AND counted.name = one.column_name
 WHERE own.table_no > 0;
 
--- Works out what becomes of every row that refers to the old root, and which rows of the new one give way; changes nothing.
+-- Works out what becomes of every row that refers to the old root (both roots are asked for), and which rows of the new one give way; changes nothing.
 DROP VIEW IF EXISTS mergeguard_survive;
 CREATE VIEW mergeguard_survive (old_root, new_root) AS SELECT NULL, NULL WHERE 0;
 CREATE TRIGGER mergeguard_survive_insert INSTEAD OF INSERT ON mergeguard_survive
 BEGIN
-    DELETE FROM mergeguard_asked;
     DELETE FROM mergeguard_held;
     DELETE FROM mergeguard_held_cells;
     DELETE FROM mergeguard_held_guids;
     DELETE FROM mergeguard_held_keys;
     DELETE FROM mergeguard_taken;
     DELETE FROM mergeguard_held_classes;
-    INSERT OR IGNORE INTO mergeguard_asked (spelled, guid, part)
-    SELECT way.value, root.guid, root.part FROM (
-        SELECT NEW.old_root AS guid, 1 AS part UNION ALL SELECT NEW.new_root, 2
-    ) AS root, json_each(json_array(
-        root.guid, upper(root.guid), replace(root.guid, '-', ''), upper(replace(root.guid, '-', '')), '{' || root.guid || '}', upper('{' || root.guid || '}'), '{' || replace(root.guid, '-', '') || '}', upper('{' || replace(root.guid, '-', '') || '}'))) AS way;
-    INSERT INTO mergeguard_asked (spelled, guid, part)
-    SELECT (
-        WITH RECURSIVE byte (at, digits, bytes) AS (
-            SELECT 1, CASE WHEN (SELECT swapped FROM mergeguard_places) THEN substr(guid, 7, 2) || substr(guid, 5, 2) || substr(guid, 3, 2) || substr(guid, 1, 2)
-            || substr(guid, 12, 2) || substr(guid, 10, 2) || substr(guid, 17, 2) || substr(guid, 15, 2) || replace(substr(guid, 20), '-', '')
-        ELSE replace(guid, '-', '') END, ''
-            UNION ALL SELECT at + 4, digits, bytes || (
-                substr(every, 16 * instr('0123456789abcdef', substr(digits, at, 1)) + instr('0123456789abcdef', substr(digits, at + 1, 1)) - 16, 1)
-                || substr(every, 16 * instr('0123456789abcdef', substr(digits, at + 2, 1)) + instr('0123456789abcdef', substr(digits, at + 3, 1)) - 16, 1))
-            FROM byte, mergeguard_bytes WHERE at < 32
-        ) SELECT CAST(bytes AS BLOB) FROM byte WHERE at = 33
-    ), guid, part FROM (SELECT NEW.old_root AS guid, 1 AS part UNION ALL SELECT NEW.new_root, 2);
     INSERT INTO mergeguard_find_held (part) VALUES (1);
     INSERT INTO mergeguard_read (part) VALUES (1);
 
@@ -482,7 +489,11 @@ BEGIN
             SELECT number, row_number() OVER (PARTITION BY table_no, kind ORDER BY age DESC, arrived, whole) AS place,
                 max(arrived) OVER (PARTITION BY table_no, kind) AS any_arrived, (
                     SELECT CAST(trim(CAST(maximum AS TEXT), char(9, 10, 11, 12, 13, 28, 29, 30, 31, 32)) AS INTEGER) FROM mergeguard_link_maxima
-                    WHERE guid_text IN (kind, upper(kind), replace(kind, '-', ''), upper(replace(kind, '-', '')), '{' || kind || '}', upper('{' || kind || '}'), '{' || replace(kind, '-', '') || '}', upper('{' || replace(kind, '-', '') || '}'))
+                    WHERE (guid_text IN (kind, upper(kind), replace(kind, '-', ''), upper(replace(kind, '-', '')), '{' || kind || '}', upper('{' || kind || '}'), '{' || replace(kind, '-', '') || '}', upper('{' || replace(kind, '-', '') || '}'))
+                        OR typeof(guid_text) = 'blob' AND lower(hex(guid_text)) = CASE WHEN (SELECT swapped FROM mergeguard_places)
+                            THEN substr(kind, 7, 2) || substr(kind, 5, 2) || substr(kind, 3, 2) || substr(kind, 1, 2) || substr(kind, 12, 2)
+                                || substr(kind, 10, 2) || substr(kind, 17, 2) || substr(kind, 15, 2) || replace(substr(kind, 20), '-', '')
+                            ELSE replace(kind, '-', '') END)
                     AND trim(CAST(maximum AS TEXT), char(9, 10, 11, 12, 13, 28, 29, 30, 31, 32)) GLOB '[0-9]*' AND trim(CAST(maximum AS TEXT), char(9, 10, 11, 12, 13, 28, 29, 30, 31, 32)) NOT GLOB '*[^0-9]*' LIMIT 1
                 ) AS most
             FROM (

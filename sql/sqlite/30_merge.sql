@@ -12,6 +12,7 @@ DROP TABLE IF EXISTS mergeguard_walk;
 CREATE TABLE mergeguard_walk (
     side TEXT NOT NULL,
     guid TEXT NOT NULL,
+    cell BLOB,
     is_end INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (side, guid)
 ) WITHOUT ROWID;
@@ -65,7 +66,7 @@ BEGIN
     -- Asked again: it is made once.
     DELETE FROM mergeguard_work WHERE request_id IN (SELECT request_id FROM mergeguard_requests);
     SELECT RAISE(IGNORE) WHERE NOT EXISTS (SELECT 1 FROM mergeguard_work);
-    SELECT RAISE(ABORT, 'mergeguard: spelling: guids here are not texts in a usual spelling; this takes ''mergeguard merge''')
+    SELECT RAISE(ABORT, 'mergeguard: spelling: guids here are neither all texts in a usual spelling nor all of 16 bytes; this takes ''mergeguard merge''')
     FROM mergeguard_places WHERE NOT can_merge;
     SELECT RAISE(ABORT, 'mergeguard: no-guard: the profile wants the merge table guarded, and its guard is missing; ''mergeguard guard install'' or 80_guard.sql puts it up')
     FROM mergeguard_declared WHERE guarded AND (SELECT count(*) FROM mergeguard_standing_guard) < 2;
@@ -73,25 +74,45 @@ BEGIN
     FROM mergeguard_work WHERE old = new;
 
     -- Both walks; a live guid leads nowhere.
-    INSERT INTO mergeguard_walk (side, guid)
-    SELECT side, guid FROM (
-        WITH RECURSIVE walk (side, guid) AS (
-            SELECT 'old', old FROM mergeguard_work UNION SELECT 'new', new FROM mergeguard_work
+    INSERT INTO mergeguard_walk (side, guid, cell)
+    SELECT side, guid, cell FROM (
+        WITH RECURSIVE walk (side, guid, cell) AS (
+            SELECT side, guid, CASE WHEN (SELECT packs FROM mergeguard_places) THEN (
+                WITH RECURSIVE byte (at, digits, bytes) AS (
+                    SELECT 1, CASE WHEN (SELECT swapped FROM mergeguard_places) THEN substr(guid, 7, 2) || substr(guid, 5, 2) || substr(guid, 3, 2) || substr(guid, 1, 2)
+                        || substr(guid, 12, 2) || substr(guid, 10, 2) || substr(guid, 17, 2) || substr(guid, 15, 2) || replace(substr(guid, 20), '-', '')
+                    ELSE replace(guid, '-', '') END, ''
+                    UNION ALL SELECT at + 4, digits, bytes || (
+                        substr(every, 16 * instr('0123456789abcdef', substr(digits, at, 1)) + instr('0123456789abcdef', substr(digits, at + 1, 1)) - 16, 1)
+                        || substr(every, 16 * instr('0123456789abcdef', substr(digits, at + 2, 1)) + instr('0123456789abcdef', substr(digits, at + 3, 1)) - 16, 1))
+                    FROM byte, mergeguard_bytes WHERE at < 32
+                ) SELECT CAST(bytes AS BLOB) FROM byte WHERE at = 33
+            ) END FROM (SELECT 'old' AS side, old AS guid FROM mergeguard_work UNION ALL SELECT 'new', new FROM mergeguard_work)
             UNION
-            SELECT walk.side, rows.new_guid FROM walk JOIN mergeguard_merge_rows AS rows ON rows.old_text IN (
-                walk.guid, upper(walk.guid), replace(walk.guid, '-', ''), upper(replace(walk.guid, '-', '')), '{' || walk.guid || '}', upper('{' || walk.guid || '}'), '{' || replace(walk.guid, '-', '') || '}', upper('{' || replace(walk.guid, '-', '') || '}'))
+            SELECT walk.side, rows.new_guid, CASE WHEN (SELECT packs FROM mergeguard_places) THEN (
+                WITH RECURSIVE byte (at, digits, bytes) AS (
+                    SELECT 1, CASE WHEN (SELECT swapped FROM mergeguard_places) THEN substr(rows.new_guid, 7, 2) || substr(rows.new_guid, 5, 2) || substr(rows.new_guid, 3, 2) || substr(rows.new_guid, 1, 2)
+                        || substr(rows.new_guid, 12, 2) || substr(rows.new_guid, 10, 2) || substr(rows.new_guid, 17, 2) || substr(rows.new_guid, 15, 2) || replace(substr(rows.new_guid, 20), '-', '')
+                    ELSE replace(rows.new_guid, '-', '') END, ''
+                    UNION ALL SELECT at + 4, digits, bytes || (
+                        substr(every, 16 * instr('0123456789abcdef', substr(digits, at, 1)) + instr('0123456789abcdef', substr(digits, at + 1, 1)) - 16, 1)
+                        || substr(every, 16 * instr('0123456789abcdef', substr(digits, at + 2, 1)) + instr('0123456789abcdef', substr(digits, at + 3, 1)) - 16, 1))
+                    FROM byte, mergeguard_bytes WHERE at < 32
+                ) SELECT CAST(bytes AS BLOB) FROM byte WHERE at = 33
+            ) END FROM walk JOIN mergeguard_merge_rows AS rows ON rows.old_text IN (
+                walk.guid, upper(walk.guid), replace(walk.guid, '-', ''), upper(replace(walk.guid, '-', '')), '{' || walk.guid || '}', upper('{' || walk.guid || '}'), '{' || replace(walk.guid, '-', '') || '}', upper('{' || replace(walk.guid, '-', '') || '}'), walk.cell)
             WHERE rows.new_guid IS NOT NULL AND walk.guid <> '9203b1a9-5095-5898-a103-971f44c00fa4'
             AND NOT EXISTS (SELECT 1 FROM mergeguard_live_cells AS live WHERE live.guid_text IN (
-                walk.guid, upper(walk.guid), replace(walk.guid, '-', ''), upper(replace(walk.guid, '-', '')), '{' || walk.guid || '}', upper('{' || walk.guid || '}'), '{' || replace(walk.guid, '-', '') || '}', upper('{' || replace(walk.guid, '-', '') || '}')))
-        ) SELECT side, guid FROM walk
+                walk.guid, upper(walk.guid), replace(walk.guid, '-', ''), upper(replace(walk.guid, '-', '')), '{' || walk.guid || '}', upper('{' || walk.guid || '}'), '{' || replace(walk.guid, '-', '') || '}', upper('{' || replace(walk.guid, '-', '') || '}'), walk.cell))
+        ) SELECT side, guid, cell FROM walk
     );
     INSERT OR IGNORE INTO mergeguard_walk_rows (old, new)
-    SELECT walk.guid, rows.new_guid FROM (SELECT DISTINCT guid FROM mergeguard_walk) AS walk
+    SELECT walk.guid, rows.new_guid FROM (SELECT DISTINCT guid, cell FROM mergeguard_walk) AS walk
     JOIN mergeguard_merge_rows AS rows ON rows.old_text IN (
-        walk.guid, upper(walk.guid), replace(walk.guid, '-', ''), upper(replace(walk.guid, '-', '')), '{' || walk.guid || '}', upper('{' || walk.guid || '}'), '{' || replace(walk.guid, '-', '') || '}', upper('{' || replace(walk.guid, '-', '') || '}'))
+        walk.guid, upper(walk.guid), replace(walk.guid, '-', ''), upper(replace(walk.guid, '-', '')), '{' || walk.guid || '}', upper('{' || walk.guid || '}'), '{' || replace(walk.guid, '-', '') || '}', upper('{' || replace(walk.guid, '-', '') || '}'), walk.cell)
     WHERE rows.new_guid IS NOT NULL AND walk.guid <> '9203b1a9-5095-5898-a103-971f44c00fa4'
     AND NOT EXISTS (SELECT 1 FROM mergeguard_live_cells AS live WHERE live.guid_text IN (
-        walk.guid, upper(walk.guid), replace(walk.guid, '-', ''), upper(replace(walk.guid, '-', '')), '{' || walk.guid || '}', upper('{' || walk.guid || '}'), '{' || replace(walk.guid, '-', '') || '}', upper('{' || replace(walk.guid, '-', '') || '}')));
+        walk.guid, upper(walk.guid), replace(walk.guid, '-', ''), upper(replace(walk.guid, '-', '')), '{' || walk.guid || '}', upper('{' || walk.guid || '}'), '{' || replace(walk.guid, '-', '') || '}', upper('{' || replace(walk.guid, '-', '') || '}'), walk.cell));
     UPDATE mergeguard_walk SET is_end = NOT EXISTS (SELECT 1 FROM mergeguard_walk_rows AS rows WHERE rows.old = guid);
     SELECT RAISE(ABORT, 'mergeguard: in-cycle: the merges of the first guid lead in a circle; ''mergeguard plan'' proposes what to do')
     FROM mergeguard_work WHERE NOT EXISTS (SELECT 1 FROM mergeguard_walk WHERE side = 'old' AND is_end) OR EXISTS (
@@ -123,14 +144,13 @@ BEGIN
     WHERE (SELECT count(*) FROM mergeguard_walk WHERE side = 'new' AND is_end) > 1;
     UPDATE mergeguard_work SET old_root = (SELECT guid FROM mergeguard_walk WHERE side = 'old' AND is_end),
         new_root = (SELECT guid FROM mergeguard_walk WHERE side = 'new' AND is_end);
+    INSERT INTO mergeguard_ask (old_root, new_root) SELECT old_root, new_root FROM mergeguard_work;
     UPDATE mergeguard_work SET already = old_root = new_root,
         old_status = CASE WHEN old_root = '9203b1a9-5095-5898-a103-971f44c00fa4' THEN 'deleted' WHEN (SELECT live FROM mergeguard_declared)
-            AND NOT EXISTS (SELECT 1 FROM mergeguard_live_cells WHERE guid_text IN (
-                old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}')))
+            AND NOT EXISTS (SELECT 1 FROM mergeguard_live_cells WHERE guid_text IN (SELECT spelled FROM mergeguard_asked WHERE guid = old_root))
             THEN 'dangling' ELSE 'ok' END,
         new_status = CASE WHEN new_root = '9203b1a9-5095-5898-a103-971f44c00fa4' THEN 'deleted' WHEN (SELECT live FROM mergeguard_declared)
-            AND NOT EXISTS (SELECT 1 FROM mergeguard_live_cells WHERE guid_text IN (
-                new_root, upper(new_root), replace(new_root, '-', ''), upper(replace(new_root, '-', '')), '{' || new_root || '}', upper('{' || new_root || '}'), '{' || replace(new_root, '-', '') || '}', upper('{' || replace(new_root, '-', '') || '}')))
+            AND NOT EXISTS (SELECT 1 FROM mergeguard_live_cells WHERE guid_text IN (SELECT spelled FROM mergeguard_asked WHERE guid = new_root))
             THEN 'dangling' ELSE 'ok' END;
     SELECT RAISE(ABORT, 'mergeguard: cycle: the second guid was merged into the first before: this would close a circle')
     FROM mergeguard_work WHERE already AND old = old_root;
@@ -139,9 +159,7 @@ BEGIN
     SELECT RAISE(ABORT, 'mergeguard: unknown-guid: what the first guid is now is not live, or was deleted: there is nothing to merge')
     FROM mergeguard_work WHERE old_status <> 'ok';
     SELECT RAISE(ABORT, 'mergeguard: shadowed-live: a live guid is merged away as well: that merge was never finished; ''mergeguard plan'' proposes what to do')
-    FROM mergeguard_work JOIN mergeguard_merge_cells AS rows ON rows.old_text IN (
-        old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}'),
-        new_root, upper(new_root), replace(new_root, '-', ''), upper(replace(new_root, '-', '')), '{' || new_root || '}', upper('{' || new_root || '}'), '{' || replace(new_root, '-', '') || '}', upper('{' || replace(new_root, '-', '') || '}'));
+    FROM mergeguard_work JOIN mergeguard_merge_cells AS rows ON rows.old_text IN (SELECT spelled FROM mergeguard_asked);
 
     -- Both roots are written, by every merge, as the programs do.
     INSERT INTO mergeguard_roots (guid, turn) SELECT min(old_root, new_root), 1 FROM mergeguard_work;
@@ -155,6 +173,7 @@ BEGIN
     FROM mergeguard_work WHERE already AND request_id IS NOT NULL;
     DELETE FROM mergeguard_walk WHERE EXISTS (SELECT 1 FROM mergeguard_work WHERE already);
     DELETE FROM mergeguard_walk_rows WHERE EXISTS (SELECT 1 FROM mergeguard_work WHERE already);
+    DELETE FROM mergeguard_asked WHERE EXISTS (SELECT 1 FROM mergeguard_work WHERE already);
     DELETE FROM mergeguard_work WHERE already;
     SELECT RAISE(IGNORE) WHERE NOT EXISTS (SELECT 1 FROM mergeguard_work);
 
@@ -162,36 +181,33 @@ BEGIN
     SELECT RAISE(ABORT, 'mergeguard: type-mismatch: they are of two types, and only resources of one type can be one')
     FROM mergeguard_work WHERE EXISTS (
         SELECT 1 FROM mergeguard_guid_types AS one JOIN mergeguard_guid_types AS other ON other.type <> one.type
-        WHERE one.guid_text IN (SELECT value FROM json_each(json_array(
-            old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}'))))
-        AND other.guid_text IN (SELECT value FROM json_each(json_array(
-            new_root, upper(new_root), replace(new_root, '-', ''), upper(replace(new_root, '-', '')), '{' || new_root || '}', upper('{' || new_root || '}'), '{' || replace(new_root, '-', '') || '}', upper('{' || replace(new_root, '-', '') || '}')))));
+        WHERE one.guid_text IN (SELECT spelled FROM mergeguard_asked WHERE guid = old_root)
+        AND other.guid_text IN (SELECT spelled FROM mergeguard_asked WHERE guid = new_root));
     SELECT RAISE(ABORT, 'mergeguard: never-merge: somebody wrote down that they must never be merged; see mergeguard_never_pairs')
     FROM mergeguard_work WHERE EXISTS (
-        SELECT 1 FROM mergeguard_never_pairs AS pair
-        LEFT JOIN mergeguard_lookup_rows AS one ON one.old_guid = pair.one_guid
-        LEFT JOIN mergeguard_lookup_rows AS other ON other.old_guid = pair.other_guid
+        SELECT 1 FROM mergeguard_never_cells AS pair
+        LEFT JOIN mergeguard_lookup_rows AS one ON one.old_cell = pair.one_cell
+        LEFT JOIN mergeguard_lookup_rows AS other ON other.old_cell = pair.other_cell
         WHERE (coalesce(one.current_guid, pair.one_guid) = old_root AND coalesce(other.current_guid, pair.other_guid) = new_root)
         OR (coalesce(one.current_guid, pair.one_guid) = new_root AND coalesce(other.current_guid, pair.other_guid) = old_root));
     SELECT RAISE(ABORT, 'mergeguard: lookup-drift: the stored lookup does not say what the merges say; ''mergeguard lookup build'' or mergeguard_rebuild_lookup mends it')
     WHERE EXISTS (
-        SELECT 1 FROM mergeguard_walk_answers AS walked LEFT JOIN mergeguard_lookup_rows AS said ON said.old_guid = walked.guid
+        SELECT 1 FROM mergeguard_walk_answers AS walked LEFT JOIN mergeguard_lookup_rows AS said
+        ON said.old_cell IN (walked.guid, (SELECT own.cell FROM mergeguard_walk AS own WHERE own.side IN ('old', 'new') AND own.guid = walked.guid))
         WHERE CASE WHEN walked.guid = walked.current THEN said.old_guid IS NOT NULL
             ELSE said.old_guid IS NULL OR said.current_guid IS NOT walked.current OR said.depth IS NOT walked.depth
                 OR said.status <> 'ok' END
     ) OR EXISTS (
-        SELECT 1 FROM mergeguard_work JOIN mergeguard_merge_rows AS rows ON rows.new_text IN (
-            old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}'))
-        LEFT JOIN mergeguard_lookup_rows AS said ON said.old_guid = rows.old_guid
+        SELECT 1 FROM mergeguard_work JOIN mergeguard_merge_rows AS rows ON rows.new_text IN (SELECT spelled FROM mergeguard_asked WHERE guid = old_root)
+        LEFT JOIN mergeguard_lookup_rows AS said ON said.old_cell IN (rows.old_guid, rows.old_text)
         WHERE rows.old_guid <> old_root AND (said.old_guid IS NULL
             OR said.status = 'ok' AND said.current_guid <> old_root AND said.current_guid <> said.old_guid));
     INSERT INTO mergeguard_survive (old_root, new_root) SELECT old_root, new_root FROM mergeguard_work;
 
     -- The merge, spelled as the others are, with its run in the journal.
     UPDATE mergeguard_work SET run_id = lower(hex(randomblob(16))),
-        lookup_rows = 1 + (SELECT count(*) FROM mergeguard_lookup_rows WHERE current_guid = old_root),
-        live_rows = (SELECT count(*) FROM mergeguard_live_images WHERE guid_text IN (
-            old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}')));
+        lookup_rows = 1 + (SELECT count(*) FROM mergeguard_lookup_rows WHERE current_cell IN (SELECT spelled FROM mergeguard_asked WHERE guid = old_root)),
+        live_rows = (SELECT count(*) FROM mergeguard_live_images WHERE guid_text IN (SELECT spelled FROM mergeguard_asked WHERE guid = old_root));
     UPDATE mergeguard_work SET listed = 1 WHERE (SELECT black_list_name FROM mergeguard_places) IS NOT NULL
     AND NOT EXISTS (SELECT 1 FROM mergeguard_black_list WHERE guid_text IN (SELECT spelled FROM mergeguard_asked WHERE part = 1))
     AND (NOT (SELECT managed FROM mergeguard_declared) OR EXISTS (
@@ -199,24 +215,23 @@ BEGIN
         AND lower(trim(CAST(managed_text AS TEXT), char(9, 10, 11, 12, 13, 28, 29, 30, 31, 32))) IN ('1', 'true', 't', 'yes', 'y')));
     INSERT INTO mergeguard_merge_cells (old_text, new_text)
     SELECT (
-        SELECT CASE WHEN like_this LIKE '{%' THEN '{' || t || '}' ELSE t END FROM (
+        SELECT CASE WHEN typeof(like_this) = 'blob' THEN (SELECT spelled FROM mergeguard_asked WHERE guid = old_root AND typeof(spelled) = 'blob')
+            WHEN like_this LIKE '{%' THEN '{' || t || '}' ELSE t END FROM (
         SELECT CASE WHEN like_this = upper(like_this) AND like_this <> lower(like_this) THEN upper(t) ELSE t END AS t, like_this FROM (
         SELECT CASE WHEN instr(like_this, '-') = 0 THEN replace(old_root, '-', '') ELSE old_root END AS t, like_this FROM (
         SELECT coalesce((SELECT old_text FROM mergeguard_merge_cells LIMIT 1),
-            (SELECT guid_text FROM mergeguard_live_cells WHERE guid_text IN (old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}')) LIMIT 1)) AS like_this)))), (
-        SELECT CASE WHEN like_this LIKE '{%' THEN '{' || t || '}' ELSE t END FROM (
+            (SELECT guid_text FROM mergeguard_live_cells WHERE guid_text IN (SELECT spelled FROM mergeguard_asked WHERE guid = old_root) LIMIT 1)) AS like_this)))), (
+        SELECT CASE WHEN typeof(like_this) = 'blob' THEN (SELECT spelled FROM mergeguard_asked WHERE guid = new_root AND typeof(spelled) = 'blob')
+            WHEN like_this LIKE '{%' THEN '{' || t || '}' ELSE t END FROM (
         SELECT CASE WHEN like_this = upper(like_this) AND like_this <> lower(like_this) THEN upper(t) ELSE t END AS t, like_this FROM (
         SELECT CASE WHEN instr(like_this, '-') = 0 THEN replace(new_root, '-', '') ELSE new_root END AS t, like_this FROM (
         SELECT coalesce((SELECT old_text FROM mergeguard_merge_cells LIMIT 1),
-            (SELECT guid_text FROM mergeguard_live_cells WHERE guid_text IN (old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}')) LIMIT 1)) AS like_this))))
+            (SELECT guid_text FROM mergeguard_live_cells WHERE guid_text IN (SELECT spelled FROM mergeguard_asked WHERE guid = old_root) LIMIT 1)) AS like_this))))
     FROM mergeguard_work;
     SELECT RAISE(ABORT, 'mergeguard: write: the database stored something else than the merge that it was told; look for triggers on the table')
-    FROM mergeguard_work WHERE (SELECT count(*) FROM mergeguard_merge_rows AS rows WHERE rows.old_text IN (
-        old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}'))) <> 1
-    OR (SELECT rows.new_guid FROM mergeguard_merge_rows AS rows WHERE rows.old_text IN (
-        old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}'))) IS NOT new_root;
-    UPDATE mergeguard_work SET image = (SELECT image FROM mergeguard_merge_images WHERE old_text IN (
-        old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}')));
+    FROM mergeguard_work WHERE (SELECT count(*) FROM mergeguard_merge_rows AS rows WHERE rows.old_text IN (SELECT spelled FROM mergeguard_asked WHERE guid = old_root)) <> 1
+    OR (SELECT rows.new_guid FROM mergeguard_merge_rows AS rows WHERE rows.old_text IN (SELECT spelled FROM mergeguard_asked WHERE guid = old_root)) IS NOT new_root;
+    UPDATE mergeguard_work SET image = (SELECT image FROM mergeguard_merge_images WHERE old_text IN (SELECT spelled FROM mergeguard_asked WHERE guid = old_root));
     INSERT INTO mergeguard_journal_runs (run_id, kind, who, tool_version, started, reason, finished)
     SELECT run_id, 'merge', 'SQL', 'sql 1', strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), coalesce('request ' || request_id, ''),
         strftime('%Y-%m-%dT%H:%M:%fZ', 'now') FROM mergeguard_work;
@@ -238,20 +253,19 @@ BEGIN
     INSERT INTO mergeguard_journal_changes (run_id, step, place, action, table_name, before_image, after_image)
     SELECT run_id, 1, (SELECT count(*) FROM mergeguard_journal_changes AS made WHERE made.run_id = mergeguard_work.run_id) - 1
         + row_number() OVER (ORDER BY gone.image), 'remove', live_name, gone.image, NULL
-    FROM mergeguard_work, mergeguard_places JOIN mergeguard_live_images AS gone ON gone.guid_text IN (
-        old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}'));
+    FROM mergeguard_work, mergeguard_places JOIN mergeguard_live_images AS gone ON gone.guid_text IN (SELECT spelled FROM mergeguard_asked WHERE guid = old_root);
     -- While its row still says whether an agent manages it.
     INSERT INTO mergeguard_black_list (guid_text, current_text) SELECT (
-        SELECT CASE WHEN like_this LIKE '{%' THEN '{' || t || '}' ELSE t END FROM (
+        SELECT CASE WHEN typeof(like_this) = 'blob' THEN (SELECT spelled FROM mergeguard_asked WHERE guid = old_root AND typeof(spelled) = 'blob')
+            WHEN like_this LIKE '{%' THEN '{' || t || '}' ELSE t END FROM (
         SELECT CASE WHEN like_this = upper(like_this) AND like_this <> lower(like_this) THEN upper(t) ELSE t END AS t, like_this FROM (
         SELECT CASE WHEN instr(like_this, '-') = 0 THEN replace(old_root, '-', '') ELSE old_root END AS t, like_this FROM (
-        SELECT (SELECT guid_text FROM mergeguard_live_images WHERE guid_text IN (
-            old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}')) LIMIT 1) AS like_this)))), (
-        SELECT CASE WHEN like_this LIKE '{%' THEN '{' || t || '}' ELSE t END FROM (
+        SELECT (SELECT guid_text FROM mergeguard_live_images WHERE guid_text IN (SELECT spelled FROM mergeguard_asked WHERE guid = old_root) LIMIT 1) AS like_this)))), (
+        SELECT CASE WHEN typeof(like_this) = 'blob' THEN (SELECT spelled FROM mergeguard_asked WHERE guid = new_root AND typeof(spelled) = 'blob')
+            WHEN like_this LIKE '{%' THEN '{' || t || '}' ELSE t END FROM (
         SELECT CASE WHEN like_this = upper(like_this) AND like_this <> lower(like_this) THEN upper(t) ELSE t END AS t, like_this FROM (
         SELECT CASE WHEN instr(like_this, '-') = 0 THEN replace(new_root, '-', '') ELSE new_root END AS t, like_this FROM (
-        SELECT (SELECT guid_text FROM mergeguard_live_images WHERE guid_text IN (
-            old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}')) LIMIT 1) AS like_this))))
+        SELECT (SELECT guid_text FROM mergeguard_live_images WHERE guid_text IN (SELECT spelled FROM mergeguard_asked WHERE guid = old_root) LIMIT 1) AS like_this))))
     FROM mergeguard_work WHERE listed;
     SELECT RAISE(ABORT, 'mergeguard: write: the agent that was put on the black list is not there; look for triggers on its table')
     FROM mergeguard_work WHERE listed AND 1 <> (
@@ -286,10 +300,9 @@ BEGIN
 
     -- The rows move; the old resource is live no more, and its whole class leads to the new one.
     INSERT INTO mergeguard_move (part) SELECT 1 WHERE EXISTS (SELECT 1 FROM mergeguard_held WHERE fate IS NOT NULL);
-    DELETE FROM mergeguard_live_images WHERE guid_text IN (SELECT value FROM mergeguard_work, json_each(json_array(
-        old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}'))));
+    DELETE FROM mergeguard_live_images WHERE guid_text IN (SELECT spelled FROM mergeguard_work JOIN mergeguard_asked ON guid = old_root);
     UPDATE mergeguard_lookup_rows SET current_guid = (SELECT new_root FROM mergeguard_work), depth = depth + 1
-    WHERE current_guid = (SELECT old_root FROM mergeguard_work);
+    WHERE current_cell IN (SELECT spelled FROM mergeguard_work JOIN mergeguard_asked ON guid = old_root);
     INSERT INTO mergeguard_lookup_rows (old_guid, current_guid, depth, status) SELECT old_root, new_root, 1, 'ok' FROM mergeguard_work;
     INSERT INTO mergeguard_requests (request_id, run_id, answer)
     SELECT request_id, run_id, json_object('old', old, 'new', new, 'old_root', old_root, 'new_root', new_root,

@@ -116,7 +116,7 @@ BEGIN
     INSERT OR IGNORE INTO mergeguard_work (id, said) VALUES (1, 'twice');
     SELECT RAISE(ABORT, 'mergeguard: usage: INSERT INTO, without OR REPLACE') FROM mergeguard_work WHERE said = 'twice';
     DELETE FROM mergeguard_work;
-    SELECT RAISE(ABORT, 'mergeguard: spelling: guids here are not texts in a usual spelling; this takes ''mergeguard undo''')
+    SELECT RAISE(ABORT, 'mergeguard: spelling: guids here are neither all texts in a usual spelling nor all of 16 bytes; this takes ''mergeguard undo''')
     FROM mergeguard_places WHERE NOT can_merge;
     SELECT RAISE(ABORT, 'mergeguard: unknown-run: the journal knows no merge of this run')
     WHERE NOT EXISTS (SELECT 1 FROM mergeguard_journal_runs WHERE run_id = NEW.run_id AND kind = 'merge');
@@ -130,6 +130,7 @@ BEGIN
     FROM mergeguard_journal_steps AS step JOIN mergeguard_journal_changes AS made
     ON made.run_id = step.run_id AND made.step = 1 AND made.action = 'merge'
     WHERE step.run_id = NEW.run_id AND step.step = 1;
+    INSERT INTO mergeguard_ask (old_root, new_root) SELECT old_root, new_root FROM mergeguard_work;
     -- Neither the journal nor the rows may have changed since.
     UPDATE mergeguard_work SET said = (
         SELECT json_array(run_id, step, component, kinds, members, survivor, confidence, guard_after) FROM mergeguard_journal_steps
@@ -147,23 +148,40 @@ BEGIN
     WHERE (SELECT digest FROM mergeguard_digest) IS NOT (
         SELECT digest FROM mergeguard_journal_steps WHERE run_id = NEW.run_id AND step = 1);
     SELECT RAISE(ABORT, 'mergeguard: stale: the row of the merge is not as the run left it, or is not alone')
-    FROM mergeguard_work WHERE (SELECT count(*) FROM mergeguard_merge_cells AS rows WHERE rows.old_text IN (
-        old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}'))) <> 1
-    OR image IS NOT (SELECT rows.image FROM mergeguard_merge_images AS rows WHERE rows.old_text IN (
-        old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}')));
+    FROM mergeguard_work WHERE (SELECT count(*) FROM mergeguard_merge_cells AS rows WHERE rows.old_text IN (SELECT spelled FROM mergeguard_asked WHERE guid = old_root)) <> 1
+    OR image IS NOT (SELECT rows.image FROM mergeguard_merge_images AS rows WHERE rows.old_text IN (SELECT spelled FROM mergeguard_asked WHERE guid = old_root));
     SELECT RAISE(ABORT, 'mergeguard: stale: the old resource is live already')
     FROM mergeguard_work JOIN mergeguard_live_cells AS live ON EXISTS (
         SELECT 1 FROM mergeguard_journal_changes AS made WHERE made.run_id = NEW.run_id AND made.action = 'remove'
-    ) AND live.guid_text IN (
-        old_root, upper(old_root), replace(old_root, '-', ''), upper(replace(old_root, '-', '')), '{' || old_root || '}', upper('{' || old_root || '}'), '{' || replace(old_root, '-', '') || '}', upper('{' || replace(old_root, '-', '') || '}'));
+    ) AND live.guid_text IN (SELECT spelled FROM mergeguard_asked WHERE guid = old_root);
 
-    INSERT INTO mergeguard_walk (side, guid) SELECT 'up', guid FROM (
-        WITH RECURSIVE up (guid) AS (
-            SELECT old_root FROM mergeguard_work
-            UNION SELECT rows.old_guid FROM up JOIN mergeguard_merge_rows AS rows ON rows.new_text IN (
-                up.guid, upper(up.guid), replace(up.guid, '-', ''), upper(replace(up.guid, '-', '')), '{' || up.guid || '}', upper('{' || up.guid || '}'), '{' || replace(up.guid, '-', '') || '}', upper('{' || replace(up.guid, '-', '') || '}'))
+    INSERT INTO mergeguard_walk (side, guid, cell) SELECT 'up', guid, cell FROM (
+        WITH RECURSIVE up (guid, cell) AS (
+            SELECT old_root, CASE WHEN (SELECT packs FROM mergeguard_places) THEN (
+                WITH RECURSIVE byte (at, digits, bytes) AS (
+                    SELECT 1, CASE WHEN (SELECT swapped FROM mergeguard_places) THEN substr(old_root, 7, 2) || substr(old_root, 5, 2) || substr(old_root, 3, 2) || substr(old_root, 1, 2)
+                        || substr(old_root, 12, 2) || substr(old_root, 10, 2) || substr(old_root, 17, 2) || substr(old_root, 15, 2) || replace(substr(old_root, 20), '-', '')
+                    ELSE replace(old_root, '-', '') END, ''
+                    UNION ALL SELECT at + 4, digits, bytes || (
+                        substr(every, 16 * instr('0123456789abcdef', substr(digits, at, 1)) + instr('0123456789abcdef', substr(digits, at + 1, 1)) - 16, 1)
+                        || substr(every, 16 * instr('0123456789abcdef', substr(digits, at + 2, 1)) + instr('0123456789abcdef', substr(digits, at + 3, 1)) - 16, 1))
+                    FROM byte, mergeguard_bytes WHERE at < 32
+                ) SELECT CAST(bytes AS BLOB) FROM byte WHERE at = 33
+            ) END FROM mergeguard_work
+            UNION SELECT rows.old_guid, CASE WHEN (SELECT packs FROM mergeguard_places) THEN (
+                WITH RECURSIVE byte (at, digits, bytes) AS (
+                    SELECT 1, CASE WHEN (SELECT swapped FROM mergeguard_places) THEN substr(rows.old_guid, 7, 2) || substr(rows.old_guid, 5, 2) || substr(rows.old_guid, 3, 2) || substr(rows.old_guid, 1, 2)
+                        || substr(rows.old_guid, 12, 2) || substr(rows.old_guid, 10, 2) || substr(rows.old_guid, 17, 2) || substr(rows.old_guid, 15, 2) || replace(substr(rows.old_guid, 20), '-', '')
+                    ELSE replace(rows.old_guid, '-', '') END, ''
+                    UNION ALL SELECT at + 4, digits, bytes || (
+                        substr(every, 16 * instr('0123456789abcdef', substr(digits, at, 1)) + instr('0123456789abcdef', substr(digits, at + 1, 1)) - 16, 1)
+                        || substr(every, 16 * instr('0123456789abcdef', substr(digits, at + 2, 1)) + instr('0123456789abcdef', substr(digits, at + 3, 1)) - 16, 1))
+                    FROM byte, mergeguard_bytes WHERE at < 32
+                ) SELECT CAST(bytes AS BLOB) FROM byte WHERE at = 33
+            ) END FROM up JOIN mergeguard_merge_rows AS rows ON rows.new_text IN (
+                up.guid, upper(up.guid), replace(up.guid, '-', ''), upper(replace(up.guid, '-', '')), '{' || up.guid || '}', upper('{' || up.guid || '}'), '{' || replace(up.guid, '-', '') || '}', upper('{' || replace(up.guid, '-', '') || '}'), up.cell)
             WHERE rows.old_guid IS NOT NULL
-        ) SELECT guid FROM up
+        ) SELECT guid, cell FROM up
     );
     INSERT INTO mergeguard_roots (guid, turn) SELECT min(old_root, new_root), 1 FROM mergeguard_work;
     INSERT INTO mergeguard_roots (guid, turn) SELECT max(old_root, new_root), 1 FROM mergeguard_work;
@@ -177,11 +195,12 @@ BEGIN
     SELECT own.table_no, made.before_image, made.after_image FROM mergeguard_journal_changes AS made
     JOIN mergeguard_back_tables AS own ON own.table_name = made.table_name
     WHERE made.run_id = NEW.run_id AND made.step = 1 ORDER BY made.place DESC;
-    DELETE FROM mergeguard_lookup_rows WHERE old_guid IN (SELECT guid FROM mergeguard_walk);
+    DELETE FROM mergeguard_lookup_rows WHERE old_cell IN (SELECT guid FROM mergeguard_walk UNION ALL SELECT cell FROM mergeguard_walk);
     INSERT INTO mergeguard_lookup_rows (old_guid, current_guid, depth, status)
     SELECT guid, current, depth, status FROM mergeguard_current_guids WHERE guid IN (SELECT guid FROM mergeguard_walk);
     DELETE FROM mergeguard_work;
     DELETE FROM mergeguard_walk;
+    DELETE FROM mergeguard_asked;
     DELETE FROM mergeguard_held;
     DELETE FROM mergeguard_held_cells;
     DELETE FROM mergeguard_back_cells;

@@ -6,7 +6,7 @@ CREATE VIEW mergeguard_rebuild_lookup (olds) AS SELECT count(*) FROM mergeguard_
 
 CREATE TRIGGER mergeguard_rebuild_lookup_insert INSTEAD OF INSERT ON mergeguard_rebuild_lookup
 BEGIN
-    SELECT RAISE(ABORT, 'mergeguard: spelling: guids here are not texts in a usual spelling; this takes ''mergeguard lookup build''')
+    SELECT RAISE(ABORT, 'mergeguard: spelling: guids here are neither all texts in a usual spelling nor all of 16 bytes; this takes ''mergeguard lookup build''')
     FROM mergeguard_places WHERE NOT can_merge;
     DELETE FROM mergeguard_lookup_rows;
     INSERT INTO mergeguard_lookup_rows (old_guid, current_guid, depth, status)

@@ -242,7 +242,7 @@ def test_guids_that_no_index_finds_are_read_and_not_merged(tmp_path: Path, packe
     path = tmp_path / "packed.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute('CREATE TABLE "Merges" ("OldGuid" BLOB, "NewGuid" BLOB)')
-        cells = (A.bytes_le, B.bytes_le) if packed else (f" {A}", str(B))
+        cells = (A.bytes_le, str(B)) if packed else (f" {A}", str(B))
         connection.execute('INSERT INTO "Merges" VALUES (?, ?)', cells)
         connection.commit()
     profile = Profile(merge=Merge("Merges", byte_order="sqlserver" if packed else "text"))

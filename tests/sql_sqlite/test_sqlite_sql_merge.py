@@ -244,8 +244,8 @@ STORY = [
 ]
 MISTAKES: dict[str, tuple[str, str]] = {
     "one level of the lookup": (
-        "WHERE current_guid = (SELECT old_root",
-        "WHERE depth = 1 AND current_guid = (SELECT old_root",
+        "WHERE current_cell IN (SELECT spelled FROM mergeguard_work",
+        "WHERE depth = 1 AND current_cell IN (SELECT spelled FROM mergeguard_work",
     ),
     "the old one stays live": (
         "DELETE FROM mergeguard_live_images WHERE",

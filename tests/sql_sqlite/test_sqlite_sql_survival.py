@@ -12,7 +12,13 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from sqlite_sides import HASHED, KNOWN, MERGES, WHOLE, Rows, Side, starts
 
+from mergeguard.integrity.lookup import verify_lookup
+from mergeguard.storage.profile import Profile
+
 UNDATED = replace(HASHED, hashes=HASHED.hashes and replace(HASHED.hashes, time=None, order=None))
+SWAPPED = replace(HASHED, merge=replace(HASHED.merge, byte_order="sqlserver"))
+SOME = ("Merges", "Alive", "Evt", "Inv_One", "Links", "Sums", "Whole", "Packed", "Keyed", "Managed", "LinkKinds")
+"""Tables whose guids are bytes where those of merges are; in the others they are texts even so."""
 Pair = tuple[Side, Side]
 
 
@@ -20,19 +26,25 @@ Pair = tuple[Side, Side]
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Pair]]:
     """Files to be merged in by Python and by SQL: usual ones, of another encoding, without a time of loads."""
     folder = tmp_path_factory.mktemp("survival")
-    kinds = (("usual", "UTF-8", HASHED), ("wide", "UTF-16le", HASHED), ("undated", "UTF-8", UNDATED))
+    kinds: tuple[tuple[str, str, Profile, tuple[str, ...]], ...] = (
+        ("usual", "UTF-8", HASHED, ()),
+        ("wide", "UTF-16le", HASHED, ()),
+        ("undated", "UTF-8", UNDATED, ()),
+        ("packed", "UTF-8", HASHED, SOME),
+        ("swapped", "UTF-16be", SWAPPED, (*SOME, "Inv_Many", "Pairs", "Banned", "Numbered", "Catalogue", "Kinds")),
+    )
     with ExitStack() as opened:
         yield [
             (
-                opened.enter_context(closing(Side(folder / f"{name} python.db", encoding, profile))),
-                opened.enter_context(closing(Side(folder / f"{name} sql.db", encoding, profile))),
+                opened.enter_context(closing(Side(folder / f"{name} python.db", encoding, profile, packed))),
+                opened.enter_context(closing(Side(folder / f"{name} sql.db", encoding, profile, packed))),
             )
-            for name, encoding, profile in kinds
+            for name, encoding, profile, packed in kinds
         ]
 
 
 @settings(max_examples=max(18, settings.default.max_examples // 8))
-@given(rows=starts(), merges=MERGES, kind=st.sampled_from([0, 0, 1, 2]))
+@given(rows=starts(), merges=MERGES, kind=st.sampled_from([0, 0, 1, 2, 3, 4]))
 def test_references_survive_as_they_do_in_python_and_go_back(
     pairs: list[Pair], rows: Rows, merges: list[tuple[uuid.UUID, uuid.UUID]], kind: int
 ) -> None:
@@ -61,3 +73,40 @@ def test_rows_that_are_not_touched_after_all_leave_nothing_behind(pairs: list[Pa
     answer = side.sql(KNOWN[0], KNOWN[1], "r")
     assert answer["hashes_cleared"] == 1
     assert list(answer["columns"]) == ["Whole.Friend"]
+
+
+@settings(max_examples=max(20, settings.default.max_examples // 8))
+@given(
+    st.lists(st.tuples(st.sampled_from(KNOWN), st.sampled_from(KNOWN)), max_size=3),
+    st.lists(st.sampled_from(KNOWN), unique=True, min_size=2),
+    st.text("cccp", min_size=5, max_size=5),
+    st.lists(st.tuples(st.sampled_from(KNOWN), st.sampled_from(KNOWN)), max_size=1),
+    MERGES,
+    st.sampled_from([3, 4]),
+)
+def test_guids_of_bytes_are_refused_as_python_refuses_them(
+    pairs: list[Pair],
+    rows: list[tuple[uuid.UUID, uuid.UUID]],
+    live: list[uuid.UUID],
+    kinds: str,
+    never: list[tuple[uuid.UUID, uuid.UUID]],
+    merges: list[tuple[uuid.UUID, uuid.UUID]],
+    kind: int,
+) -> None:
+    typed = [(str(each), said) for each, said in zip(KNOWN, kinds, strict=True)]
+    found = [(str(old), str(new), None, None) for old, new in rows]
+    for side in pairs[kind]:
+        side.begin({"Alive": [(str(each),) for each in live], "Kinds": typed, "Merges": found})
+        side.connection.execute("INSERT INTO mergeguard_rebuild_lookup DEFAULT VALUES")
+        assert verify_lookup(side.source, side.profile).drift == 0
+        for one, other in never:
+            side.connection.execute("INSERT INTO mergeguard_never_pairs VALUES (?, ?, '', '')", [str(one), str(other)])
+    by_python, by_sql = pairs[kind]
+    for number, (old, new) in enumerate(merges):
+        told = by_sql.sql(old, new, f"r{number}")
+        event(told if isinstance(told, str) else "merged")
+        assert told == by_python.python(old, new, f"r{number}")
+    assert by_sql.rows() == by_python.rows()
+    for side in pairs[kind]:
+        side.connection.execute("DELETE FROM mergeguard_never_pairs")
+        assert side.connection.execute("SELECT count(*) FROM mergeguard_never").fetchone() == (0,)

@@ -1,8 +1,8 @@
 # ruff: noqa: S608 - quoted names and literals make up texts that people read; values never come here
 """The texts between the marks of ``sql/sqlite/00_names.sql``: a profile's tables and columns as SQLite spells them.
 
-SQLite merges by SQL where all guids of merges are texts in one of the usual spellings, which an index finds. Anything
-else is read, and not written: such a merge takes ``mergeguard merge``.
+SQLite merges by SQL where all guids of merges are texts in one of the usual spellings, or all are 16 bytes: those an
+index finds. Anything else is read, and not written: such a merge takes ``mergeguard merge``.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ class _Names:
         self._rows = rows
         self._profile = profile
         self._spelling = guard_sqlite.script(rows, profile, None).keys.spelling
+        self._packed = self._spelling == "plain"
         merge = profile.merge
         self._merge = rows.table(merge.table)
         self._old, self._new = (self._column(merge.table, name) for name in (merge.old, merge.new))
@@ -99,8 +100,9 @@ class _Names:
             "merge_name": _literal(merge.table),
             "merge_cells": _cells(self._merge),
             "insert_merge": f"INSERT INTO {self._merge.name} ({named}) VALUES ({told})",
-            "delete_merge": f"DELETE FROM {self._merge.name} WHERE {self._old} = OLD.old_text",
-            "can_merge": _flag(self._spelling == "usual"),
+            "can_merge": _flag(self._spelling != "any"),
+            "packed": _flag(self._packed),
+            "packs": _flag(self._packs()),
             "swapped": _flag(merge.byte_order == "sqlserver"),
             "live_name": "NULL",
             "live_guid": "NULL",
@@ -175,13 +177,21 @@ class _Names:
             **{name: self._own(table) for name, table in tables.items()},
             **{f"lookup_{name}": quote(column) for name, column in columns.items()},
             "lookup_index": quote(f"IX_{plain}_{lookup.current}"[:63]),
-            "guid_type": "BLOB" if self._spelling == "plain" else "TEXT",
-            "lookup_old_guid": self._stored(quote(lookup.old)),
-            "lookup_current_guid": self._stored(quote(lookup.current)),
-            "root_guid": self._stored("guid"),
-            "one_guid": self._stored("one_guid"),
-            "other_guid": self._stored("other_guid"),
-        }
+            "guid_type": "BLOB" if self._packed else "TEXT",
+            "lookup_old_guid": self._told(quote(lookup.old)),
+            "lookup_current_guid": self._told(quote(lookup.current)),
+            "root_guid": self._told("guid"),
+            "one_guid": self._told("one_guid"),
+            "other_guid": self._told("other_guid"),
+            **{
+                f"{name}_cell": self._stored(guid)
+                for name, guid in {
+                    "new_old": "NEW.old_guid", "new_current": "NEW.current_guid", "new_root": "NEW.guid",
+                    "new_one": "NEW.one_guid", "new_other": "NEW.other_guid",
+                    "gone_one": "OLD.one_guid", "gone_other": "OLD.other_guid",
+                }.items()
+            },
+        }  # fmt: skip
 
     # Parts.
 
@@ -212,11 +222,44 @@ class _Names:
         cells = [f"SELECT {_literal(str(one))}, {self._cells(one.table, one.column)}" for one in references]
         return _union(cells, 2)
 
-    def _stored(self, column: str) -> str:
-        """Return a guid of our own tables."""
-        return self._packed(column) if self._spelling == "plain" else column
+    def _packs(self) -> bool:
+        """Say whether guids of merges or of live resources are 16 bytes; where nothing stands, whether they may be."""
+        live = self._profile.live
+        if self._packed or live is None:
+            return self._packed
+        cells = f"WITH cells (guid_text) AS ({self._live()}) SELECT EXISTS (SELECT 1 FROM cells"
+        if self._rows.scalar(f"{cells})"):
+            return bool(self._rows.scalar(f"{cells} WHERE typeof(guid_text) = 'blob')"))
+        if live.table is None or live.guid is None:
+            return True
+        declared = self._rows.table(live.table).by_name[self._rows.column(live.table, live.guid)].type.upper()
+        return not any(kind in declared for kind in ("CHAR", "CLOB", "TEXT"))
 
-    def _packed(self, cell: str) -> str:
+    def _told(self, column: str) -> str:
+        """Return a guid of our own tables as a text."""
+        return self._unpacked(column) if self._packed else column
+
+    def _stored(self, guid: str) -> str:
+        """Return a guid that is a text as our own tables have it."""
+        return self._bytes_of(guid) if self._packed else guid
+
+    def _bytes_of(self, guid: str) -> str:
+        """Return the 16 bytes of 36 characters, or of any other usual spelling."""
+        pairs = _SWAPPED if self._profile.merge.byte_order == "sqlserver" else range(1, 9)
+        digits = " || ".join([*(f"substr(t, {2 * pair - 1}, 2)" for pair in pairs), "substr(t, 17)"])
+        bare = f"lower(replace(replace(replace({guid}, '-', ''), '{{', ''), '}}', ''))"
+        nibble = "instr('0123456789abcdef', substr(digits, {}, 1))".format
+        first, second = (
+            f"substr(every, 16 * {nibble(f'at + {at}')} + {nibble(f'at + {at + 1}')} - 16, 1)" for at in (0, 2)
+        )
+        return (
+            f"(WITH RECURSIVE byte (at, digits, bytes) AS (SELECT 1, {digits}, '' FROM (SELECT {bare} AS t) "
+            f"WHERE length(t) = 32 AND t NOT GLOB '*[^0-9a-f]*'\n        UNION ALL SELECT at + 4, digits, bytes "
+            f"|| ({first}\n        || {second}) FROM byte, mergeguard_bytes WHERE at < 32)\n"
+            f"        SELECT CAST(bytes AS BLOB) FROM byte WHERE at = 33)"
+        )
+
+    def _unpacked(self, cell: str) -> str:
         """Return 16 bytes as 36 characters."""
         pairs = _SWAPPED if self._profile.merge.byte_order == "sqlserver" else range(1, 9)
         digits = " || ".join(
