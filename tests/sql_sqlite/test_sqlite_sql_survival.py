@@ -110,3 +110,48 @@ def test_guids_of_bytes_are_refused_as_python_refuses_them(
     for side in pairs[kind]:
         side.connection.execute("DELETE FROM mergeguard_never_pairs")
         assert side.connection.execute("SELECT count(*) FROM mergeguard_never").fetchone() == (0,)
+
+
+# What the tests of bytes are worth: each planted mistake makes the story come out other than Python's.
+
+STORY = [(0, 1), (1, 2), (2, 0), (3, 0), (0, 4), (4, 0)]
+MISTAKES: dict[str, tuple[str, str, str]] = {
+    "rows of bytes are not walked": (
+        "merge",
+        "rows.old_text IN (\n                walk",
+        "'' IN (\n                walk",
+    ),
+    "cells of bytes are not asked for": ("merge", "walk.cell)", "NULL)"),
+    "roots are asked for as texts": ("ask", "FROM byte WHERE at = 33", "FROM byte WHERE at = 32"),
+    "the order of the bytes is that of texts": ("ask", "(SELECT swapped FROM mergeguard_places)", "0"),
+    "rows of the lookup are not found": (
+        "merge",
+        "said.old_cell IN (walked.guid,",
+        "said.old_cell IN (NULL, walked.guid ||",
+    ),
+    "what is written is a text": ("merge", "typeof(like_this) = 'blob'", "0"),
+    "the class stays behind": ("lookup_rows_update", "OLD.old_cell", "OLD.old_guid"),
+}
+
+
+@pytest.mark.parametrize("mistake", [None, *MISTAKES])
+def test_a_planted_mistake_about_bytes_is_noticed(pairs: list[Pair], mistake: str | None) -> None:
+    by_python, by_sql = pairs[4]
+    name, found, planted = MISTAKES.get(mistake or "", ("merge", "", ""))
+    asked = "SELECT sql FROM sqlite_master WHERE name IN (?, ?)"
+    trigger = (f"mergeguard_{name}_insert", f"mergeguard_{name}")
+    ((right,),) = by_sql.connection.execute(f"{asked} AND type = 'trigger'", trigger).fetchall()
+    assert found in right
+    drop = f"DROP TRIGGER {right.split()[2]}"
+    for side in pairs[4]:
+        side.begin({"Evt": [(str(KNOWN[0]), "x")]})
+    for text in (drop, right.replace(found, planted) if found else right):
+        by_sql.connection.execute(text)
+    try:
+        story = [(KNOWN[old], KNOWN[new], f"r{number}") for number, (old, new) in enumerate(STORY)]
+        same = all(by_sql.sql(*one) == by_python.python(*one) for one in story)
+    finally:
+        for text in (drop, right):
+            by_sql.connection.execute(text)
+    same = same and by_sql.rows() == by_python.rows()
+    assert same == (mistake is None)
