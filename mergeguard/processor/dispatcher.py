@@ -104,6 +104,8 @@ class Dispatcher:
                 self._learn(claim, handled)
             elif handled.verdict is Verdict.LOST:
                 _log.warning("a lease was lost before the commit", extra={"worker": seat.name, "why": handled.told})
+            if handled.released:
+                seat.owed = None
             self.is_free(seat)
 
     def claim(self, seat: Seat) -> Claim | None:

@@ -19,7 +19,7 @@ from mergeguard.processor.handlers import Handler
 from mergeguard.processor.looking_ahead import MOST
 from mergeguard.processor.settings import Settings
 from mergeguard.processor.time_limit import LIMIT
-from mergeguard.storage.queue.store import EventStore
+from mergeguard.storage.queue.store import Batch, EventStore, Releasing
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +43,8 @@ class Handled:
     """``None``: its transaction was committed."""
     ran: Sequence[Ran] = ()
     error: BaseException | None = None
+    released: bool = False
+    """Whether the commit has given its chains back."""
 
     @property
     def events(self) -> int:
@@ -93,7 +95,7 @@ class Worker:
         self._care = Care(max(care - 1, Care.QUICK))
         while True:
             try:
-                ran = self._committed(claim, care)
+                ran, released = self._committed(claim, care)
             except Exception as error:  # noqa: BLE001 - each kind has its verdict
                 verdict = verdict_of_commit(error)
                 if verdict is not Verdict.FAILED:
@@ -103,9 +105,10 @@ class Worker:
                 self._care = care = Care(care + 1)
             else:
                 self._clean_up(ran)
-                return Handled(None, ran)
+                return Handled(None, ran, released=released)
 
-    def _committed(self, claim: Claim, care: Care) -> Sequence[Ran]:
+    def _committed(self, claim: Claim, care: Care) -> tuple[Sequence[Ran], bool]:
+        """Return what ran, and whether the chains are given back."""
         settings = self._settings()
         over = self._clock() + settings.batch_milliseconds / 1000
         work = Work(
@@ -126,8 +129,8 @@ class Worker:
             )
             ran = run.run()
             self._segment, self._ahead = run.segment, run.ahead
-            batch.finish(_as_claimed(claim, ran))
-        return ran
+            released = _finished(batch, _as_claimed(claim, ran))
+        return ran, released
 
     def _charged(self, claim: Claim, error: Exception) -> Handled:
         """Charge the first event with a commit that was refused although it was alone in it."""
@@ -170,6 +173,14 @@ class Worker:
         for one in ran:
             for event in one.lease.events[: one.done]:
                 self._bodies.remove(event)
+
+
+def _finished(batch: Batch, ran: Sequence[Ran]) -> bool:
+    """Mark what ran; say whether the commit gives back the chains."""
+    if isinstance(batch, Releasing):
+        return batch.finish_and_release(ran)
+    batch.finish(ran)
+    return False
 
 
 def _first(claim: Claim) -> Claim:

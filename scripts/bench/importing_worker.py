@@ -37,7 +37,8 @@ def worked(store: EventStore, worker: Worker, settings: Settings) -> None:
     """Take all events to their end."""
     while (claim := store.claim(Queue.FAST, "bench", settings.lease)) is not None:
         handled = worker.handle(claim)
-        store.release(claim)
+        if not handled.released:
+            store.release(claim)
         if handled.error is not None or any(ran.failure for ran in handled.ran):
             raise SystemExit(f"an event failed: {handled.told or handled.ran}")
 

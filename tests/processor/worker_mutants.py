@@ -42,7 +42,7 @@ def _ack_before_commit(patch: pytest.MonkeyPatch) -> None:
 def _done_in_another_transaction(patch: pytest.MonkeyPatch) -> None:
     committed = Worker._committed
 
-    def twice(self: Worker, claim: Claim, care: Care) -> Sequence[Ran]:
+    def twice(self: Worker, claim: Claim, care: Care) -> tuple[Sequence[Ran], bool]:
         kept: list[Sequence[Ran]] = []
         finish = FakeBatch.finish
 
@@ -55,7 +55,7 @@ def _done_in_another_transaction(patch: pytest.MonkeyPatch) -> None:
             committed(self, claim, care)
         with self._store.batch(claim) as batch:
             batch.finish(kept[0])
-        return kept[0]
+        return kept[0], False
 
     patch.setattr(Worker, "_committed", twice)
 

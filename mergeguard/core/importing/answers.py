@@ -105,7 +105,7 @@ class Answers:
         claimed = self.standing.get(event)
         if claimed is None or not self.moved.isdisjoint(claimed.guids):
             return None
-        if self.written and any(resource in self.written for (_, resource), _ in claimed.claims.data):
+        if not self.written.isdisjoint(claimed.claims.subjects):
             return None
         return None if self.crowded and any(end in self.crowded for end, *_ in claimed.claims.limited) else claimed
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 Pair: TypeAlias = tuple[uuid.UUID, uuid.UUID]
@@ -27,6 +27,11 @@ class Claims:
     """Each once."""
     limited: tuple[tuple[Pair, int, frozenset[uuid.UUID]], ...]
     """(type, parent), how many children it may have, and the children."""
+    subjects: frozenset[uuid.UUID] = field(init=False)
+    """The resources of the data."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "subjects", frozenset([resource for (_, resource), _ in self.data]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
 from typing import Any, Final, TypeAlias
 
-from mergeguard.core.importing.claims import Claimed
-from mergeguard.core.importing.standing import Linked
+from mergeguard.core.importing.claims import Claimed, Pair
 from mergeguard.errors import Locked
 from mergeguard.storage.importing.postgresql_arrays import array
 
@@ -52,15 +52,13 @@ DOUBT: Final = f"""
 """Each list by index, for the reason that ``WALK`` has: a subquery that gives one value is never made a join."""
 AGREE: Final = """
     WITH d AS MATERIALIZED (
-        SELECT one, other, hash, max(event) AS event
-        FROM unnest(CAST(? AS uuid[]), CAST(? AS uuid[]), CAST(? AS text[]), CAST(? AS bigint[]))
+        SELECT * FROM unnest(CAST(? AS uuid[]), CAST(? AS uuid[]), CAST(? AS text[]), CAST(? AS bigint[]))
             AS d (one, other, hash, event)
-        GROUP BY one, other, hash ORDER BY one, other
+        ORDER BY one, other
     ), l AS MATERIALIZED (
-        SELECT kind, parent, child, max(event) AS event
-        FROM unnest(CAST(? AS uuid[]), CAST(? AS uuid[]), CAST(? AS uuid[]), CAST(? AS bigint[]))
+        SELECT * FROM unnest(CAST(? AS uuid[]), CAST(? AS uuid[]), CAST(? AS uuid[]), CAST(? AS bigint[]))
             AS l (kind, parent, child, event)
-        GROUP BY kind, parent, child ORDER BY kind, parent, child
+        ORDER BY kind, parent, child
     ), data AS (
         UPDATE "ResourceUpdateSummary" AS s
         SET "LastEventId" = greatest(s."LastEventId", d.event), "ModifiedDate" = clock_timestamp()
@@ -70,12 +68,11 @@ AGREE: Final = """
         UPDATE "ResourceAssociation" AS a SET "EventId" = greatest(a."EventId", l.event) FROM l
         WHERE a."ResourceAssociationTypeGuid" = l.kind AND a."ParentResourceGuid" = l.parent
             AND a."ChildResourceGuid" = l.child
-        RETURNING l.kind, l.parent, l.child, l.event
+        RETURNING 1
     )
-    SELECT NULL, NULL, NULL, (SELECT count(*) FROM d) - (SELECT count(*) FROM data)
-    UNION ALL (SELECT * FROM l EXCEPT SELECT * FROM links)
+    SELECT (SELECT count(*) FROM data), (SELECT count(*) FROM links)
 """
-"""Tells how many data are not as they were said to be, and then the links that do not stand."""
+"""Tells how many data were as they were said to be, and how many links stood; each is given once."""
 
 
 def doubted(claimed: Sequence[Claimed], guids: Sequence[uuid.UUID]) -> list[Any]:
@@ -112,25 +109,39 @@ def standing(claimed: Sequence[Claimed], guids: Sequence[uuid.UUID], doubts: Ite
 
 
 def agreed(claimed: Sequence[Claimed]) -> list[Any]:
-    """Return the values of ``AGREE``."""
+    """Return the values of ``AGREE``; a link that several events claim counts as one that does not stand."""
     return [
-        *_columns(4, ((*pair, hash_, each.event) for each in claimed for pair, hash_ in each.claims.data)),
+        *_columns(4, ((*pair, hash_, event) for pair, hash_, event in _data(claimed))),
         *_columns(4, ((*ends, each.event) for each in claimed for ends in each.claims.links)),
     ]
 
 
-def missing(claimed: Sequence[Claimed], told: Sequence[Row]) -> list[Linked]:
-    """Return the links that have to be made, when it is told what did not stand.
+def all_links_stood(claimed: Sequence[Claimed], told: Row) -> bool:
+    """Say whether the links stood, when it is told what ``AGREE`` tells; else nobody knows which did not.
 
     Raises:
-        Locked: others wrote data meanwhile, or took a link away of which a parent may have only so many.
+        Locked: not all data were as they were said to be: others wrote them meanwhile.
     """
-    (*_, changed), *gone = told
-    links = [Linked(*link) for link in gone]
-    ends = {end for each in claimed for end, *_ in each.claims.limited} if links else ()
-    if changed or any((link.type, link.parent) in ends for link in links):
-        raise Locked("other sessions write to the same resources", hint="its events are tried again")
-    return links
+    data, links = told
+    if data != sum(1 for _ in _data(claimed)):
+        raise others_wrote()
+    return bool(links == sum(len(each.claims.links) for each in claimed))
+
+
+def others_wrote() -> Locked:
+    """Return the error for what did not stay as it stood."""
+    return Locked("other sessions write to the same resources", hint="its events are tried again")
+
+
+def _data(claimed: Sequence[Claimed]) -> Iterable[tuple[Pair, str, int]]:
+    """Return all data, each once, with the newest event that claims it."""
+    subjects = frozenset().union(*(each.claims.subjects for each in claimed))
+    if len(subjects) == sum(len(each.claims.subjects) for each in claimed):
+        return [(pair, hash_, each.event) for each in claimed for pair, hash_ in each.claims.data]
+    newest: dict[tuple[Pair, str], int] = {}
+    for each in sorted(claimed, key=attrgetter("event")):
+        newest.update(dict.fromkeys(each.claims.data, each.event))
+    return [(pair, hash_, event) for (pair, hash_), event in newest.items()]
 
 
 def _types(claimed: Iterable[Claimed]) -> Iterator[tuple[int, uuid.UUID, uuid.UUID]]:

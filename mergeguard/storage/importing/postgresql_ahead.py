@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -31,7 +32,15 @@ from mergeguard.storage.importing.postgresql import (
     locking,
     summaries_of,
 )
-from mergeguard.storage.importing.postgresql_agreeing import AGREE, DOUBT, agreed, doubted, missing, standing
+from mergeguard.storage.importing.postgresql_agreeing import (
+    AGREE,
+    DOUBT,
+    agreed,
+    all_links_stood,
+    doubted,
+    others_wrote,
+    standing,
+)
 from mergeguard.storage.importing.postgresql_arrays import array, columns, taught
 from mergeguard.storage.importing.walks import standings_of
 from mergeguard.storage.queue.statements import with_percents
@@ -201,7 +210,7 @@ class AheadTransaction(PostgresqlTransaction):
             return False
         self._known.agreed(claimed)
         self._agreed.append(claimed)
-        self._subjects.update([resource for (_, resource), _ in claimed.claims.data])
+        self._subjects |= claimed.claims.subjects
         if not self._holds_back:
             self.settle()
         return True
@@ -231,7 +240,7 @@ class AheadTransaction(PostgresqlTransaction):
         claimed, self._agreed = self._agreed, []
         if claimed:
             self._subjects = set()
-            self._links += missing(claimed, self.ask(AGREE, agreed(claimed)))
+            self._agree_on(claimed)
         confirmed, self._confirmed = self._confirmed, []
         if confirmed:
             newest: dict[Pair, int] = {}
@@ -242,14 +251,26 @@ class AheadTransaction(PostgresqlTransaction):
         if links:
             self._link_all(links)
 
-    def _link_all(self, links: Collection[Linked]) -> None:
-        """Give associations that stand the newer event, and make the others; nearly all stand."""
+    def _agree_on(self, claimed: Sequence[Claimed]) -> None:
+        (told,) = self.ask(AGREE, agreed(claimed))
+        if not all_links_stood(claimed, told):
+            ends = frozenset(end for each in claimed for end, *_ in each.claims.limited)
+            self._link_all([Linked(*link, each.event) for each in claimed for link in each.claims.links], ends)
+
+    def _link_all(self, links: Collection[Linked], limited: AbstractSet[Pair] = frozenset()) -> None:
+        """Give associations that stand the newer event, and make the others; nearly all stand.
+
+        Raises:
+            Locked: one does not that is ``limited``, so that another one might have to give way to it.
+        """
         told = [(one.event or 0, (one.type, one.parent, one.child)) for one in links]
         newest = {ends: event for event, ends in sorted(told, key=_EVENT)}
         rows = sorted(newest.items(), key=_by_ends)
         values = [*columns([ends for ends, _ in rows]), array([event for _, event in rows]), len(rows)]
         missing = sorted(at - 1 for (at,) in self.ask(RELINK, values))
         new = [rows[at] for at in missing]
+        if any((kind, parent) in limited for (kind, parent, _), _ in new):
+            raise others_wrote()
         super().link([Linked(kind, parent, child, event) for (kind, parent, child), event in new])
 
 

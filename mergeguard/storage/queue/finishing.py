@@ -87,15 +87,22 @@ class Finish:
 
     claim: Claim
     steps: list[Step] = field(default_factory=list)
+    releases: bool = False
+    """Whether the chains that ran are given back along with it."""
 
     @classmethod
-    def of(cls, claim: Claim, ran: Iterable[Ran]) -> Finish:
+    def of(cls, claim: Claim, ran: Iterable[Ran], *, releases: bool = False) -> Finish:
         """Work out the steps.
+
+        Args:
+            claim: whose leases ran.
+            ran: what became of them.
+            releases: whether to give back the chains that ran.
 
         Raises:
             ValueError: the failed or parked event is not the one after those that are done.
         """
-        return cls(claim, [_step(one) for one in ran])
+        return cls(claim, [_step(one) for one in ran], releases)
 
     @property
     def change(self) -> Change:

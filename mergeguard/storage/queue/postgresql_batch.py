@@ -6,8 +6,9 @@ import zlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mergeguard.storage.queue.finishing import PARKED, Finish, Step, lost
+from mergeguard.storage.queue.finishing import NO_PAUSE, PARKED, Finish, Step, lost
 from mergeguard.storage.queue.parking import spelt
+from mergeguard.storage.queue.postgresql_lists import numbers
 from mergeguard.storage.queue.postgresql_parking import FOR_EVER, PARK
 from mergeguard.storage.queue.postgresql_tables import PARTS
 from mergeguard.storage.queue.statements import Group, of_rows, with_percents
@@ -49,6 +50,26 @@ _FENCED = f"""
     FROM mine WHERE c.id = mine.id
 """  # noqa: S608 - constants
 """Locks the chains in the order in which everybody does, and leaves out those that are another worker's."""
+_HOLD = """
+    SELECT 1 FROM mergeguard_chain AS c JOIN unnest(%s::bigint[], %s::bigint[]) AS k (id, epoch) ON c.id = k.id
+    WHERE c.owner = %s AND c.epoch = k.epoch
+    ORDER BY c.source, c.priority, c.id FOR NO KEY UPDATE OF c
+"""
+_RELEASE = f"""
+    UPDATE mergeguard_chain AS c
+    SET done_id = greatest(c.done_id, k.done_id), done = c.done + k.done, owner = NULL, lease_until = NULL,
+        queue = coalesce(h.queue, c.queue),
+        since = CASE WHEN h.queue IS NOT NULL AND k.pause = {NO_PAUSE} THEN clock_timestamp() END,
+        retry_at = CASE WHEN h.queue IS NULL THEN NULL
+            WHEN k.pause >= 0 THEN clock_timestamp() + k.pause * interval '1 microsecond'
+            WHEN k.pause = {PARKED} THEN {FOR_EVER} END
+    FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[]) AS k (id, done_id, done, pause)
+    LEFT JOIN LATERAL (
+        SELECT e.queue FROM mergeguard_event AS e WHERE e.chain = k.id AND e.id > k.done_id ORDER BY e.id LIMIT 1
+    ) AS h ON true
+    WHERE c.id = k.id
+"""  # noqa: S608 - constants
+"""Looks for events that stand in line, behind the lock, as a release by itself does, and for the same reason."""
 _END_CHAINS = """
     DELETE FROM mergeguard_chain AS c USING unnest(%s::bigint[], %s::bigint[]) AS k (id, epoch)
     WHERE c.id = k.id AND c.owner = %s AND c.epoch = k.epoch
@@ -110,18 +131,23 @@ def _statements(finish: Finish) -> Iterator[tuple[str, Sequence[Any], int]]:
             why = (step.failure.kind, step.failure.message, step.failure.reason.value)
             yield _BURY, (*why, step.done, step.lease.chain, step.dead.id), 1
     if moved:
-        first, last = [step.gone[0].id for step in moved], [step.gone[-1].id for step in moved]
+        first, last = numbers([step.gone[0].id for step in moved]), numbers([step.gone[-1].id for step in moved])
         yield _DELETE, (_chains(moved), first, last), sum(len(step.gone) for step in moved)
     for chain, parking in finish.parked:
         yield PARK, (chain, parking.event, parking.status, spelt(parking), parking.message), 1
     tried = [step for step in finish.steps if step.tried is not None]
     if tried:
-        yield _TRIED, (_chains(tried), [step.tried.id for step in tried if step.tried is not None]), len(tried)
+        ids = numbers([step.tried.id for step in tried if step.tried is not None])
+        yield _TRIED, (_chains(tried), ids), len(tried)
     kept = [step for step in finish.steps if not step.ends]
     if kept:
-        ids, dones, pauses = ([step.done_id for step in kept], [step.done for step in kept],
-                              [step.microseconds for step in kept])  # fmt: skip
-        yield _FENCED, (_chains(kept), _epochs(kept), ids, dones, pauses, worker), len(kept)
+        ids, dones = numbers([step.done_id for step in kept]), numbers([step.done for step in kept])
+        pauses = numbers([step.microseconds for step in kept])
+        if finish.releases:
+            yield _HOLD, (_chains(kept), _epochs(kept), worker), len(kept)
+            yield _RELEASE, (_chains(kept), ids, dones, pauses), len(kept)
+        else:
+            yield _FENCED, (_chains(kept), _epochs(kept), ids, dones, pauses, worker), len(kept)
     ended = [step for step in finish.steps if step.ends]
     if ended:
         yield _END_CHAINS, (_chains(ended), _epochs(ended), worker), len(ended)
@@ -131,12 +157,12 @@ def _statements(finish: Finish) -> Iterator[tuple[str, Sequence[Any], int]]:
     yield _COUNT, (*counts, int(finish.claim.queue), part(worker)), 1
 
 
-def _chains(steps: Sequence[Step]) -> list[int]:
-    return [step.lease.chain for step in steps]
+def _chains(steps: Sequence[Step]) -> str:
+    return numbers([step.lease.chain for step in steps])
 
 
-def _epochs(steps: Sequence[Step]) -> list[int]:
-    return [step.lease.epoch for step in steps]
+def _epochs(steps: Sequence[Step]) -> str:
+    return numbers([step.lease.epoch for step in steps])
 
 
 def part(worker: str) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 
 from mergeguard.core.events import NO_SOURCE, Claim, Event, Lease, Queue
 from mergeguard.storage.queue.postgresql_floors import BEGINNING, Floors
+from mergeguard.storage.queue.postgresql_lists import numbers
 from mergeguard.storage.queue.postgresql_sessions import HURRY, Run
 
 PARTS = 4
@@ -50,7 +51,7 @@ _RUNS = """
 _LEASE = """
     UPDATE mergeguard_chain SET owner = %s, epoch = epoch + 1, since = NULL,
         lease_until = statement_timestamp() + %s::interval
-    WHERE id = ANY(%s) RETURNING id, epoch, source, priority, lease_until
+    WHERE id = ANY(%s::bigint[]) RETURNING id, epoch, source, priority, lease_until
 """
 _MINE = """
     SELECT c.id, c.done_id FROM mergeguard_chain AS c
@@ -104,7 +105,7 @@ def claim(
     _free(run, others)
     if not runs:
         return None
-    leased = {chain: rest for chain, *rest in run(_LEASE, (worker, lease, list(runs)))}
+    leased = {chain: rest for chain, *rest in run(_LEASE, (worker, lease, numbers(runs)))}
     leases = tuple(_leased(chain, run, queue, *leased[chain][:3]) for chain, run in runs.items())
     return Claim(worker, queue, leases, min(until for *_, until in leased.values()))
 
@@ -152,7 +153,7 @@ def _runs(
     The first event of another queue ends a run. Beside the runs stand the chains that wait in the wrong place.
     """
     share = max(events // PARTS, -(-events // len(locked)))
-    rows = run(_RUNS, (list(locked), list(locked.values()), share, events)).fetchall()
+    rows = run(_RUNS, (numbers(locked), numbers(locked.values()), share, events)).fetchall()
     found = defaultdict[int, list[Any]](list)
     for chain, *row in rows:
         found[chain].append(row)
@@ -177,8 +178,8 @@ def _leased(chain: int, run: Iterable[Any], queue: Queue, epoch: int, source: An
 def _free(run: Run, chains: Sequence[tuple[int, int]]) -> None:
     """End the leases of chains that this transaction has locked: they are ready, retrying or idle now."""
     if chains:
-        run(_FREE, ([chain for chain, _ in chains], [done for _, done in chains]))
+        run(_FREE, (numbers([chain for chain, _ in chains]), numbers([done for _, done in chains])))
 
 
-def _tokens(leases: Sequence[Lease]) -> tuple[list[int], list[int]]:
-    return [lease.chain for lease in leases], [lease.epoch for lease in leases]
+def _tokens(leases: Sequence[Lease]) -> tuple[str, str]:
+    return numbers([lease.chain for lease in leases]), numbers([lease.epoch for lease in leases])

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from mergeguard.core.events import NO_SOURCE, Denied, NewEvent, Queue, Reason, Registered
+from mergeguard.storage.queue.postgresql_lists import guids, numbers
 from mergeguard.storage.queue.postgresql_sessions import Run
 
 _LOCK_COUNTERS = "SELECT 1 FROM mergeguard_queue WHERE part = 0 ORDER BY queue FOR UPDATE"
@@ -149,11 +150,11 @@ def _values(events: Sequence[NewEvent]) -> Sequence[Any]:
     keys = sorted(heads)
     return (
         *_counts(queues, sizes, files),
-        _guids([source for source, _ in keys]),
-        _numbers([priority for _, priority in keys]),
-        _numbers([heads[key] for key in keys]),
-        _guids(sources),
-        *map(_numbers, (priorities, queues, sizes)),
+        guids([source for source, _ in keys]),
+        numbers([priority for _, priority in keys]),
+        numbers([heads[key] for key in keys]),
+        guids(sources),
+        *map(numbers, (priorities, queues, sizes)),
         _unless_empty(bodies),
         _unless_empty(files),
     )
@@ -166,19 +167,9 @@ def _counts(queues: Sequence[int], sizes: Sequence[int], files: Sequence[str | N
         counters = grown[queue]
         counters[0] += 1
         counters[1 if file is None else 2] += size
-    yield _numbers(list(grown))
+    yield numbers(list(grown))
     for at in range(3):
-        yield _numbers([counters[at] for counters in grown.values()])
-
-
-def _numbers(values: Sequence[int]) -> str:
-    """Write an array as the server reads it; the driver's own way costs several times as much."""
-    return f"{{{','.join(map(str, values))}}}"
-
-
-def _guids(values: Sequence[int]) -> str:
-    """Write an array of guids; the empty source is none."""
-    return f"{{{','.join([f'{value:032x}' if value else 'NULL' for value in values])}}}"
+        yield numbers([counters[at] for counters in grown.values()])
 
 
 def _unless_empty(column: Sequence[Any]) -> Sequence[Any] | None:

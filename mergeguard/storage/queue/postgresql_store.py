@@ -18,6 +18,7 @@ from mergeguard.storage.queue import (
 )
 from mergeguard.storage.queue.postgresql_floors import Floors
 from mergeguard.storage.queue.postgresql_sessions import Sessions
+from mergeguard.storage.queue.server_batch import ReleasingBatch, ServerBatch
 from mergeguard.storage.queue.server_store import ServerEventStore
 
 if TYPE_CHECKING:
@@ -37,21 +38,30 @@ class PostgresqlEventStore(ServerEventStore):
     finishing: ClassVar[ModuleType] = postgresql_batch
     parking: ClassVar[ModuleType] = postgresql_parking
     reading: ClassVar[ModuleType] = postgresql_reading
+    batches: ClassVar[type[ServerBatch]] = ReleasingBatch
 
     def __init__(self, source: PostgresqlSource) -> None:
         super().__init__(source, Sessions(source))
         self._floors = Floors()
+        self._busy: set[Queue] = set()
+        """Queues whose last claim found something: most likely the next one does, and it is not asked before."""
 
     def claim(
         self, queue: Queue, worker: str, lease: dt.timedelta, *, events: int = 512, chains: int = 64
     ) -> Claim | None:
         """Lease the longest-waiting chains whose head is of ``queue``."""
-        with self._sessions.single() as run:
-            if not postgresql_claiming.is_offered(run, queue, self._floors.of(queue)):
-                return None
+        if queue not in self._busy:
+            with self._sessions.single() as run:
+                if not postgresql_claiming.is_offered(run, queue, self._floors.of(queue)):
+                    return None
         limits = {"events": events, "chains": chains}
         with self._sessions.transaction() as run:
-            return postgresql_claiming.claim(run, queue, worker, lease, **limits, floors=self._floors)
+            found = postgresql_claiming.claim(run, queue, worker, lease, **limits, floors=self._floors)
+        if found is None:
+            self._busy.discard(queue)
+        else:
+            self._busy.add(queue)
+        return found
 
     def register(self, events: Sequence[NewEvent], *, file_limit: int = 0) -> Sequence[Registered | Denied]:
         """Register events in one transaction, which is one statement where that is enough."""

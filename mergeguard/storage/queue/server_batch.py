@@ -90,8 +90,10 @@ class ServerBatch:
 
     def finish(self, ran: Sequence[Ran]) -> None:
         """Write down what became of the leases."""
+        self._finish(Finish.of(self._claim, ran))
+
+    def _finish(self, finish: Finish) -> None:
         self._work.flush()
-        finish = Finish.of(self._claim, ran)
         if finish.steps:
             with self._translated():
                 self._write(finish)
@@ -101,3 +103,13 @@ class ServerBatch:
         self._work.flush()
         with self._translated():
             self._connection.commit()
+
+
+class ReleasingBatch(ServerBatch):
+    """A batch whose ``finish`` may give the chains back; see ``store.Releasing``."""
+
+    def finish_and_release(self, ran: Sequence[Ran]) -> bool:
+        """Write down what became of the leases, and that their chains are free; say whether all of the claim are."""
+        finish = Finish.of(self._claim, ran, releases=True)
+        self._finish(finish)
+        return len(finish.steps) == len(self._claim.leases)

@@ -51,6 +51,7 @@ class ServerEventStore:
     finishing: ClassVar[ModuleType]
     parking: ClassVar[ModuleType]
     reading: ClassVar[ModuleType]
+    batches: ClassVar[type[ServerBatch]] = ServerBatch
 
     def __init__(self, source: DatabaseSource, sessions: Sessions) -> None:
         self._source = source
@@ -86,7 +87,7 @@ class ServerEventStore:
         with self._sessions.opened() as connection:
             connection.begin()
             driver = connection.connection.driver_connection
-            batch = ServerBatch(
+            batch = self.batches(
                 connection,
                 claim,
                 lambda groups: self.finishing.send(driver, groups),

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from mergeguard.core.events import Claim, Denied, Event, Failure, Lease, NewEvent, Parking, Queue, Ran, Registered
 
@@ -119,6 +119,17 @@ class Batch(Protocol):
 
         Raises:
             LeaseLost: another worker has one of the chains: everything of this transaction is rolled back.
+        """
+
+
+@runtime_checkable
+class Releasing(Protocol):
+    """A batch that can give back its chains by its commit, so that nobody has to do it afterwards."""
+
+    def finish_and_release(self, ran: Sequence[Ran]) -> bool:
+        """Do what ``finish`` does, and have the commit give back the chains that ran; say whether that is all of them.
+
+        Raises what ``finish`` does.
         """
 
 
