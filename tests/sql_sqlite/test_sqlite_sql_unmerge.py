@@ -234,26 +234,33 @@ def test_what_fits_no_more_is_refused_with_its_name(tmp_path: Path, case: str) -
         assert list(side.connection.iterdump()) == before
 
 
-@pytest.mark.parametrize("way", ["REPLACE", "IGNORE", "FAIL", "ROLLBACK"])
-@pytest.mark.parametrize("what", ["merge", "unmerge"])
-def test_another_way_to_insert_writes_nothing_of_others(side: Side, way: str, what: str) -> None:
+@pytest.mark.parametrize("way", ["", "OR REPLACE", "OR IGNORE", "OR FAIL", "OR ROLLBACK"])
+def test_what_stands_in_the_way_by_a_key_of_its_own_is_not_overwritten(side: Side, way: str) -> None:
     """Such a word goes for all that a trigger does, too."""
-    side.connection.execute('CREATE UNIQUE INDEX "IX_Evt" ON "Evt" ("What")')
+    run = merged(side)
+    ((gone,),) = side.connection.execute(
+        "SELECT before_image FROM mergeguard_change WHERE table_name = 'Packed' AND after_image IS NULL"
+    )
+    side.connection.execute('CREATE UNIQUE INDEX odd ON "Packed" ("More")')
     try:
-        run = merged(side)
-        side.connection.execute(f'INSERT INTO "Evt" ("Guid", "What") VALUES (\'{FAR}\', \'z\')')
-        values = [run] if what == "unmerge" else [str(KNOWN[3]), NEW, "s"]
-        marks = ", ".join("?" * len(values))
+        more = bytes.fromhex(json.loads(gone)["More"][2:])
+        side.connection.execute("INSERT INTO \"Packed\" VALUES (?, 'mine', ?)", [KNOWN[4].bytes, more])
         before = state(side)
-        if way == "IGNORE":
-            side.connection.execute(f"INSERT OR {way} INTO mergeguard_{what} VALUES ({marks})", values)
-            return
-        with pytest.raises(sqlite3.IntegrityError, match=r"usage: INSERT INTO, without|mergeguard_work\.id"):
-            side.connection.execute(f"INSERT OR {way} INTO mergeguard_{what} VALUES ({marks})", values)
+        with pytest.raises(sqlite3.IntegrityError):
+            side.connection.execute(f"INSERT {way} INTO mergeguard_unmerge VALUES (?)", [run])
         assert state(side) == before
     finally:
-        side.connection.execute('DROP INDEX "IX_Evt"')
+        side.connection.execute("DROP INDEX odd")
         side.connection.execute("DELETE FROM mergeguard_work")
+
+
+def test_no_other_way_to_insert_merges(side: Side) -> None:
+    before = state(side)
+    for way in ("REPLACE", "FAIL", "ROLLBACK"):
+        with pytest.raises(sqlite3.IntegrityError, match=r"usage: INSERT INTO, without|mergeguard_work\.id"):
+            side.connection.execute(f"INSERT OR {way} INTO mergeguard_merge VALUES (?, ?, 'r')", [OLD, NEW])
+        side.connection.execute("DELETE FROM mergeguard_work")
+        assert state(side) == before
 
 
 # What the tests above are worth: each planted mistake makes the story come out otherwise.
