@@ -35,7 +35,8 @@ def handler_of(way: str, url: str, settings: Settings) -> Handler:
 
 def worked(store: EventStore, worker: Worker, settings: Settings) -> None:
     """Take all events to their end."""
-    while (claim := store.claim(Queue.FAST, "bench", settings.lease)) is not None:
+    most = {"events": settings.claim_events, "chains": settings.claim_chains}
+    while (claim := store.claim(Queue.FAST, "bench", settings.lease, **most)) is not None:
         handled = worker.handle(claim)
         if not handled.released:
             store.release(claim)

@@ -7,7 +7,7 @@ import logging
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from processor.conftest import new, register
-from processor.fake_store import FakeStore
+from processor.fake_store import FakeBatch, FakeStore
 
 from mergeguard.core.events import Claim, Event, Lease, NewEvent, Queue, Ran
 from mergeguard.errors import ConnectionLost, FolderAway, Locked, LostBody
@@ -479,3 +479,28 @@ def test_ran_names_the_leases_of_the_claim_itself(room: Room) -> None:
     room.store.trouble = trouble
     room.round(room.seat())
     assert [(one.done, [event.id for event in one.lease.events]) for one in finished] == [(1, ids)]
+
+
+@pytest.mark.parametrize("all_ran", [True, False])
+def test_chains_that_the_commit_gave_back_are_not_given_back_again(
+    room: Room, monkeypatch: pytest.MonkeyPatch, all_ran: bool
+) -> None:
+    def finish_and_release(batch: FakeBatch, ran: Sequence[Ran]) -> bool:
+        batch.finish(ran)
+        return all_ran
+
+    def committed(claim: Claim, ran: object) -> None:
+        room._committed(claim, ran)
+        room.store.order.release(claim)
+
+    released: list[Claim] = []
+    monkeypatch.setattr(FakeBatch, "finish_and_release", finish_and_release, raising=False)
+    monkeypatch.setattr(room.store, "release", released.append)
+    room.store.committed = committed
+    numbers = register(room.store, *(new(number + 1) for number in range(5)))
+    seat = room.seat()
+    while room.round(seat):
+        pass
+    assert sorted(room.done()) == numbers
+    assert bool(released) is not all_ran
+    assert seat.owed is None
