@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 Pair: TypeAlias = tuple[uuid.UUID, uuid.UUID]
 """(data class, resource), or (association type, parent)."""
@@ -29,6 +29,8 @@ class Claims:
     """(type, parent), how many children it may have, and the children."""
     subjects: frozenset[uuid.UUID] = field(init=False)
     """The resources of the data."""
+    spelled: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """How a database is told of it, so that a message that comes again and again is spelled once."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "subjects", frozenset([resource for (_, resource), _ in self.data]))

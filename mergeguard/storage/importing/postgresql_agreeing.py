@@ -8,13 +8,21 @@ down looks once more, and where somebody else wrote in between the transaction g
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final, TypeAlias
 
-from mergeguard.core.importing.claims import Claimed, Pair
+from mergeguard.core.importing.claims import Claimed, Claims, Pair
 from mergeguard.errors import Locked
-from mergeguard.storage.importing.postgresql_arrays import array
+from mergeguard.storage.importing.postgresql_arrays import (
+    guid_elements,
+    number_elements,
+    of_guids,
+    of_numbers,
+    of_texts,
+    text_elements,
+)
 
 Row: TypeAlias = Sequence[Any]
 _GUID, _TYPE, _KEY, _DATA, _LINK = range(1, 6)
@@ -82,12 +90,19 @@ def doubted(claimed: Sequence[Claimed], guids: Sequence[uuid.UUID]) -> list[Any]
         claimed: by some events.
         guids: of all of them, each once.
     """
+    spelled = [_spelled(each.claims) for each in claimed]
     return [
-        array(guids),
-        *_columns(2, ((guid, kind) for _, guid, kind in _types(claimed))),
-        *_columns(3, ((*named, owner) for each in claimed for named, owner in each.claims.keys)),
-        *_columns(4, ((*pair, hash_, each.event) for each in claimed for pair, hash_ in each.claims.data)),
-        *_columns(4, (link for _, *link in _limited(claimed))),
+        of_guids([guid_elements(guids)]),
+        of_guids([each.typed for each in spelled]),
+        of_guids([each.types for each in spelled]),
+        of_texts([each.names for each in spelled]),
+        of_texts([each.values for each in spelled]),
+        of_guids([each.owners for each in spelled]),
+        *_data(claimed),
+        of_guids([each.limited for each in spelled]),
+        of_guids([each.parents for each in spelled]),
+        of_guids([each.children for each in spelled]),
+        of_numbers([each.most for each in spelled]),
     ]
 
 
@@ -98,10 +113,10 @@ def standing(claimed: Sequence[Claimed], guids: Sequence[uuid.UUID], doubts: Ite
     if not rows:
         return found
     events = {
-        _TYPE: [event for event, *_ in _types(claimed)],
+        _TYPE: _types(claimed),
         _KEY: [each.event for each in claimed for _ in each.claims.keys],
         _DATA: [each.event for each in claimed for _ in each.claims.data],
-        _LINK: [event for event, *_ in _limited(claimed)],
+        _LINK: _limited(claimed),
     }
     strange = {guids[at - 1] for which, at in rows if which == _GUID}
     gone = {events[which][at - 1] for which, at in rows if which != _GUID}
@@ -110,9 +125,11 @@ def standing(claimed: Sequence[Claimed], guids: Sequence[uuid.UUID], doubts: Ite
 
 def agreed(claimed: Sequence[Claimed]) -> list[Any]:
     """Return the values of ``AGREE``; a link that several events claim counts as one that does not stand."""
+    links = [(_spelled(each.claims).links, each) for each in claimed]
     return [
-        *_columns(4, ((*pair, hash_, event) for pair, hash_, event in _data(claimed))),
-        *_columns(4, ((*ends, each.event) for each in claimed for ends in each.claims.links)),
+        *_data(_distinct(claimed)),
+        *(of_guids([ends[number] for ends, _ in links]) for number in range(3)),
+        of_numbers([number_elements(each.event, len(each.claims.links)) for _, each in links]),
     ]
 
 
@@ -123,7 +140,7 @@ def all_links_stood(claimed: Sequence[Claimed], told: Row) -> bool:
         Locked: not all data were as they were said to be: others wrote them meanwhile.
     """
     data, links = told
-    if data != sum(1 for _ in _data(claimed)):
+    if data != sum(len(each.claims.data) for each in _distinct(claimed)):
         raise others_wrote()
     return bool(links == sum(len(each.claims.links) for each in claimed))
 
@@ -133,32 +150,81 @@ def others_wrote() -> Locked:
     return Locked("other sessions write to the same resources", hint="its events are tried again")
 
 
-def _data(claimed: Sequence[Claimed]) -> Iterable[tuple[Pair, str, int]]:
-    """Return all data, each once, with the newest event that claims it."""
+def _distinct(claimed: Sequence[Claimed]) -> Sequence[Claimed]:
+    """Return events whose data are about resources of their own; of others each datum with its newest event alone."""
     subjects = frozenset().union(*(each.claims.subjects for each in claimed))
     if len(subjects) == sum(len(each.claims.subjects) for each in claimed):
-        return [(pair, hash_, each.event) for each in claimed for pair, hash_ in each.claims.data]
+        return claimed
     newest: dict[tuple[Pair, str], int] = {}
     for each in sorted(claimed, key=attrgetter("event")):
         newest.update(dict.fromkeys(each.claims.data, each.event))
-    return [(pair, hash_, event) for (pair, hash_), event in newest.items()]
+    return [Claimed(event, Claims((), (), (datum,), (), ()), frozenset()) for datum, event in newest.items()]
 
 
-def _types(claimed: Iterable[Claimed]) -> Iterator[tuple[int, uuid.UUID, uuid.UUID]]:
-    for each in claimed:
-        for guid, kind in each.claims.resources:
-            if kind is not None:
-                yield each.event, guid, kind
+def _data(claimed: Sequence[Claimed]) -> list[Any]:
+    """Return classes, resources, hashes and events of data."""
+    spelled = [_spelled(each.claims) for each in claimed]
+    return [
+        of_guids([each.classes for each in spelled]),
+        of_guids([each.resources for each in spelled]),
+        of_texts([each.hashes for each in spelled]),
+        of_numbers([number_elements(each.event, len(each.claims.data)) for each in claimed]),
+    ]
 
 
-def _limited(claimed: Iterable[Claimed]) -> Iterator[tuple[int, uuid.UUID, uuid.UUID, uuid.UUID, int]]:
-    for each in claimed:
-        for (kind, parent), most, children in each.claims.limited:
-            for child in children:
-                yield each.event, kind, parent, child, most
+@dataclass(frozen=True, slots=True)
+class _Spelled:
+    """What a message claims, as parts of arrays."""
+
+    typed: bytes
+    types: bytes
+    names: str
+    values: str
+    owners: bytes
+    classes: bytes
+    resources: bytes
+    hashes: str
+    limited: bytes
+    parents: bytes
+    children: bytes
+    most: bytes
+    links: tuple[bytes, bytes, bytes]
+
+    @classmethod
+    def of(cls, claims: Claims) -> _Spelled:
+        """Spell claims."""
+        types = [(guid, kind) for guid, kind in claims.resources if kind is not None]
+        limited = [(*end, child, most) for end, most, children in claims.limited for child in children]
+        kinds, parents, children = ([one[number] for one in claims.links] for number in range(3))
+        return cls(
+            guid_elements([guid for guid, _ in types]),
+            guid_elements([kind for _, kind in types]),
+            text_elements([name for (name, _), _ in claims.keys]),
+            text_elements([value for (_, value), _ in claims.keys]),
+            guid_elements([owner for _, owner in claims.keys]),
+            guid_elements([data_class for (data_class, _), _ in claims.data]),
+            guid_elements([resource for (_, resource), _ in claims.data]),
+            text_elements([hash_ for _, hash_ in claims.data]),
+            guid_elements([kind for kind, *_ in limited]),
+            guid_elements([parent for _, parent, *_ in limited]),
+            guid_elements([child for *_, child, _ in limited]),
+            b"".join([number_elements(most) for *_, most in limited]),
+            (guid_elements(kinds), guid_elements(parents), guid_elements(children)),
+        )
 
 
-def _columns(width: int, rows: Iterable[Row]) -> list[Any]:
-    """Return an array each column, for no rows as well."""
-    every = list(rows)
-    return [array(column) for column in zip(*every, strict=True)] if every else [array(())] * width
+def _spelled(claims: Claims) -> _Spelled:
+    found: _Spelled | None = claims.spelled.get("postgresql")
+    if found is None:
+        found = claims.spelled["postgresql"] = _Spelled.of(claims)
+    return found
+
+
+def _types(claimed: Iterable[Claimed]) -> list[int]:
+    """Return the event of each type that is claimed, in the order in which they are sent."""
+    return [each.event for each in claimed for _, kind in each.claims.resources if kind is not None]
+
+
+def _limited(claimed: Iterable[Claimed]) -> list[int]:
+    """Return the event of each link of which there may be only so many, in the order in which they are sent."""
+    return [each.event for each in claimed for _, _, children in each.claims.limited for _ in children]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import struct
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -60,6 +60,38 @@ def _dumpers() -> dict[type, Any]:
         oid = _BIGINTS
 
     return {Guids: OfGuids, Numbers: OfNumbers}
+
+
+def guid_elements(values: Iterable[uuid.UUID]) -> bytes:
+    """Spell guids as a part of an array."""
+    return b"".join([b"\0\0\0\x10" + guid.int.to_bytes(16, "big") for guid in values])
+
+
+def number_elements(value: int, count: int = 1) -> bytes:
+    """Spell a number, so many times over, as a part of an array."""
+    return (b"\0\0\0\x08" + value.to_bytes(8, "big", signed=True)) * count
+
+
+def text_elements(values: Sequence[str]) -> str:
+    """Spell texts as a part of an array."""
+    return _texts(values)[1:-1] if values else ""
+
+
+def of_guids(parts: Iterable[bytes]) -> Guids:
+    """Put parts of an array of guids together."""
+    spelled = b"".join(parts)
+    return Guids(_HEAD.pack(1, 0, _UUID, len(spelled) // 20, 1) + spelled)
+
+
+def of_numbers(parts: Iterable[bytes]) -> Numbers:
+    """Put parts of an array of numbers together."""
+    spelled = b"".join(parts)
+    return Numbers(_HEAD.pack(1, 0, _BIGINT, len(spelled) // 12, 1) + spelled)
+
+
+def of_texts(parts: Iterable[str]) -> str:
+    """Put parts of an array of texts together."""
+    return "{" + ",".join([part for part in parts if part]) + "}"
 
 
 def columns(rows: Sequence[Sequence[Any]]) -> list[Any]:

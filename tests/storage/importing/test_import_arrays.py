@@ -10,18 +10,23 @@ import sqlalchemy as sa
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from mergeguard.storage.importing import postgresql_arrays as arrays
 from mergeguard.storage.importing.postgresql_arrays import array, taught
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0") | st.sampled_from('"\\{},'))
 
 
 @pytest.fixture(scope="module")
-def asked(postgres_url: str) -> Any:
+def driver(postgres_url: str) -> Any:
     engine = sa.create_engine(postgres_url)
     with engine.connect() as connection:
-        driver = taught(connection)
-        yield lambda kind, values: driver.execute(f"SELECT CAST(%s AS {kind}[])", [array(values)]).fetchone()
+        yield taught(connection)
     engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def asked(driver: Any) -> Any:
+    return lambda kind, values: driver.execute(f"SELECT CAST(%s AS {kind}[])", [array(values)]).fetchone()
 
 
 @settings(max_examples=60, deadline=None)
@@ -45,3 +50,25 @@ def test_every_connection_is_taught_once(postgres_url: str) -> None:
         for driver in (taught(one), taught(other), taught(one)):
             assert driver.execute("SELECT %s", [array([uuid.UUID(int=1)])]).fetchone() == ([uuid.UUID(int=1)],)
     engine.dispose()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.lists(st.uuids(), max_size=3), max_size=3),
+    st.lists(st.tuples(st.integers(-(2**63), 2**63 - 1), st.integers(0, 3)), max_size=3),
+    st.lists(st.lists(TEXTS, max_size=3), max_size=3),
+)
+def test_an_array_of_parts_comes_whole(
+    driver: Any, guids: list[list[uuid.UUID]], numbers: list[tuple[int, int]], texts: list[list[str]]
+) -> None:
+    sent = (
+        arrays.of_guids([arrays.guid_elements(part) for part in guids]),
+        arrays.of_numbers([arrays.number_elements(number, count) for number, count in numbers]),
+        arrays.of_texts([arrays.text_elements(part) for part in texts]),
+    )
+    found = driver.execute("SELECT CAST(%s AS uuid[]), CAST(%s AS bigint[]), CAST(%s AS text[])", sent).fetchone()
+    assert found == (
+        [guid for part in guids for guid in part],
+        [number for number, count in numbers for _ in range(count)],
+        [text for part in texts for text in part],
+    )
