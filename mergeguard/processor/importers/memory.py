@@ -114,7 +114,7 @@ def parts_of(said: Said) -> int:
     """Return how much room a message takes."""
     content = said.content
     keys = sum(len(each.keys) for each in content.resources)
-    return 8 + len(content.resources) + keys + 2 * len(content.blocks) + len(content.links) + len(said.guids)
+    return 12 + len(content.resources) + keys + 2 * len(content.blocks) + len(content.links) + len(said.guids)
 
 
 def _without_rows(said: Said) -> Said:
