@@ -151,6 +151,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule()
     def the_clock_is_set_back(self) -> None:
         """Leases last longer and retries come later; nothing else may change."""
+        self.order.note_due(self._now())
         self.place.set_clock_back(AGES)
         self.passed -= dt.timedelta(seconds=AGES)
         self.set_back += 1

@@ -86,6 +86,8 @@ class _Line:
     epoch: int = 0
     held: _Held | None = None
     retry_at: dt.datetime | None = None
+    was_due: bool = False
+    """Whether the time of the retry has come once, whatever the clock says by now."""
     parked: Parking | None = None
     """Why its head waits for somebody to mend the merges of its guids."""
 
@@ -152,7 +154,7 @@ class Order:
             self._check_lease(line, lease, claim.queue, now)
             line.epoch = lease.epoch
             line.held = _Held(claim.worker, lease.epoch, claim.until)
-            line.retry_at = None
+            line.retry_at, line.was_due = None, False
 
     def holds(self, claim: Claim, lease: Lease) -> bool:
         """Say whether a lease is still its worker's."""
@@ -183,6 +185,11 @@ class Order:
             if held is not None:
                 held.until = until
         return kept
+
+    def note_due(self, now: dt.datetime) -> None:
+        """Remember whose retry is due, before the clock is set back: a store may have seen it, and need not have."""
+        for line in self.lines.values():
+            line.was_due |= line.retry_at is not None and line.retry_at <= now
 
     def sweep(self, now: dt.datetime) -> None:
         """End the leases whose time is over."""
@@ -263,7 +270,7 @@ class Order:
             raise OrderBroken("order", f"{given} were leased, and the line is {waiting[: len(given) + 1]}")
         if any(self.events[number].queue != queue for number in given):
             raise OrderBroken("order", f"{given} are not all of the queue {queue.name}")
-        if line.retry_at is not None and line.retry_at > now:
+        if line.retry_at is not None and line.retry_at > now and not line.was_due:
             raise OrderBroken("retry", f"{given[0]} was leased before its time to retry")
         if line.parked is not None:
             raise OrderBroken("park", f"{given[0]} was leased while {line.parked.event} is parked")
@@ -288,7 +295,7 @@ class Order:
         if failure.retry_after is None:
             self._end(line, (failure.event,), State.DEAD)
         else:
-            line.retry_at = now + failure.retry_after
+            line.retry_at, line.was_due = now + failure.retry_after, False
             self.accounts[self.events[failure.event].queue].retries += 1
 
     def _unpark(self, line: _Line) -> None:

@@ -146,6 +146,25 @@ def test_a_retry_keeps_its_place_and_waits() -> None:
     assert order.tries == {1: 1, 2: 0}
 
 
+@pytest.mark.parametrize("noted", [dt.timedelta(0), HOUR, 2 * HOUR])
+def test_a_retry_that_was_due_once_may_be_leased_after_the_clock_was_set_back_and_need_not(noted: dt.timedelta) -> None:
+    order = filled(new())
+    made = claim(order, 1)
+    order.finish(made, [Ran(made.leases[0], 0, Failure(1, "E", "m", HOUR))], NOW)
+    order.release(made)
+    order.note_due(NOW + noted)
+    assert order.claimable(Queue.FAST, NOW) == []
+    if noted < HOUR:
+        with pytest.raises(OrderBroken, match="retry"):
+            claim(order, 1, epoch=2)
+        return
+    again = claim(order, 1, epoch=2)
+    order.finish(again, [Ran(again.leases[0], 0, Failure(1, "E", "m", HOUR))], NOW)
+    order.release(again)
+    with pytest.raises(OrderBroken, match="retry"):  # of another try nobody has seen the time yet
+        claim(order, 1, epoch=3)
+
+
 def test_tries_that_were_not_told_are_seen() -> None:
     order = filled(new(A))
     wrong = Event(1, A, 0, Queue.FAST, 10, NOW, 1)

@@ -34,8 +34,10 @@ UNPARK = "DELETE FROM mergeguard_parked WHERE chain = ?"
 """A row that stands there already is left over: somebody freed the chain by hand."""
 PARK = """
     INSERT INTO mergeguard_parked (chain, event, status, guids, message, since)
-    VALUES (?, ?, ?, ?, ?, SYSUTCDATETIME())
+    SELECT e.chain, e.id, CONVERT(nvarchar(40), ?), CONVERT(nvarchar(max), ?), CONVERT(nvarchar(max), ?),
+        SYSUTCDATETIME() FROM mergeguard_event AS e WHERE e.chain = ? AND e.id = ?
 """
+"""What is done is not parked."""
 STEPS = ("bigint", "bigint", "bigint", "bigint", "bigint")
 FENCED = f"""
     UPDATE c SET done_id = CASE WHEN k.done_id > c.done_id THEN k.done_id ELSE c.done_id END, done = c.done + k.done,
@@ -109,7 +111,7 @@ def _statements(finished: Finish) -> Iterator[tuple[str, Sequence[Any], int | No
     )
     for chain, parking in finished.parked:
         yield UNPARK, (chain,), None
-        yield PARK, (chain, parking.event, parking.status[:_STATUS], spelt(parking), parking.message), 1
+        yield PARK, (parking.status[:_STATUS], spelt(parking), parking.message, chain, parking.event), 1
     yield from _each(TRIED, EVENTS, [(*_chain(one), one.tried.id, 1) for one in steps if one.tried is not None])
     kept = [
         (*_chain(one), one.lease.epoch, one.done_id, one.done, _milliseconds(one), 1) for one in steps if not one.ends

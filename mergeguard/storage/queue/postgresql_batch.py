@@ -134,7 +134,7 @@ def _statements(finish: Finish) -> Iterator[tuple[str, Sequence[Any], int]]:
         first, last = numbers([step.gone[0].id for step in moved]), numbers([step.gone[-1].id for step in moved])
         yield _DELETE, (_chains(moved), first, last), sum(len(step.gone) for step in moved)
     for chain, parking in finish.parked:
-        yield PARK, (chain, parking.event, parking.status, spelt(parking), parking.message), 1
+        yield PARK, (parking.status, spelt(parking), parking.message, chain, parking.event), 1
     tried = [step for step in finish.steps if step.tried is not None]
     if tried:
         ids = numbers([step.tried.id for step in tried if step.tried is not None])

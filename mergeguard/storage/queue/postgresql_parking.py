@@ -12,11 +12,12 @@ from mergeguard.storage.queue.store import ParkedEvent
 FOR_EVER = "timestamptz '9999-12-31 00:00:00+00'"
 PARK = """
     INSERT INTO mergeguard_parked (chain, event, status, guids, message, since)
-    VALUES (%s, %s, %s, %s, %s, clock_timestamp())
+    SELECT e.chain, e.id, CAST(%s AS text), CAST(%s AS text), CAST(%s AS text), clock_timestamp()
+    FROM mergeguard_event AS e WHERE e.chain = %s AND e.id = %s
     ON CONFLICT (chain) DO UPDATE SET event = excluded.event, status = excluded.status, guids = excluded.guids,
         message = excluded.message, since = excluded.since
 """
-"""A row that stands there already is left over: somebody freed the chain by hand."""
+"""A row that stands there already is left over: somebody freed the chain by hand. What is done is not parked."""
 _STANDS = "SELECT to_regclass('mergeguard_parked') IS NOT NULL"
 _PARKED = f"""
     SELECT e.id, c.source, c.priority, e.queue, e.size, e.received, e.tries, e.file,

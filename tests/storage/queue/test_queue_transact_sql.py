@@ -136,7 +136,7 @@ def test_a_parked_event_is_noted_anew_and_its_chain_waits_for_ever() -> None:
     deleted, unparked, parked, fenced, counted = driver.sent
     assert deleted[1] == (1, 5, 5)
     assert unparked == (mssql_batch.UNPARK, (1,))
-    assert parked[1] == (1, 6, "s" * 40, f"{SOURCES[1]} {SOURCES[2]}", "m")
+    assert parked[1] == ("s" * 40, f"{SOURCES[1]} {SOURCES[2]}", "m", 1, 6)
     assert fenced[1] == (1, 4, 5, 1, -2, "w")
     assert "k.pause = -2 THEN CONVERT(datetime2(6), '9999-12-31T00:00:00', 126)" in fenced[0]
     assert counted[1][:8] == (-1, -3, 0, 1, 0, 0, 0, 1)

@@ -213,8 +213,7 @@ MUTANTS: dict[str, tuple[Plant, Story, str]] = {
         text(batch, "_FENCED", "mine.pause = -2", "false"), a_parked_event_holds_its_line, "park",
     ),
     "nobody knows what is parked": (
-        text(batch, "PARK", "VALUES (%s, %s, %s, %s, %s, clock_timestamp())", "VALUES (0 * %s, %s, %s, %s, %s, now())"),
-        a_parked_event_holds_its_line, "park",
+        text(batch, "PARK", "SELECT e.chain, e.id,", "SELECT -e.chain, e.id,"), a_parked_event_holds_its_line, "park",
     ),
     "what is woken has no place": (
         text(parking, "_FREE", "CASE WHEN owner IS NULL THEN clock_timestamp() END", "NULL"),

@@ -59,6 +59,21 @@ def test_a_worker_that_still_has_the_lease_and_finds_a_way_ends_the_parking(plac
     assert place.store.event(number) is None
 
 
+@pytest.mark.parametrize("behind", [0, 1], ids=["the last of its line", "one waits behind it"])
+def test_what_is_done_is_not_parked(place: Place, behind: int) -> None:
+    numbers = registered(place, *[event(A)] * (1 + behind))
+    claim = claimed(place)
+    finish(place, claim, [Ran(claim.leases[0], 1)])
+    with pytest.raises(LeaseLost):
+        park(place, claim, done=0, guids=(B,))
+    place.store.release(claim)
+    assert list(place.store.parked()) == []
+    assert sum(size.parked for size in place.store.sizes()) == 0
+    assert [place.store.event(number) is not None for number in numbers] == [False, True][: 1 + behind]
+    if behind:
+        assert [one.id for one in claimed(place).leases[0].events] == numbers[1:]
+
+
 def test_its_chain_says_that_it_is_parked_and_not_that_it_retries(place: Place) -> None:
     parked_at_once(place, [A])
     registered(place, event(B))
