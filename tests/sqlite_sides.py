@@ -11,9 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import hashed_world
+from hashed_world import CLASS, OTHER, WHOLE
 from hypothesis import strategies as st
 from merge_model import guid
-from merging_world import ANY, COLUMNS, ONE, OURS, PROFILE, World
+from merging_world import ANY, COLUMNS, ONE, OURS, World
 from sql_sides import seen
 
 from mergeguard.errors import MergeGuardError, MergeRefused
@@ -22,25 +24,16 @@ from mergeguard.integrity.undo import undo_run
 from mergeguard.resources.merge import open_merges
 from mergeguard.resources.merged import answer_of, merged_of
 from mergeguard.storage.cells.guid_spelling import usual
-from mergeguard.storage.profile import Blacklist, Classes, Hashes, Managed, Profile, Reference
+from mergeguard.storage.profile import Blacklist, Managed, Profile, Reference
 
-CLASS, OTHER, WHOLE = (uuid.uuid5(uuid.NAMESPACE_OID, name) for name in ("class", "other class", "whole class"))
 HASHED = replace(
-    PROFILE,
+    hashed_world.HASHED,
     name="hashed",
     references=(
-        *PROFILE.references,
-        Reference("Sums", "Guid", time="At", order="Event"),
-        Reference("Undated", "Guid", ("Guid",)),
-        Reference("Pairs", "One", ("One", "Two")),
-        Reference("Pairs", "Two", data_class=str(OTHER).upper()),
-        Reference("Whole", "Guid", data_class=str(WHOLE), sets="newest"),
-        Reference("Whole", "Friend"),
-        Reference("Numbered", "Guid", ("Guid", "Said"), "At", order="Event"),
+        *hashed_world.HASHED.references,
         Reference("Packed", "Guid", ("Guid", "Said")),
         Reference("Keyed", "Guid"),
     ),
-    hashes=Hashes("Sums", "Guid", "Class", "Hash", Classes("Catalogue", "Guid", "TableName"), "At", "Event"),
     blacklist=Blacklist("Banned", "Guid", "At", "Now"),
     managed=Managed("Managed", "Guid", "Said"),
 )

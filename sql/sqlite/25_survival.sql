@@ -81,29 +81,26 @@ CREATE VIEW mergeguard_bytes (every) AS SELECT x'000102030405060708090a0b0c0d0e0
 DROP TABLE IF EXISTS mergeguard_held_classes;
 CREATE TABLE mergeguard_held_classes (table_no INTEGER PRIMARY KEY, class TEXT NOT NULL);
 
--- Asks for both roots.
+-- Asks for a guid, in each spelling that an index finds and as 16 bytes.
 DROP VIEW IF EXISTS mergeguard_ask;
-CREATE VIEW mergeguard_ask (old_root, new_root) AS SELECT NULL, NULL WHERE 0;
+CREATE VIEW mergeguard_ask (guid, part) AS SELECT NULL, NULL WHERE 0;
 CREATE TRIGGER mergeguard_ask_insert INSTEAD OF INSERT ON mergeguard_ask
 BEGIN
-    DELETE FROM mergeguard_asked;
     INSERT OR IGNORE INTO mergeguard_asked (spelled, guid, part)
-    SELECT way.value, root.guid, root.part FROM (
-        SELECT NEW.old_root AS guid, 1 AS part UNION ALL SELECT NEW.new_root, 2
-    ) AS root, json_each(json_array(
-        root.guid, upper(root.guid), replace(root.guid, '-', ''), upper(replace(root.guid, '-', '')), '{' || root.guid || '}', upper('{' || root.guid || '}'), '{' || replace(root.guid, '-', '') || '}', upper('{' || replace(root.guid, '-', '') || '}'))) AS way;
+    SELECT way.value, NEW.guid, NEW.part FROM json_each(json_array(
+        NEW.guid, upper(NEW.guid), replace(NEW.guid, '-', ''), upper(replace(NEW.guid, '-', '')), '{' || NEW.guid || '}', upper('{' || NEW.guid || '}'), '{' || replace(NEW.guid, '-', '') || '}', upper('{' || replace(NEW.guid, '-', '') || '}'))) AS way;
     INSERT OR IGNORE INTO mergeguard_asked (spelled, guid, part)
     SELECT (
         WITH RECURSIVE byte (at, digits, bytes) AS (
-            SELECT 1, CASE WHEN (SELECT swapped FROM mergeguard_places) THEN substr(guid, 7, 2) || substr(guid, 5, 2) || substr(guid, 3, 2) || substr(guid, 1, 2)
-            || substr(guid, 12, 2) || substr(guid, 10, 2) || substr(guid, 17, 2) || substr(guid, 15, 2) || replace(substr(guid, 20), '-', '')
-        ELSE replace(guid, '-', '') END, ''
+            SELECT 1, CASE WHEN (SELECT swapped FROM mergeguard_places) THEN substr(NEW.guid, 7, 2) || substr(NEW.guid, 5, 2) || substr(NEW.guid, 3, 2) || substr(NEW.guid, 1, 2)
+            || substr(NEW.guid, 12, 2) || substr(NEW.guid, 10, 2) || substr(NEW.guid, 17, 2) || substr(NEW.guid, 15, 2) || replace(substr(NEW.guid, 20), '-', '')
+        ELSE replace(NEW.guid, '-', '') END, ''
             UNION ALL SELECT at + 4, digits, bytes || (
                 substr(every, 16 * instr('0123456789abcdef', substr(digits, at, 1)) + instr('0123456789abcdef', substr(digits, at + 1, 1)) - 16, 1)
                 || substr(every, 16 * instr('0123456789abcdef', substr(digits, at + 2, 1)) + instr('0123456789abcdef', substr(digits, at + 3, 1)) - 16, 1))
             FROM byte, mergeguard_bytes WHERE at < 32
         ) SELECT CAST(bytes AS BLOB) FROM byte WHERE at = 33
-    ), guid, part FROM (SELECT NEW.old_root AS guid, 1 AS part UNION ALL SELECT NEW.new_root, 2);
+    ), NEW.guid, NEW.part;
 END;
 
 -- What was loaded last, by table and root; the greater the age the newer.
@@ -507,21 +504,7 @@ BEGIN
         ) WHERE any_arrived AND most > 0 AND place > most);
 
     -- Hashes of data that moved: data with an unchanged hash would never be loaded again.
-    INSERT OR IGNORE INTO mergeguard_asked (spelled, guid, part)
-    SELECT way.value, touched.guid, 3 FROM mergeguard_touched AS touched, json_each(json_array(
-        touched.guid, upper(touched.guid), replace(touched.guid, '-', ''), upper(replace(touched.guid, '-', '')), '{' || touched.guid || '}', upper('{' || touched.guid || '}'), '{' || replace(touched.guid, '-', '') || '}', upper('{' || replace(touched.guid, '-', '') || '}'))) AS way;
-    INSERT OR IGNORE INTO mergeguard_asked (spelled, guid, part)
-    SELECT (
-        WITH RECURSIVE byte (at, digits, bytes) AS (
-            SELECT 1, CASE WHEN (SELECT swapped FROM mergeguard_places) THEN substr(guid, 7, 2) || substr(guid, 5, 2) || substr(guid, 3, 2) || substr(guid, 1, 2)
-            || substr(guid, 12, 2) || substr(guid, 10, 2) || substr(guid, 17, 2) || substr(guid, 15, 2) || replace(substr(guid, 20), '-', '')
-        ELSE replace(guid, '-', '') END, ''
-            UNION ALL SELECT at + 4, digits, bytes || (
-                substr(every, 16 * instr('0123456789abcdef', substr(digits, at, 1)) + instr('0123456789abcdef', substr(digits, at + 1, 1)) - 16, 1)
-                || substr(every, 16 * instr('0123456789abcdef', substr(digits, at + 2, 1)) + instr('0123456789abcdef', substr(digits, at + 3, 1)) - 16, 1))
-            FROM byte, mergeguard_bytes WHERE at < 32
-        ) SELECT CAST(bytes AS BLOB) FROM byte WHERE at = 33
-    ), guid, 3 FROM (SELECT DISTINCT guid FROM mergeguard_touched);
+    INSERT INTO mergeguard_ask (guid, part) SELECT DISTINCT guid, 3 FROM mergeguard_touched;
     INSERT INTO mergeguard_find_held (part) VALUES (2);
     INSERT INTO mergeguard_read (part) VALUES (2);
     INSERT INTO mergeguard_classify (part) VALUES (2);

@@ -74,20 +74,15 @@ BEGIN
     FROM mergeguard_work WHERE old = new;
 
     -- Both walks; a live guid leads nowhere.
+    DELETE FROM mergeguard_asked;
+    INSERT INTO mergeguard_ask (guid, part) SELECT old, 1 FROM mergeguard_work;
+    INSERT INTO mergeguard_ask (guid, part) SELECT new, 2 FROM mergeguard_work;
     INSERT INTO mergeguard_walk (side, guid, cell)
     SELECT side, guid, cell FROM (
         WITH RECURSIVE walk (side, guid, cell) AS (
             SELECT side, guid, CASE WHEN (SELECT packs FROM mergeguard_places) THEN (
-                WITH RECURSIVE byte (at, digits, bytes) AS (
-                    SELECT 1, CASE WHEN (SELECT swapped FROM mergeguard_places) THEN substr(guid, 7, 2) || substr(guid, 5, 2) || substr(guid, 3, 2) || substr(guid, 1, 2)
-                        || substr(guid, 12, 2) || substr(guid, 10, 2) || substr(guid, 17, 2) || substr(guid, 15, 2) || replace(substr(guid, 20), '-', '')
-                    ELSE replace(guid, '-', '') END, ''
-                    UNION ALL SELECT at + 4, digits, bytes || (
-                        substr(every, 16 * instr('0123456789abcdef', substr(digits, at, 1)) + instr('0123456789abcdef', substr(digits, at + 1, 1)) - 16, 1)
-                        || substr(every, 16 * instr('0123456789abcdef', substr(digits, at + 2, 1)) + instr('0123456789abcdef', substr(digits, at + 3, 1)) - 16, 1))
-                    FROM byte, mergeguard_bytes WHERE at < 32
-                ) SELECT CAST(bytes AS BLOB) FROM byte WHERE at = 33
-            ) END FROM (SELECT 'old' AS side, old AS guid FROM mergeguard_work UNION ALL SELECT 'new', new FROM mergeguard_work)
+                SELECT spelled FROM mergeguard_asked AS asked WHERE asked.guid = begin.guid AND typeof(spelled) = 'blob'
+            ) END FROM (SELECT 'old' AS side, old AS guid FROM mergeguard_work UNION ALL SELECT 'new', new FROM mergeguard_work) AS begin
             UNION
             SELECT walk.side, rows.new_guid, CASE WHEN (SELECT packs FROM mergeguard_places) THEN (
                 WITH RECURSIVE byte (at, digits, bytes) AS (
@@ -144,7 +139,9 @@ BEGIN
     WHERE (SELECT count(*) FROM mergeguard_walk WHERE side = 'new' AND is_end) > 1;
     UPDATE mergeguard_work SET old_root = (SELECT guid FROM mergeguard_walk WHERE side = 'old' AND is_end),
         new_root = (SELECT guid FROM mergeguard_walk WHERE side = 'new' AND is_end);
-    INSERT INTO mergeguard_ask (old_root, new_root) SELECT old_root, new_root FROM mergeguard_work;
+    DELETE FROM mergeguard_asked;
+    INSERT INTO mergeguard_ask (guid, part) SELECT old_root, 1 FROM mergeguard_work;
+    INSERT INTO mergeguard_ask (guid, part) SELECT new_root, 2 FROM mergeguard_work;
     UPDATE mergeguard_work SET already = old_root = new_root,
         old_status = CASE WHEN old_root = '9203b1a9-5095-5898-a103-971f44c00fa4' THEN 'deleted' WHEN (SELECT live FROM mergeguard_declared)
             AND NOT EXISTS (SELECT 1 FROM mergeguard_live_cells WHERE guid_text IN (SELECT spelled FROM mergeguard_asked WHERE guid = old_root))

@@ -130,7 +130,9 @@ BEGIN
     FROM mergeguard_journal_steps AS step JOIN mergeguard_journal_changes AS made
     ON made.run_id = step.run_id AND made.step = 1 AND made.action = 'merge'
     WHERE step.run_id = NEW.run_id AND step.step = 1;
-    INSERT INTO mergeguard_ask (old_root, new_root) SELECT old_root, new_root FROM mergeguard_work;
+    DELETE FROM mergeguard_asked;
+    INSERT INTO mergeguard_ask (guid, part) SELECT old_root, 1 FROM mergeguard_work;
+    INSERT INTO mergeguard_ask (guid, part) SELECT new_root, 2 FROM mergeguard_work;
     -- Neither the journal nor the rows may have changed since.
     UPDATE mergeguard_work SET said = (
         SELECT json_array(run_id, step, component, kinds, members, survivor, confidence, guard_after) FROM mergeguard_journal_steps
@@ -158,15 +160,7 @@ BEGIN
     INSERT INTO mergeguard_walk (side, guid, cell) SELECT 'up', guid, cell FROM (
         WITH RECURSIVE up (guid, cell) AS (
             SELECT old_root, CASE WHEN (SELECT packs FROM mergeguard_places) THEN (
-                WITH RECURSIVE byte (at, digits, bytes) AS (
-                    SELECT 1, CASE WHEN (SELECT swapped FROM mergeguard_places) THEN substr(old_root, 7, 2) || substr(old_root, 5, 2) || substr(old_root, 3, 2) || substr(old_root, 1, 2)
-                        || substr(old_root, 12, 2) || substr(old_root, 10, 2) || substr(old_root, 17, 2) || substr(old_root, 15, 2) || replace(substr(old_root, 20), '-', '')
-                    ELSE replace(old_root, '-', '') END, ''
-                    UNION ALL SELECT at + 4, digits, bytes || (
-                        substr(every, 16 * instr('0123456789abcdef', substr(digits, at, 1)) + instr('0123456789abcdef', substr(digits, at + 1, 1)) - 16, 1)
-                        || substr(every, 16 * instr('0123456789abcdef', substr(digits, at + 2, 1)) + instr('0123456789abcdef', substr(digits, at + 3, 1)) - 16, 1))
-                    FROM byte, mergeguard_bytes WHERE at < 32
-                ) SELECT CAST(bytes AS BLOB) FROM byte WHERE at = 33
+                SELECT spelled FROM mergeguard_asked WHERE guid = old_root AND typeof(spelled) = 'blob'
             ) END FROM mergeguard_work
             UNION SELECT rows.old_guid, CASE WHEN (SELECT packs FROM mergeguard_places) THEN (
                 WITH RECURSIVE byte (at, digits, bytes) AS (

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from hashed_world import CLASS, HASHED, OTHER, WHOLE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from merge_model import guid
@@ -16,24 +16,8 @@ from sql_sides import Side, Start
 from sql_world import drop, opened
 
 from mergeguard.integrity.undo import undo_run
-from mergeguard.storage.profile import Classes, Hashes, Reference
 
 KEYED = PROFILE
-CLASS, OTHER, WHOLE = (uuid.uuid5(uuid.NAMESPACE_OID, name) for name in ("class", "other class", "whole class"))
-HASHED = replace(
-    PROFILE,
-    references=(
-        *PROFILE.references,
-        Reference("Sums", "Guid", time="At", order="Event"),
-        Reference("Undated", "Guid", ("Guid",)),
-        Reference("Pairs", "One", ("One", "Two")),
-        Reference("Pairs", "Two", data_class=str(OTHER).upper()),
-        Reference("Whole", "Guid", data_class=str(WHOLE), sets="newest"),
-        Reference("Whole", "Friend"),
-        Reference("Numbered", "Guid", ("Guid", "Said"), "At", order="Event"),
-    ),
-    hashes=Hashes("Sums", "Guid", "Class", "Hash", Classes("Catalogue", "Guid", "TableName"), "At", "Event"),
-)
 MORE = """
     CREATE TABLE "Sums" ("Class" uuid, "Guid" uuid, "Hash" text, "At" timestamptz, "Event" bigint,
         PRIMARY KEY ("Class", "Guid"));

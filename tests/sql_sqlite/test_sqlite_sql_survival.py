@@ -8,9 +8,10 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 
 import pytest
+from hashed_world import WHOLE
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from sqlite_sides import HASHED, KNOWN, MERGES, WHOLE, Rows, Side, starts
+from sqlite_sides import HASHED, KNOWN, MERGES, Rows, Side, starts
 
 from mergeguard.integrity.lookup import verify_lookup
 from mergeguard.storage.profile import Profile

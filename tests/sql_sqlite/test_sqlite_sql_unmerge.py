@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
+from hashed_world import CLASS
 from merging_world import ANY, COLUMNS
-from sqlite_sides import CLASS, HASHED, KNOWN, MERGES, TABLES, Rows, Side, starts
+from sqlite_sides import HASHED, KNOWN, MERGES, TABLES, Rows, Side, starts
 
 from mergeguard.integrity.lookup import verify_lookup
 from mergeguard.integrity.sql_scripts import install_sql
