@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hashed_world import CLASS
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
-from hashed_world import CLASS
 from merging_world import ANY, COLUMNS
 from sqlite_sides import HASHED, KNOWN, MERGES, TABLES, Rows, Side, starts
 
