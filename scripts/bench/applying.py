@@ -17,7 +17,6 @@ import json
 import random
 import sqlite3
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -25,7 +24,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from measure import CHECKOUT, answer, postgresql, print_machine, print_ratios, rounds, script
+from measure import CHECKOUT, answer, databases, print_machine, print_ratios, rounds, script
 
 WAYS = ("bare loop", "mergeguard", "mergeguard, no lookup")
 COLUMNS = {"sqlite": ("INTEGER PRIMARY KEY", "TEXT"), "postgresql": ("bigint PRIMARY KEY", "uuid")}
@@ -181,12 +180,8 @@ def main() -> None:
         one(asked.one, asked.url, asked.rows, asked.components, asked.profile_to)
         return
     print_machine()
-    if asked.database != "postgresql":
-        with tempfile.TemporaryDirectory() as name:
-            measure("sqlite", f"sqlite:///{name}/merges.db", asked)
-    if asked.database != "sqlite":
-        with postgresql(durable=True) as url:
-            measure("postgresql", url, asked)
+    for name, url in databases(asked.database):
+        measure(name, url, asked)
 
 
 if __name__ == "__main__":

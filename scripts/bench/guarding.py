@@ -15,15 +15,13 @@ import json
 import random
 import sqlite3
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import Any
 
-from measure import CHECKOUT, answer, postgresql, print_machine, print_ratios, rounds, script
+from measure import CHECKOUT, answer, databases, print_machine, print_ratios, rounds, script
 
 WAYS = ("without", "guard", "without, many rows", "guard, many rows")
 TYPES = {"sqlite": "text", "postgresql": "uuid"}
@@ -125,14 +123,8 @@ def main() -> None:
         one(asked.one, asked.url, asked.rows, asked.inserts)
         return
     print_machine()
-    if asked.database in {None, "sqlite"}:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "guarding.db"
-            sqlite3.connect(path).close()
-            measure("sqlite", f"sqlite:///{path}", asked)
-    if asked.database in {None, "postgresql"}:
-        with postgresql(durable=asked.durable) as url:
-            measure("postgresql", url, asked)
+    for name, url in databases(asked.database, durable=asked.durable):
+        measure(name, url, asked)
 
 
 if __name__ == "__main__":

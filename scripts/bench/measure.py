@@ -185,6 +185,16 @@ def postgresql(*, durable: bool = False) -> Iterator[str]:
             Path(folder).mkdir(exist_ok=True)
 
 
+def databases(asked: str | None, *, durable: bool = True) -> Iterator[tuple[str, str]]:
+    """Yield name and URL of an empty SQLite file and of a PostgreSQL database, or of the one that is asked for."""
+    if asked in {None, "sqlite"}:
+        with tempfile.TemporaryDirectory(prefix="mergeguard-bench-") as folder:
+            yield "sqlite", f"sqlite:///{folder}/merges.db"
+    if asked in {None, "postgresql"}:
+        with postgresql(durable=durable) as url:
+            yield "postgresql", url
+
+
 if __name__ == "__main__":
     done = run(sys.argv[1:], codes=range(-64, 256))
     print(f"{done.seconds:.2f} s, {done.cpu:.2f} s of processor, peak {done.peak_mb:,.0f} MB")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from crash.places import Place, PostgresPlace, SqlitePlace
 from crash.runner import Forge, How, forge
 
 
@@ -54,3 +55,17 @@ def folder(beside: Path) -> Path:
     """The folder that commands run in; what is kept of its states stands beside it."""
     (beside / "work").mkdir()
     return beside / "work"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("sqlite-wal", marks=pytest.mark.long), "postgresql"])
+def place(request: pytest.FixtureRequest, folder: Path, beside: Path) -> Iterator[Place]:
+    """The database whose commands are killed."""
+    if request.param != "postgresql":
+        (beside / "kept").mkdir()
+        made_here = SqlitePlace(folder, beside / "kept")
+        made_here.fill([f"PRAGMA journal_mode = {'WAL' if request.param == 'sqlite-wal' else 'DELETE'}"])
+        yield made_here
+        return
+    made = PostgresPlace(request.getfixturevalue("postgres_url"))
+    yield made
+    made.close()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from crash.places import Execute, Place, PostgresPlace, SqlitePlace
+from crash.places import Execute, Place, SqlitePlace
 from crash.runner import Drill, Forge, How
 from merge_model import answers
 
@@ -110,19 +109,6 @@ def look(execute: Execute) -> State:
         links=frozenset(rows("SELECT parent, child FROM link")),
         lookup=frozenset(rows("SELECT old_guid, current_guid, depth, status FROM mergeguard_lookup")),
     )
-
-
-@pytest.fixture(params=["sqlite", pytest.param("sqlite-wal", marks=pytest.mark.long), "postgresql"])
-def place(request: pytest.FixtureRequest, folder: Path, beside: Path) -> Iterator[Place]:
-    if request.param != "postgresql":
-        (beside / "kept").mkdir()
-        made_here = SqlitePlace(folder, beside / "kept")
-        made_here.fill([f"PRAGMA journal_mode = {'WAL' if request.param == 'sqlite-wal' else 'DELETE'}"])
-        yield made_here
-        return
-    made = PostgresPlace(request.getfixturevalue("postgres_url"))
-    yield made
-    made.close()
 
 
 def counted(execute: Execute, place: Place) -> tuple[int, int, int, int]:

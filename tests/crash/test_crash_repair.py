@@ -5,28 +5,14 @@ The model works on the tables alone: which rows there must be follows from which
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from crash.places import Place, PostgresPlace, SqlitePlace
+from crash.places import Place, SqlitePlace
 from crash.repair_case import Case, make_case
 from crash.runner import Drill, Forge, How
 
 pytestmark = pytest.mark.timeout(3600)  # the long run kills at every step
-
-
-@pytest.fixture(params=["sqlite", pytest.param("sqlite-wal", marks=pytest.mark.long), "postgresql"])
-def place(request: pytest.FixtureRequest, folder: Path, beside: Path) -> Iterator[Place]:
-    if request.param != "postgresql":
-        (beside / "kept").mkdir()
-        made_here = SqlitePlace(folder, beside / "kept")
-        made_here.fill([f"PRAGMA journal_mode = {'WAL' if request.param == 'sqlite-wal' else 'DELETE'}"])
-        yield made_here
-        return
-    made = PostgresPlace(request.getfixturevalue("postgres_url"))
-    yield made
-    made.close()
 
 
 @pytest.fixture
