@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Final, Literal, NoReturn
 
 from mergeguard.errors import MergeGuardError, MergeRefused, UnknownSchema, WriteFailed
 from mergeguard.integrity.guard import require_database
+from mergeguard.storage.guard import constraints as guard_constraints
 from mergeguard.storage.guard import installation as guard
 from mergeguard.storage.guard.parts import MARK
-from mergeguard.storage.guard.trial import insert_at_once
+from mergeguard.storage.guard.trial import insert_at_once, never_merged
 
 if TYPE_CHECKING:
     from mergeguard.storage.database.writing import DatabaseWriting
     from mergeguard.storage.profile import Profile
+    from mergeguard.storage.rows.database import DatabaseRows
     from mergeguard.storage.source import Source
 
 Outcome = Literal["refused", "let through", "not tried"]
@@ -41,7 +43,7 @@ class GuardProof:
 
     @property
     def holds(self) -> bool:
-        """Whether everything was refused, and by the guard."""
+        """Whether everything was refused, and by the guard or by a constraint that was installed with it."""
         return all(attempt.outcome == "refused" for attempt in self.attempts)
 
 
@@ -52,7 +54,8 @@ class _TakenBackError(Exception):
 def prove_guard(source: Source, profile: Profile) -> GuardProof:
     """Try a self-merge, a cycle of two and a cycle of three, each with one statement in a transaction of its own.
 
-    The guids are made for the purpose. Every transaction is rolled back, whatever comes of it.
+    The guids are made for the purpose, or stand in the table of types where the guard's foreign keys ask for that.
+    Every transaction is rolled back, whatever comes of it.
 
     Raises:
         PermissionDenied, Locked: it could not be tried.
@@ -61,9 +64,30 @@ def prove_guard(source: Source, profile: Profile) -> GuardProof:
     database = require_database(source)
     database.recover()
     with database.snapshot() as snapshot:
-        place = guard.script_of(database.rows(snapshot), profile, "usual").place
+        table, beside = _beside(database.rows(snapshot), profile)
     with database.writing() as writing:
-        return GuardProof(place.table, tuple(_try(writing, profile, what, _ring(size)) for what, size in _RINGS))
+        return GuardProof(table, tuple(_try(writing, profile, beside, what, size) for what, size in _RINGS))
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What a database has beside the trigger of its guard."""
+
+    refusing: tuple[str, ...]
+    """Names of constraints that may refuse what the guard would refuse behind them."""
+    guids: tuple[uuid.UUID, ...]
+    """Guids to try it with, where not any will do."""
+
+
+def _beside(rows: DatabaseRows, profile: Profile) -> tuple[str, _Beside]:
+    place = guard.script_of(rows, profile, "usual").place
+    with rows.source.translated():
+        wanted, _ = guard_constraints.constraints(rows, profile, place)
+        standing = guard_constraints.standing(rows, place, wanted)
+    names = tuple(one.name for one in standing if one.violations is None)
+    keyed = any(one.violations for one in standing)
+    guids = never_merged(rows, profile, profile.types, len(_RINGS)) if keyed and profile.types else []
+    return place.table, _Beside(names, tuple(guids))
 
 
 _RINGS: Final = (
@@ -73,20 +97,21 @@ _RINGS: Final = (
 )
 
 
-def _ring(size: int) -> Pairs:
-    ring = [uuid.uuid4() for _ in range(size)]
+def _ring(size: int, known: Sequence[uuid.UUID]) -> Pairs:
+    ring = list(known[:size]) if len(known) >= size else [uuid.uuid4() for _ in range(size)]
     return list(zip(ring, [*ring[1:], ring[0]], strict=True))
 
 
-def _try(writing: DatabaseWriting, profile: Profile, what: str, pairs: Pairs) -> Attempt:
+def _try(writing: DatabaseWriting, profile: Profile, beside: _Beside, what: str, size: int) -> Attempt:
     try:
         with writing.merging() as rows:
-            insert_at_once(rows, profile, pairs)
+            insert_at_once(rows, profile, _ring(size, beside.guids))
             _take_back()
     except _TakenBackError:
         return Attempt(what, "let through")
     except (MergeRefused, WriteFailed, UnknownSchema) as error:
-        return Attempt(what, "refused" if MARK in error.message else "not tried", _said(error))
+        by_whom = (MARK, *beside.refusing)
+        return Attempt(what, "refused" if any(one in error.message for one in by_whom) else "not tried", _said(error))
 
 
 def _take_back() -> NoReturn:

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from guard_model import GUIDS, TYPES, Guarded
+from sql_world import ask
 
 from mergeguard.errors import PlanRefused
 from mergeguard.integrity.guard import guard_status, install_guard, propose_install, remove_guard
+from mergeguard.integrity.guard_proof import prove_guard
 from mergeguard.storage.guard.parts import RESTORING, RESTORING_ID
 from mergeguard.storage.profile import Types
 
@@ -114,3 +116,43 @@ def test_why_there_are_no_foreign_keys_is_said(postgres_url: str) -> None:
         typed = replace(guarded.profile, types=Types(kinds, "Guid", "Kind"))
         (note,) = install_guard(source, typed, constraints=True).notes
         assert f"nothing keeps {kinds}.Guid unique" in note
+
+
+def test_a_guard_is_tried_beside_them(bare: Guarded) -> None:
+    bare.run(f'DROP TABLE "{bare.table}"')
+    number = "integer PRIMARY KEY" if bare.kind == "sqlite" else "serial PRIMARY KEY"
+    columns = f'"Id" {number}, "Old" {TYPES[bare.kind]}, "New" {TYPES[bare.kind]}, "Note" integer'
+    bare.run(f'CREATE TABLE "{bare.table}" ({columns})')
+    with bare.opened() as source:
+        install_guard(source, bare.profile, constraints=True)
+        proof = prove_guard(source, bare.profile)
+        assert proof.holds, proof.attempts
+        assert ["cycle" in attempt.said for attempt in proof.attempts] == [False, True, True]
+    assert bare.rows() == []
+
+
+def test_a_guard_that_does_nothing_is_found_out_beside_them(postgres_url: str) -> None:
+    guarded = Guarded(postgres_url)
+    guarded.run(f'DROP TABLE "{guarded.table}"')
+    guarded.run(f'CREATE TABLE "{guarded.table}" ("Id" serial PRIMARY KEY, "Old" uuid, "New" uuid, "Note" integer)')
+    with guarded.opened() as source:
+        install_guard(source, guarded.profile, constraints=True)
+        guarded.run(f'ALTER TABLE "{guarded.table}" DISABLE TRIGGER USER')
+        outcomes = [attempt.outcome for attempt in prove_guard(source, guarded.profile).attempts]
+    assert outcomes == ["refused", "let through", "let through"], "a CHECK forbids the self-merge, and nothing else"
+
+
+def test_guids_that_foreign_keys_know_may_be_too_few_and_their_names_odd(postgres_url: str) -> None:
+    guarded = Guarded(postgres_url)
+    kinds = f"Kinds 5% {guarded.guard}"
+    ask(postgres_url, f'ALTER TABLE "{guarded.table}" ALTER COLUMN "Id" ADD GENERATED ALWAYS AS IDENTITY')
+    ask(postgres_url, f'CREATE TABLE "{kinds}" ("Guid %" uuid PRIMARY KEY, "Kind" text)')
+    guarded.profile = replace(guarded.profile, types=Types(kinds, "Guid %", "Kind"))
+    with guarded.opened() as source:
+        install_guard(source, guarded.profile, constraints=True)
+        few = prove_guard(source, guarded.profile)
+        assert [attempt.outcome for attempt in few.attempts] == ["refused", "not tried", "not tried"]
+        assert "foreign key" in few.attempts[1].said
+        for guid in GUIDS[:3]:
+            ask(postgres_url, f"INSERT INTO \"{kinds}\" VALUES ('{guid}', 'k')")
+        assert prove_guard(source, guarded.profile).holds

@@ -59,7 +59,8 @@ def indexes(rows: DatabaseRows, table: str) -> tuple[Index, ...]:
     stored = rows.table(table)
     with rows.source.translated():
         schema, name = rows.snapshot.resolve(table)
-        values = (name, schema or "main", schema or "main") if rows.source.kind == "sqlite" else (stored.name,)
+        plain = (rows.without_parameters(stored.name),)
+        values = (name, schema or "main", schema or "main") if rows.source.kind == "sqlite" else plain
         found = rows.run(STATEMENTS[rows.source.kind], values).fetchall()
     columns: dict[object, list[str | None]] = defaultdict(list)
     flags: dict[object, tuple[bool, bool]] = {}

@@ -41,7 +41,7 @@ class Constraint:
     create: str
     drop: str
     violations: str | None = None
-    """A query that counts the rows that violate it, where no rule of a scan finds them."""
+    """A query that counts the rows that violate it, where no rule of a scan finds them: those of a foreign key."""
 
 
 def constraints(rows: DatabaseRows, profile: Profile, place: GuardPlace) -> tuple[list[Constraint], list[str]]:
@@ -58,12 +58,12 @@ def constraints(rows: DatabaseRows, profile: Profile, place: GuardPlace) -> tupl
     guid = rows.column(types.table, types.guid)
     if not any(index.unique and index.columns == (guid,) for index in indexes(rows, types.table)):
         return found, [f"no foreign keys: nothing keeps {types.table}.{types.guid} unique"]
+    name, known = (rows.without_parameters(quoted) for quoted in (stored.name, stored.quotes[guid]))
     for column, end in ((place.old, "old"), (place.new, "new")):
-        name = stored.name.replace("%%", "%")
-        key = f"FOREIGN KEY ({column}) REFERENCES {name} ({stored.quotes[guid]})"
+        key = f"FOREIGN KEY ({column}) REFERENCES {name} ({known})"
         lacking = (
             f"SELECT COUNT(*) FROM {place.merge} AS m WHERE m.{column} IS NOT NULL AND NOT EXISTS "  # noqa: S608 - quoted names
-            f"(SELECT 1 FROM {name} AS t WHERE t.{stored.quotes[guid]} = m.{column})"
+            f"(SELECT 1 FROM {name} AS t WHERE t.{known} = m.{column})"
         )
         found.append(_added(place, f"{end}_known", f"every {end} stands in {types.table}", key, lacking))
     return found, []

@@ -144,7 +144,7 @@ class PostgresqlRows(DatabaseRows):
     def describe(self, table: str) -> StoredTable:
         """Introspect a table."""
         quoted = self._quoted(*self.snapshot.resolve(table))
-        oid, kind, inherited, schema, name = self.tuples(_RELATION, [quoted.replace("%%", "%")])[0]
+        oid, kind, inherited, schema, name = self.tuples(_RELATION, [self.without_parameters(quoted)])[0]
         version = self.connection.dialect.server_version_info or _GENERATED_SINCE
         generated = "a.attgenerated <> ''" if version >= _GENERATED_SINCE else "false"
         found = self.tuples(_COLUMNS.format(generated=generated), [oid])
@@ -157,6 +157,10 @@ class PostgresqlRows(DatabaseRows):
         return PostgresqlTable(
             shape, quoted, {column.name: self._quoted(column.name) for column in columns}, catalogued
         )
+
+    def without_parameters(self, quoted: str) -> str:
+        """Take back the doubling of each % that psycopg wants."""
+        return quoted.replace("%%", "%")
 
     def asked(self, table: StoredTable, column: str, wanted: Sequence[uuid.UUID]) -> Condition | None:
         """Ask for values of the column's own type, so that its index is used."""
@@ -247,7 +251,7 @@ class PostgresqlRows(DatabaseRows):
         asked = asking(self)
         if lock:  # last, and so with the lock timeout that was just set; a later statement sees what others did
             settled += f", pg_advisory_xact_lock({self.merge_key:d})"
-        lock_table = _LOCK_TABLE.format(self._merges.name.replace("%%", "%"))
+        lock_table = _LOCK_TABLE.format(self.without_parameters(self._merges.name))
         with self.together():  # without parameters no % stands for anything
             self._cursor.execute(f"SELECT {settled}")
             self._cursor.execute(lock_table)

@@ -278,6 +278,10 @@ class DatabaseRows(TravellingStatements, ABC):
 
     # Shared by the dialects.
 
+    def without_parameters(self, quoted: str) -> str:
+        """Return a quoted name as it is spelled where no driver looks for parameters: in a value, for one."""
+        return quoted
+
     def packed(self, guid: uuid.UUID) -> bytes:
         """Return a guid as the 16 bytes that the profile's tables store."""
         return guid.bytes_le if self.source.profile.merge.byte_order == "sqlserver" else guid.bytes
