@@ -45,8 +45,10 @@ _LOCKS = {
     "postgresql": (f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'", "SELECT pg_advisory_xact_lock(5568717251530)"),
     "mssql": (
         f"SET XACT_ABORT ON; SET LOCK_TIMEOUT {LOCK_SECONDS * 1000};",
-        f"""SET NOCOUNT ON; DECLARE @got int; EXEC @got = sp_getapplock @Resource = N'mergeguard schema',
-        @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = {LOCK_SECONDS * 1000}; SELECT @got;""",
+        # A SELECT stands before the lock because it begins the transaction to which the lock belongs.
+        f"""SET NOCOUNT ON; DECLARE @begun int, @got int; SELECT TOP (1) @begun = 1 FROM sys.objects;
+        EXEC @got = sp_getapplock @Resource = N'mergeguard schema', @LockMode = 'Exclusive',
+        @LockOwner = 'Transaction', @LockTimeout = {LOCK_SECONDS * 1000}; SELECT @got;""",  # noqa: S608 - a constant
     ),
 }
 

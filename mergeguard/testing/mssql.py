@@ -18,7 +18,11 @@ WAITS: Final = """
     WHERE blocking_session_id > 0 AND session_id IN ({})
 """
 KILL: Final = "KILL {:d}"
-GONE: Final = "SELECT COUNT(*) FROM sys.dm_exec_sessions WHERE session_id = ?"
+SINCE: Final = "SELECT CONVERT(varchar(30), login_time, 126) FROM sys.dm_exec_sessions WHERE session_id = ?"
+GONE: Final = (
+    "SELECT COUNT(*) FROM sys.dm_exec_sessions WHERE session_id = ? AND CONVERT(varchar(30), login_time, 126) = ?"
+)
+"""The server gives the number of a session that is gone to the next one that comes."""
 _CODES = {Fault.DEADLOCK: ("40001", 1205), Fault.SERIALIZATION: ("42000", 3960)}
 
 
@@ -161,6 +165,9 @@ class MssqlWatcher:
     def terminate(self, session: int) -> None:
         """End a session, and ask until it is gone."""
         cursor = self._connection.cursor()
+        since = cursor.execute(SINCE, session).fetchone()
+        if since is None:
+            return
         cursor.execute(KILL.format(session))
-        while cursor.execute(GONE, session).fetchone()[0]:
+        while cursor.execute(GONE, session, since[0]).fetchone()[0]:
             pass

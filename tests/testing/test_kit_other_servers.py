@@ -112,7 +112,9 @@ def test_an_engine_of_sqlite_is_scheduled(file: Path) -> None:
     engine.dispose()
 
 
-@pytest.mark.parametrize("sql", [mssql.SESSION, mssql.WAITS.format("1, 2"), mssql.KILL.format(51), mssql.GONE])
+@pytest.mark.parametrize(
+    "sql", [mssql.SESSION, mssql.WAITS.format("1, 2"), mssql.KILL.format(51), mssql.SINCE, mssql.GONE]
+)
 def test_what_sql_server_is_asked_parses(sql: str) -> None:
     maxdop = shutil.which("maxdop", path=Path(sys.executable).parent) or shutil.which("maxdop")
     assert maxdop is not None, "pip install maxdop"
@@ -141,7 +143,7 @@ class Recorder:
         return self
 
     def fetchone(self) -> Any:
-        return self.answers.pop(0)[0]
+        return next(iter(self.answers.pop(0)), None)
 
     def fetchall(self) -> Any:
         return self.answers.pop(0)
@@ -162,11 +164,20 @@ def test_sql_server_says_who_waits_for_whom() -> None:
 
 
 def test_a_session_of_sql_server_is_ended_when_it_is_gone() -> None:
-    recorder = Recorder([(1,)], [(1,)], [(0,)])
+    recorder = Recorder([("2026-01-01T00:00:00",)], [(1,)], [(1,)], [(0,)])
 
     mssql.MssqlWatcher(recorder).terminate(51)
 
-    assert recorder.sent == [("KILL 51",), *[(mssql.GONE, 51)] * 3]
+    asked = (mssql.GONE, 51, "2026-01-01T00:00:00")  # and not by its number alone, which the next session gets
+    assert recorder.sent == [(mssql.SINCE, 51), ("KILL 51",), *[asked] * 3]
+
+
+def test_a_session_of_sql_server_that_is_gone_is_not_ended() -> None:
+    recorder = Recorder([])
+
+    mssql.MssqlWatcher(recorder).terminate(51)
+
+    assert recorder.sent == [(mssql.SINCE, 51)]
 
 
 def test_statements_of_pyodbc_are_steps() -> None:

@@ -56,7 +56,11 @@ HOLD_KEY = """
     EXEC @got = sp_getapplock @Resource = ?, @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = ?;
     IF @got < 0 SET @worst = @got;
 """
-HOLD_KEYS = "SET NOCOUNT ON; DECLARE @got int, @worst int = 0; {keys} SELECT @worst;"
+HOLD_KEYS = (
+    "SET NOCOUNT ON; DECLARE @begun int, @got int, @worst int = 0; SELECT TOP (1) @begun = 1 FROM sys.objects; "
+    "{keys} SELECT @worst;"
+)
+"""A SELECT stands before the locks because it begins the transaction to which they belong."""
 KEY = "mergeguard key {}"
 """The application lock of a key, with its hash."""
 SUMMARIES = """

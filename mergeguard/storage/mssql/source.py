@@ -31,6 +31,9 @@ VERSION = (
     "SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)), "
     "CAST(SERVERPROPERTY('Edition') AS nvarchar(128)), DB_NAME()"
 )
+BEGIN = "DECLARE @begun int; IF @@TRANCOUNT = 0 SELECT TOP (1) @begun = 1 FROM sys.objects"
+"""Begins the transaction that the driver has only promised: a read of a table does. What BEGIN TRANSACTION begins there
+takes two commits, and a driver sends one."""
 ROWS = "SELECT SUM(rows) FROM sys.partitions WHERE object_id = OBJECT_ID(?) AND index_id IN (0, 1)"
 SNAPSHOT = "snapshot (SNAPSHOT isolation: the whole scan saw one moment)"
 ROW_VERSIONS = "READ COMMITTED with row versions: each query saw one moment, the scan as a whole did not"
@@ -187,6 +190,7 @@ class MssqlSource(DatabaseSource):
         # The driver manager's pool would hand a session's isolation level on to the next one.
         self._pyodbc(engine).pooling = False
         sa.event.listen(engine, "do_connect", self._connect)
+        begin_at_savepoints(engine)
         return engine
 
     def connection_string(self) -> str:
@@ -242,6 +246,15 @@ class MssqlSource(DatabaseSource):
 
     def _pyodbc(self, engine: sa.Engine) -> Any:  # noqa: ANN401 - pyodbc has no types
         return engine.dialect.loaded_dbapi
+
+
+def begin_at_savepoints(engine: sa.Engine) -> None:
+    """Begin the transaction before a savepoint is set in it: SQLAlchemy would do so with BEGIN TRANSACTION."""
+
+    def begin(connection: sa.Connection, _name: str) -> None:
+        connection.exec_driver_sql(BEGIN).close()
+
+    sa.event.listen(engine, "savepoint", begin)
 
 
 def _level(isolation: str) -> str:

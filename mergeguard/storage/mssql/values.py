@@ -31,6 +31,8 @@ _WIDE = {"nchar", "nvarchar", "ntext"}
 _MADE = {"timestamp", "rowversion"}
 _LARGE = {"text", "ntext", "image", "xml", "geometry", "geography"}
 _EQUAL = _PLAIN - {"decimal", "numeric"}
+_SHORT = 999
+"""Bytes of which the hex is surely no longer than 2,000 characters: pyodbc sends longer texts as ``ntext``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,10 @@ def _converted(column: Stored, mark: str) -> str:
     if column.base in _NARROW:
         # To the code page of the column and not of the database.
         target = "varchar(max)" if column.base == "text" else column.type
-        return f"CONVERT({target}, {mark}{f' COLLATE {column.collation}' if column.collation else ''})"
+        collation = f" COLLATE {column.collation}" if column.collation else ""
+        return f"CONVERT({target}, {_whole(column, mark)}{collation})"
+    if column.base in _BYTES | {"xml"}:
+        mark = _whole(column, mark)
     if column.base in {"binary", "varbinary"}:
         return f"CONVERT({column.type}, {mark}, 1)"
     if column.base in _BYTES:
@@ -156,3 +161,9 @@ def _converted(column: Stored, mark: str) -> str:
         return f"CONVERT(xml, {mark}, 1)"  # 1: blanks between the elements stay
     style = f", {_STYLES[column.base]}" if column.base in _STYLES else ""
     return f"CONVERT({column.type}, {mark}{style})"
+
+
+def _whole(column: Stored, mark: str) -> str:
+    """Return a text as ``nvarchar(max)`` where it may be so long that it comes as ``ntext``, which few things take."""
+    is_long = column.base in _LARGE or not 0 <= column.size <= _SHORT
+    return f"CONVERT(nvarchar(max), {mark})" if is_long else mark

@@ -87,7 +87,8 @@ def is_offered(run: Run, queue: Queue) -> bool:
 
 def claim(run: Run, queue: Queue, worker: str, lease: dt.timedelta, *, events: int, chains: int) -> Claim | None:
     """Lock chains that are ready, read the events at their heads, and lease those of which some were read."""
-    run(WAKE, (int(queue), int(queue)))
+    # All that it answers is read: a driver cancels a statement whose answer it need not read to the end.
+    run(WAKE, (int(queue), int(queue))).fetchall()
     found = run(LOCK, (max(1, min(chains, events)), int(queue))).fetchall()
     locked = {chain: done for _, chain, done in sorted(tuple(row) for row in found)}
     if not locked:

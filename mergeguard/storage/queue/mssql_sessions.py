@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from mergeguard.errors import ConnectFailed, ConnectionLost
+from mergeguard.storage.mssql.source import begin_at_savepoints
 
 if TYPE_CHECKING:
     from mergeguard.storage.mssql.source import MssqlSource
@@ -18,7 +19,7 @@ POOL, MORE = 8, 64
 LOGIN_SECONDS = 15
 # A statement of a handler that fails must not take the savepoint before it along; ours raise and are rolled back.
 SET_UP = (
-    "SET XACT_ABORT OFF; SET ANSI_PADDING ON; SET QUOTED_IDENTIFIER ON; SET ANSI_NULLS ON; "
+    "SET NOCOUNT OFF; SET XACT_ABORT OFF; SET ANSI_PADDING ON; SET QUOTED_IDENTIFIER ON; SET ANSI_NULLS ON; "
     "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET LOCK_TIMEOUT {timeout}"
 )
 
@@ -67,6 +68,7 @@ class Sessions:
                 engine = sa.create_engine("mssql+pyodbc://", hide_parameters=True, pool_size=POOL, max_overflow=MORE)
                 sa.event.listen(engine, "do_connect", self._connect)
                 sa.event.listen(engine, "connect", self._set_up)
+                begin_at_savepoints(engine)
                 self._engine = engine
             return self._engine
 

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 PARTS = 9
 """As in PostgreSQL: one for registrations, the others shared by the workers."""
 LOCK = (
-    "SET NOCOUNT ON; DECLARE @turn int; "
+    "SET NOCOUNT ON; DECLARE @begun int, @turn int; SELECT TOP (1) @begun = 1 FROM sys.objects; "
     "EXEC @turn = sp_getapplock @Resource = N'mergeguard event queue', @LockMode = 'Exclusive', "
-    "@LockOwner = 'Transaction', @LockTimeout = {timeout}; SELECT @turn"
+    "@LockOwner = 'Transaction', @LockTimeout = ?; SELECT @turn"
 )
+"""A SELECT stands before the lock because it begins the transaction to which the lock belongs. The timeout is a
+parameter: what a statement without any sets, NOCOUNT here, stays set in the session, and ``finish`` counts rows."""
 STAND = (
     "SELECT COUNT(*) FROM (VALUES (N'mergeguard_chain'), (N'mergeguard_event'), (N'mergeguard_dead_event'), "
     "(N'mergeguard_queue')) AS t (name) WHERE OBJECT_ID(t.name) IS NOT NULL"
@@ -31,9 +33,11 @@ _EVENT = """
         [file] nvarchar(260) NULL,
         body varbinary(max) NULL,
 """
+_SEQUENCE = "IF OBJECT_ID(N'{0}', N'SO') IS NULL CREATE SEQUENCE {0} AS bigint START WITH 1 INCREMENT BY 1"
 TABLES = (
-    "CREATE SEQUENCE mergeguard_event_id AS bigint START WITH 1 INCREMENT BY 1",
-    "CREATE SEQUENCE mergeguard_chain_id AS bigint START WITH 1 INCREMENT BY 1",
+    # Who drops the tables by hand may leave these, and then they count on.
+    _SEQUENCE.format("mergeguard_event_id"),
+    _SEQUENCE.format("mergeguard_chain_id"),
     """
     CREATE TABLE mergeguard_chain (
         id bigint NOT NULL CONSTRAINT mergeguard_chain_number DEFAULT (NEXT VALUE FOR mergeguard_chain_id),
@@ -137,7 +141,7 @@ def lock(run: Run) -> None:
     Raises:
         Locked: somebody else does for longer than the lock timeout.
     """
-    if run(LOCK.format(timeout=run.lock_timeout)).fetchone()[0] < 0:
+    if run(LOCK, (run.lock_timeout,)).fetchone()[0] < 0:
         raise Locked("another session registers events for longer than the lock timeout")
 
 

@@ -389,3 +389,32 @@ def test_every_statement_parses_as_transact_sql(db: Any) -> None:
     broken = {sql: said for sql in [";\nGO\n".join(statements)] if (said := parse(sql).stderr)}
     if broken:
         pytest.fail("\n\n".join(f"{said}{sql}" for sql in statements if (said := parse(sql).stderr)))
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        Stored("v", "varbinary", -1, 0, 0),
+        Stored("v", "varbinary", 1000, 0, 0),
+        Stored("v", "image", 16, 0, 0),
+        Stored("v", "geography", -1, 0, 0),
+        Stored("v", "xml", -1, 0, 0),
+        Stored("v", "text", 16, 0, 0, "Latin1_General_CI_AS"),
+        Stored("v", "varchar", -1, 0, 0, "Latin1_General_CI_AS"),
+        Stored("v", "varchar", 8000, 0, 0, "Latin1_General_CI_AS"),
+    ],
+)
+def test_a_text_that_may_be_long_is_made_one_that_can_be_converted(stored: Stored) -> None:
+    """It comes as ``ntext``, of which no bytes are made."""
+    mark, _ = mssql_values.placed(stored, "x")
+    assert "CONVERT(nvarchar(max), ?)" in mark
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [Stored("g", "uniqueidentifier", 16, 0, 0), Stored("g", "binary", 16, 0, 0), Stored("g", "varbinary", 999, 0, 0)],
+)
+def test_a_short_text_is_converted_at_once(stored: Stored) -> None:
+    """So that an index finds what it is compared with."""
+    mark, _ = mssql_values.placed(stored, "0x00")
+    assert mark in {f"CONVERT({stored.type}, ?)", f"CONVERT({stored.type}, ?, 1)"}

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from types import ModuleType
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -27,6 +28,7 @@ from mergeguard.storage.queue import (
 )
 from mergeguard.storage.queue.finishing import Finish
 from mergeguard.storage.queue.mssql_lists import GIVEN, PARAMETERS, pieces
+from mergeguard.storage.queue.mssql_sessions import Run
 
 MODULES = (
     mssql_batch,
@@ -38,7 +40,7 @@ MODULES = (
     mssql_tables,
 )
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-WORDS = ("SELECT ", "UPDATE ", "INSERT ", "DELETE ", "SET ", "WITH ", "CREATE ", "ALTER ")
+WORDS = ("SELECT ", "UPDATE ", "INSERT ", "DELETE ", "SET ", "WITH ", "CREATE ", "ALTER ", "IF ")
 
 
 def written(module: ModuleType) -> list[str]:
@@ -89,6 +91,41 @@ def test_a_claim_skips_rows_and_locks_by_writing() -> None:
         assert hint in mssql_claiming.LOCK
     assert "UPDATE ready SET" in mssql_claiming.LOCK
     assert "OUTPUT" in mssql_claiming.LOCK
+
+
+def test_rows_are_counted_in_every_session() -> None:
+    """What a statement without values sets stays set in the session, and a batch counts the rows that it changed."""
+    assert "SET NOCOUNT OFF" in mssql_sessions.SET_UP
+    assert [one for one in STATEMENTS if "NOCOUNT ON" in one and "?" not in one] == []
+
+
+def test_tables_that_were_dropped_by_hand_are_made_again_beside_their_sequences() -> None:
+    made = [one for one in mssql_tables.TABLES if "CREATE SEQUENCE" in one]
+    assert len(made) == 2
+    for one in made:
+        assert re.fullmatch(r"IF OBJECT_ID\(N'(\w+)', N'SO'\) IS NULL CREATE SEQUENCE \1 AS bigint .*", one)
+
+
+class Asked:
+    """A session that gives no chains, and knows of which answers the end was read."""
+
+    def __init__(self) -> None:
+        self.open: list[str] = []
+
+    def __call__(self, statement: str, _values: object = ()) -> Asked:
+        self.open.append(statement)
+        return self
+
+    def fetchall(self) -> list[object]:
+        self.open.pop()
+        return []
+
+
+def test_a_claim_reads_all_that_it_wakes() -> None:
+    """A driver cancels what it is still being told when its cursor goes, and the server takes the statement back."""
+    asked = Asked()
+    assert mssql_claiming.claim(cast("Run", asked), Queue.FAST, "w", dt.timedelta(1), events=9, chains=9) is None
+    assert asked.open == []
 
 
 def test_what_frees_a_chain_is_not_what_locks_it() -> None:
