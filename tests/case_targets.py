@@ -100,9 +100,7 @@ def write_database(case: Case, url: str, guid_type: sa.types.TypeEngine[Any], sp
     """Write each table into a database; tables of another case go, any other table stays."""
     engine = sa.create_engine(url)
     try:
-        old = sa.MetaData()
-        old.reflect(engine, only=lambda name, _: name in COLUMNS or name.startswith("Inv_"))
-        old.drop_all(engine)
+        drop_cases(engine)
         metadata = sa.MetaData()
         tables = rows_of(case)
         for table in tables:
@@ -116,6 +114,13 @@ def write_database(case: Case, url: str, guid_type: sa.types.TypeEngine[Any], sp
                     connection.execute(metadata.tables[table].insert(), values)
     finally:
         engine.dispose()
+
+
+def drop_cases(engine: sa.Engine) -> None:
+    """Drop the tables of a case."""
+    old = sa.MetaData()
+    old.reflect(engine, only=lambda name, _: name in COLUMNS or name.startswith("Inv_"))
+    old.drop_all(engine)
 
 
 def _column(name: str, guid_type: sa.types.TypeEngine[Any]) -> sa.Column[Any]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import rule_model
 import sqlalchemy as sa
-from case_targets import as_files, in_any_spelling, profile_of, write_csv, write_database, write_parquet
+from case_targets import as_files, drop_cases, in_any_spelling, profile_of, write_csv, write_database, write_parquet
 from hypothesis import given, settings
 from rule_model import Case
 
@@ -99,10 +99,17 @@ def test_postgresql(postgres_url: str, options: Options, case: Case) -> None:
     says_what_the_core_says(case, scan(postgres_url, profile_of(case), options))
 
 
+@pytest.fixture(scope="module")
+def mssql_url() -> Iterator[str]:
+    """A database that other tests find empty."""
+    url = os.environ["MERGEGUARD_TEST_MSSQL_URL"]
+    yield url
+    drop_cases(sa.create_engine(url, poolclass=sa.pool.NullPool))
+
+
 @pytest.mark.mssql
 @FEWER
 @given(case=rule_model.cases())
-def test_sql_server(case: Case) -> None:
-    url = os.environ["MERGEGUARD_TEST_MSSQL_URL"]
-    write_database(case, url, sa.Uuid(), lambda guid: guid)
-    says_what_the_core_says(case, scan(url, profile_of(case)))
+def test_sql_server(mssql_url: str, case: Case) -> None:
+    write_database(case, mssql_url, sa.Uuid(), lambda guid: guid)
+    says_what_the_core_says(case, scan(mssql_url, profile_of(case)))

@@ -123,7 +123,7 @@ def login(world: World, role: str) -> Iterator[sa.URL]:
     try:
         yield place.changed(UID=name, PWD=word, Trusted_Connection="No")
     finally:
-        place.run(f"DROP USER [{name}]", f"DROP LOGIN [{name}]")
+        place.drop_login(name)
 
 
 def test_roles_may_what_they_are_for_and_no_more(world: World) -> None:
