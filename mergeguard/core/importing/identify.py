@@ -19,6 +19,7 @@ from mergeguard.core.importing.standing import KeyOwner, Standing
 from mergeguard.core.nse.message import Key
 from mergeguard.errors import MalformedEvent
 
+_SHOWN: Final = 5
 _LATE: Final = dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
@@ -76,7 +77,8 @@ def identify(resources: Iterable[Incoming], known: Known, judge: Judge) -> list[
     """Say of each resource who it is; the first that share a key with it count as well.
 
     Raises:
-        MalformedEvent: its keys or its guid are those of a resource of another type, or nobody says what type it is.
+        MalformedEvent: its keys or its guid are those of a resource of another type, or nobody says what type it is,
+            or it is new and could never be found again.
     """
     world = _World(known)
     return [_identified(each, world, judge) for each in resources]
@@ -182,10 +184,23 @@ def _one(
 def _created(resource: Incoming, sent: uuid.UUID | None, world: _World, judge: Judge) -> Found:
     if resource.type is None:
         raise MalformedEvent(f"{resource.place}: no such resource is known, and nothing says of what type it is")
+    if sent is None and not matching(resource.keys, resource.type, judge.catalogue, judge.rules):
+        raise _nameless(resource)
     guid = judge.fresh(resource) if sent is None else sent
     world.facts[guid] = _Facts(resource.type)
     _own(resource.keys, guid, world)
     return Found(guid, new=True, type=resource.type, keys=resource.keys)
+
+
+def _nameless(resource: Incoming) -> MalformedEvent:
+    """Say that nothing tells who a resource is: each message about it would make another one, each look as well."""
+    names = sorted({key.name for key in resource.keys})
+    shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+    others = f" but {shown}, by which its type is not found" if names else ""
+    return MalformedEvent(
+        f"{resource.place}: it has neither a guid nor a key that tells which resource it is{others}",
+        hint="send its guid, or a key that ResourceTypeMergeKey lists for its type, with a value of its own",
+    )
 
 
 def _own(keys: Iterable[Key], guid: uuid.UUID, world: _World) -> None:

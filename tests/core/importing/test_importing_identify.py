@@ -72,7 +72,17 @@ def test_new_keys_are_added_and_the_owner_keeps_its_own() -> None:
 
 
 def test_a_key_that_is_not_enforced_finds_nobody() -> None:
-    assert one(incoming(0, None, "serial=1"), known([live(5)], (5, "serial=1"))).new
+    assert one(incoming(0, 1, "serial=1"), known([live(5)], (5, "serial=1"))).new
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [((), "tells which resource it is$"), (("serial=1", "tag=2"), "but serial, tag, by which its type is not found$")],
+)
+def test_who_could_never_be_found_again_is_not_made(keys: tuple[str, ...], told: str) -> None:
+    with pytest.raises(MalformedEvent, match=told):
+        one(incoming(3, None, *keys), known([live(5)], (5, "serial=1")))
+    assert one(incoming(3, 1, *keys), known([])).guid == guid(1)
 
 
 def test_keys_of_the_dead_find_nobody() -> None:

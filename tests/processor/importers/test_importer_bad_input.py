@@ -58,6 +58,14 @@ BAD: dict[str, tuple[tuple[Resource | ClassData | Association, ...], str]] = {
         (computer("odd", 78, kind=None),),
         r"line \d+, <resource>: no such resource is known, and nothing says of what type it is",
     ),
+    "nothing but keys that nobody filled in": (
+        (computer("odd", None, "fqdn=To be filled by O.E.M."),),
+        r"line \d+, <resource>: it has neither a guid nor a key that tells which resource it is",
+    ),
+    "nothing but keys that find nobody": (
+        (computer("odd", None, "assettag=1"),),
+        r"line \d+, <resource>: .* but assettag, by which its type is not found",
+    ),
     "keys of another type": (
         (computer("odd", 8, "fqdn=odd"),),
         rf"line \d+, <resource>: its guid {guid(8)} leads to {guid(8)}, which is of type {SOFTWARE} and not of",
