@@ -60,6 +60,20 @@ def test_a_message_becomes_rows_and_the_same_again_changes_nothing(imports: Any)
     assert summaries == [(one, "1", str(event))] * 2
 
 
+def test_whole_numbers_of_64_bits_fit_in_the_sample_classes(imports: Any) -> None:
+    numbers = (0xC0000005, 2**63 - 1, -(2**63))
+    imports.post(
+        computer("pc", 1, "fqdn=pc1"),
+        WORD,
+        rows(INSTALLED, "pc", (guid(8), max(numbers))),
+        rows(RUN, "pc", *(("word.exe", number) for number in numbers)),
+    )
+    imports.drain()
+    assert imports.dead() == {}
+    assert imports.table("Inv_InstalledSoftware", "InstallFlag") == [(str(max(numbers)),)]
+    assert sorted(int(found) for (found,) in imports.table("Evt_Software_Execution", "ExitCode")) == sorted(numbers)
+
+
 def test_a_merge_by_key_moves_all_and_says_which_key(imports: Any) -> None:
     imports.post(
         computer("pc", 1, "fqdn=pc1"), rows(IDENTIFICATION, "pc", ("old", None, None)), rows(RUN, "pc", ("a",))

@@ -1,0 +1,5 @@
+-- Importers take whole numbers of 64 bits; an exit code of Windows such as 0xC0000005 does not fit into 32.
+
+ALTER TABLE "Inv_InstalledSoftware" ALTER COLUMN "InstallFlag" TYPE bigint;
+
+ALTER TABLE "Evt_Software_Execution" ALTER COLUMN "ExitCode" TYPE bigint;

@@ -1,0 +1,1 @@
+-- Nothing: whole numbers have 64 bits in SQLite, in whatever column.
