@@ -19,7 +19,7 @@ from mergeguard.core.events import Event, Failure, Lease, Parking, Ran
 from mergeguard.processor.failures import Verdict, is_of_the_database, verdict_of_handler
 from mergeguard.processor.handlers import EventBatch, Handler
 from mergeguard.processor.looking_ahead import MOST, LookingAhead
-from mergeguard.storage.queue.store import Batch
+from mergeguard.storage.queue.store import Batch, BatchLost
 
 LONGEST_SEGMENT = 128
 SHORTEST_SEGMENT = 8
@@ -100,6 +100,7 @@ class BatchRun:
 
         Raises:
             Exception: the database is away, or the transaction was chosen as a victim: nothing is charged to an event.
+            BatchLost: an event failed, and all others were undone with it.
         """
         try:
             while self._left:
@@ -190,7 +191,7 @@ class BatchRun:
                 if self._sends:
                     _ = self._batch.connection
         except (Exception, SystemExit) as error:
-            if verdict_of_handler(error) is not Verdict.FAILED:
+            if isinstance(error, BatchLost) or verdict_of_handler(error) is not Verdict.FAILED:
                 raise
             return taken, _Blame(at, error)
         for step in steps[:taken]:

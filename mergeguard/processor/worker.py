@@ -19,7 +19,7 @@ from mergeguard.processor.handlers import Handler
 from mergeguard.processor.looking_ahead import MOST
 from mergeguard.processor.settings import Settings
 from mergeguard.processor.time_limit import LIMIT
-from mergeguard.storage.queue.store import Batch, EventStore, Releasing
+from mergeguard.storage.queue.store import Batch, BatchLost, EventStore, Releasing
 
 _log = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ class Worker:
                 if verdict is not Verdict.FAILED:
                     return Handled(verdict, error=error)
                 if care is Care.SINGLE:
-                    return self._charged(claim, error)
+                    return self._charged(claim, _failed(error))
                 self._care = care = Care(care + 1)
             else:
                 self._clean_up(ran)
@@ -132,7 +132,7 @@ class Worker:
             released = _finished(batch, _as_claimed(claim, ran))
         return ran, released
 
-    def _charged(self, claim: Claim, error: Exception) -> Handled:
+    def _charged(self, claim: Claim, error: BaseException) -> Handled:
         """Charge the first event with a commit that was refused although it was alone in it."""
         lease = claim.leases[0]
         ran = [ran_of(lease, 0, self._failure(self._settings(), lease.events[0], error))]
@@ -181,6 +181,11 @@ def _finished(batch: Batch, ran: Sequence[Ran]) -> bool:
         return batch.finish_and_release(ran)
     batch.finish(ran)
     return False
+
+
+def _failed(error: Exception) -> BaseException:
+    """Return what failed of a batch that was lost with it."""
+    return error.__cause__ or error if isinstance(error, BatchLost) else error
 
 
 def _first(claim: Claim) -> Claim:

@@ -58,6 +58,7 @@ COUNT = """
     WHERE queue = ? AND part = ?
 """
 STATE = "SELECT XACT_STATE()"
+_COMMITTABLE = 1
 _KIND, _REASON, _STATUS = 400, 100, 40
 
 
@@ -87,7 +88,7 @@ def finish(driver: Any, finished: Finish) -> None:  # noqa: ANN401 - as above
 
 
 def insist(driver: Any) -> None:  # noqa: ANN401 - as above
-    """Raise where a handler hid an error that ended the transaction.
+    """Raise where a handler hid an error that ended the transaction, or after which it can only be rolled back.
 
     Raises:
         WriteFailed: nothing of this transaction can be committed.
@@ -95,7 +96,7 @@ def insist(driver: Any) -> None:  # noqa: ANN401 - as above
     cursor = driver.cursor()
     state = cursor.execute(STATE).fetchone()[0]
     cursor.close()
-    if state < 0:
+    if state != _COMMITTABLE:
         raise WriteFailed("a statement failed, and its handler did not say so")
 
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mergeguard.core.events import Claim, Ran
+from mergeguard.storage import failures
 from mergeguard.storage.queue.finishing import Finish
 from mergeguard.storage.queue.statements import Group, UnitOfWork
+from mergeguard.storage.queue.store import BatchLost
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -80,10 +82,10 @@ class ServerBatch:
                 self._work.flush()
                 self._insist()
                 savepoint.nested.commit()
-        except BaseException:
+        except BaseException as error:
             self._work.drop(savepoint.mark)
             if savepoint.nested is not None:
-                savepoint.nested.rollback()
+                _undo(savepoint.nested, error)
             raise
         finally:
             self._savepoints.pop()
@@ -103,6 +105,22 @@ class ServerBatch:
         self._work.flush()
         with self._translated():
             self._connection.commit()
+
+
+def _undo(nested: sa.NestedTransaction, error: BaseException) -> None:
+    """Roll back to a savepoint.
+
+    Raises:
+        BatchLost: it is gone, and its transaction with it.
+    """
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - workers start without SQLAlchemy
+
+    try:
+        nested.rollback()
+    except SQLAlchemyError as refused:
+        if not isinstance(error, Exception | SystemExit) or failures.is_outage(refused):
+            raise
+        raise BatchLost(str(error)) from error
 
 
 class ReleasingBatch(ServerBatch):

@@ -89,6 +89,13 @@ class DeadEvent:
     died: dt.datetime
 
 
+class BatchLost(Exception):
+    """What failed, the cause of this, could not be undone by itself: the database took back all of a batch, or will.
+
+    SQL Server does so when a trigger fails. To go on would mark events as done whose effects are gone.
+    """
+
+
 class Batch(Protocol):
     """The one transaction in which the events of a claim take effect and are done."""
 
@@ -112,7 +119,11 @@ class Batch(Protocol):
         """
 
     def savepoint(self) -> AbstractContextManager[None]:
-        """Undo what a handler did if it raises; the neighbours keep theirs."""
+        """Undo what a handler did if it raises; the neighbours keep theirs.
+
+        Raises:
+            BatchLost: the neighbours could not keep theirs; nothing of this batch may be committed.
+        """
 
     def finish(self, ran: Sequence[Ran]) -> None:
         """Delete what is done, note failures, park, move the dead, count; check owner and epoch of every chain.
