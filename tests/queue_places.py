@@ -107,14 +107,21 @@ class Place:
         """Read everything in one snapshot."""
         with self.engine.connect() as connection:
             snapshot = connection.execution_options(isolation_level=self.isolation)
-            pending = dict(map(tuple, snapshot.execute(sa.text("SELECT id, tries FROM mergeguard_event")).all()))
-            dead = {row[0] for row in snapshot.execute(sa.text("SELECT id FROM mergeguard_dead_event"))}
-            done = [row[0] for row in snapshot.execute(sa.text("SELECT event FROM effect"))]
-            leases = snapshot.execute(sa.text("SELECT id, owner FROM mergeguard_chain WHERE owner IS NOT NULL")).all()
+
+            def read(columns: str, table: str, where: str = "") -> list[tuple[Any, ...]]:
+                asked = sa.text(f"SELECT {columns} FROM {table}{self.passing}{where}")
+                return [tuple(row) for row in snapshot.execute(asked)]
+
+            pending = dict(read("id, tries", "mergeguard_event"))
+            dead = {number for (number,) in read("id", "mergeguard_dead_event")}
+            done = [number for (number,) in read("event", "effect")]
+            leases = read("id, owner", "mergeguard_chain", " WHERE owner IS NOT NULL")
             connection.rollback()
-        return Seen(pending, dead, done, [tuple(row) for row in leases])
+        return Seen(pending, dead, done, leases)
 
     isolation: ClassVar[str] = "REPEATABLE READ"
+    passing: ClassVar[str] = ""
+    """Behind a table: has a reader pass rows that are being written, where it would wait for the writer."""
 
     def close(self) -> None:
         self.store.close()
@@ -146,6 +153,8 @@ class SqlitePlace(Place):
 
 class MssqlPlace(Place):
     kind = "mssql"
+    isolation = "READ COMMITTED"
+    passing = " WITH (READPAST, READCOMMITTEDLOCK)"
     shift = "DATEADD(second, -:seconds, {})"
 
     def make_engine(self) -> sa.Engine:
