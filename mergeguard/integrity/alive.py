@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from mergeguard.core.repair.plan import Image, Step
@@ -36,6 +36,12 @@ class Alive:
             for guid, was in told.items()
             if was != (guid in live)
         )
+
+    def learn(self, rows: DatabaseRows, asked: Collection[uuid.UUID]) -> None:
+        """Tell the surroundings which of some guids are live in a transaction, where it can be asked."""
+        live = self._live
+        if live is not None and live.table is not None:
+            self._around.learn(asked, self._now(rows, live, list(asked)))
 
     def asking(self, rows: DatabaseRows, step: Step) -> Sequence[Condition]:
         """Return the question that ``differences`` is about to ask, to be sent along with others."""

@@ -55,6 +55,11 @@ class LargePart:
         old, new, whole = (np.concatenate(each) for each in zip(*columns, strict=True))
         return cls(images, old, new, whole, around)
 
+    @property
+    def all_guids(self) -> frozenset[uuid.UUID]:
+        """All guids of the merges."""
+        return frozenset((*guids.to_uuids(self._old[self._merges]), *guids.to_uuids(self._new[self._merges])))
+
     def images(self, olds: Collection[uuid.UUID]) -> list[Image]:
         """Return the images of all rows of some olds, which must be among those that were read."""
         return [self._images[at] for at in self._rows_of(olds)]

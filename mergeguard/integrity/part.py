@@ -40,6 +40,11 @@ class Part:
         """Return the question that ``read`` begins with, to be sent along with others."""
         return merges.asking(merges.first_of(olds, around.ahead(olds)))
 
+    @property
+    def all_guids(self) -> frozenset[uuid.UUID]:
+        """All guids of the merges."""
+        return frozenset(guid for pair in self._pairs for guid in pair)
+
     def images(self, olds: Collection[uuid.UUID]) -> list[Image]:
         """Return the images of all rows of some olds, which must be among those that were read."""
         wanted = frozenset(olds)

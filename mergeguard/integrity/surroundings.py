@@ -7,11 +7,12 @@ from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from mergeguard.core import guids
 from mergeguard.core.closure import Liveness
 from mergeguard.core.facts import Declared, Facts
-from mergeguard.core.guids import Guids
+from mergeguard.core.guids import Bools, Guids
 from mergeguard.core.index import GuidIndex
 from mergeguard.core.lookup import lookup_of
 from mergeguard.core.table import MergeTable
@@ -31,6 +32,8 @@ class Surroundings:
         self._live = None if live is None else GuidIndex(live)
         self._leads: dict[uuid.UUID, int] = {}
         self._alive: dict[uuid.UUID, bool] = {}
+        self._learnt: dict[uuid.UUID, bool] = {}
+        """Whether guids are live in the transaction that asked last."""
         self._walked: tuple[tuple[uuid.UUID, ...], frozenset[uuid.UUID]] = ((), frozenset())
         """What was last asked for ahead, and the answer: a step asks twice."""
 
@@ -51,28 +54,50 @@ class Surroundings:
         self.know(asked)
         return {guid for guid in asked if self._alive[guid]}
 
+    def learn(self, asked: Collection[uuid.UUID], live: Collection[uuid.UUID]) -> None:
+        """Take note that of some guids, asked for in a transaction, exactly those in ``live`` are live there."""
+        self.know(asked)
+        found = {guid: guid in live for guid in asked}
+        self._alive.update(found)
+        self._learnt.update(found)
+
     def facts_of(self, pairs: Sequence[Pair]) -> Facts:
-        """Return a few rows as facts, with the liveness of that moment."""
+        """Return a few rows as facts, with the liveness of that moment, or as it was learnt since."""
         live = self.live({guid for pair in pairs for guid in pair})
         declared = Declared() if live is None else Declared(live=guids.from_uuids(sorted(live)))
         return Facts(MergeTable.from_pairs(pairs), declared)
 
     def facts_of_columns(self, old: Guids, new: Guids) -> Facts:
-        """Return many rows as facts, with the liveness of that moment."""
+        """Return many rows as facts, with the liveness of that moment, or as it was learnt since."""
         facts = Facts(MergeTable(old, new), Declared(live=self.facts.declared.live))
         if self._live is not None:
             # The index of all live guids stands already.
-            facts.__dict__["liveness"] = Liveness(self._live.find(old) >= 0, self._live.find(new) >= 0)
+            facts.__dict__["liveness"] = Liveness(self._are_live(self._live, old), self._are_live(self._live, new))
         return facts
 
-    def behind(self, members: Collection[uuid.UUID]) -> list[uuid.UUID]:
-        """Return the members and all olds that lead to them; nothing leads through a live guid."""
+    def _are_live(self, live: GuidIndex, column: Guids) -> Bools:
+        found: Bools = live.find(column) >= 0
+        if self._learnt:
+            places = GuidIndex(guids.from_uuids(list(self._learnt))).find(column)
+            known = places >= 0
+            found[known] = np.fromiter(self._learnt.values(), np.bool_)[places[known]]
+        return found
+
+    def behind(self, members: Collection[uuid.UUID], *, changing: bool = False) -> list[uuid.UUID]:
+        """Return the members and all olds that lead to them; nothing leads through a live guid.
+
+        Where rows of the members and whether they are live are ``changing``, what led only to them before counts, too.
+        """
         seen = dict.fromkeys(self._known(members))
+        own = frozenset(seen) if changing else frozenset()
+        if changing:
+            ends = [guid for guid in members if self._leads[guid] < 0]
+            seen.update(dict.fromkeys(lead for guid in ends for lead in self._ending_at(guid)))
         todo = list(seen)
         liveness = self.facts.liveness
         while todo:
             lead = todo.pop()
-            if liveness is not None and liveness.old[lead]:
+            if liveness is not None and liveness.old[lead] and lead not in own:
                 continue
             new = [source for source in self.facts.behind.sources(lead) if source not in seen]
             seen.update(dict.fromkeys(new))
@@ -82,6 +107,21 @@ class Surroundings:
         if self._live is None:  # where liveness is declared, it is looked up with the lead
             self._leads.update(zip(olds, seen, strict=True))
         return [*strangers, *olds]
+
+    def _ending_at(self, guid: uuid.UUID) -> list[int]:
+        """Return the leads of the olds that have a row to a guid that is no old."""
+        halves, rows = self._ends
+        half = guids.keys(guids.from_uuids([guid]))[0, 0]
+        some = rows[np.searchsorted(halves, half, "left") : np.searchsorted(halves, half, "right")].tolist()
+        return [int(self.facts.join.lead[row]) for row in some if self.facts.new(row) == guid]
+
+    @cached_property
+    def _ends(self) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.intp]]:
+        """The first halves of all news that are no olds, sorted, and their rows."""
+        rows = np.flatnonzero(self.facts.join.succ < 0)
+        halves = guids.keys(np.ascontiguousarray(self.facts.table.new[rows]))[:, 0]
+        ranked = np.argsort(halves, kind="stable")
+        return halves[ranked], rows[ranked]
 
     def ahead(self, olds: Collection[uuid.UUID]) -> frozenset[uuid.UUID]:
         """Return all guids on all walks from some olds, the ends of the walks included."""
