@@ -120,4 +120,4 @@ def _take_back() -> NoReturn:
 
 def _said(error: MergeGuardError) -> str:
     _, mark, rest = error.message.partition(MARK)
-    return f"{mark}{rest}".rstrip(")") if mark else error.message
+    return f"{mark}{rest}".removesuffix(")") if mark else error.message
