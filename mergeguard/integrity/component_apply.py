@@ -81,7 +81,7 @@ def apply_step(
     step, behind = prepared.step, prepared.behind
     began = time.monotonic()
     with writing.transaction(partial(_asking, shop, step, behind)) as rows:
-        merges = shop.merges(rows)
+        merges = shop.merges(rows, step.guard)
         _require_unchanged(shop, merges, step)
         rows.change(step.changes)
         part = None if behind is None else _settled(shop, merges, step, behind)
@@ -104,9 +104,13 @@ def _asking(shop: Workshop, step: Step, behind: Sequence[uuid.UUID] | None, rows
 
     Whether it is as the plan saw it is looked at before anything else is done; where it is not, all is rolled back.
     """
-    merges = shop.merges(rows)
-    after = () if behind is None else [*rows.removing(step.changes), *Part.asking(merges, shop.around, behind)]
-    return [*merges.asking(step.members), *shop.alive.asking(rows, step), *after]
+    merges = shop.merges(rows, step.guard)
+    if merges.hides(step.members):
+        return ()  # they are searched for before anything goes
+    going = () if behind is None else rows.removing(step.changes)
+    # Where the rows do not go along with the questions, what is left is asked once they are gone.
+    left = Part.asking(merges, shop.around, behind) if behind is not None and going else ()
+    return [*merges.asking(step.members), *shop.alive.asking(rows, step), *going, *left]
 
 
 def journal_step(run_id: str, number: int, step: Step) -> JournalStep:

@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from mergeguard.core.guids import TOMBSTONE, Bools, Guids
+from mergeguard.core.guids import TOMBSTONE, Bools, Guids, text_id
 from mergeguard.core.repair.plan import Image
+from mergeguard.storage.cells.database_cells import as_text
 from mergeguard.storage.profile import Profile
 from mergeguard.storage.rows.guid_columns import guids_of
 
@@ -30,21 +31,52 @@ class MergeNow:
 
 
 class MergesNow:
-    """Reads merges by their olds, always from the table and never from memory."""
+    """Reads merges by their olds, always from the table and never from memory.
 
-    def __init__(self, rows: DatabaseRows, profile: Profile) -> None:
+    Args:
+        rows: of the open transaction.
+        profile: where the merges stand.
+        rare: olds that stand somewhere in a spelling that no index finds; their rows are searched for in the whole
+            table.
+    """
+
+    def __init__(self, rows: DatabaseRows, profile: Profile, rare: Collection[uuid.UUID] = ()) -> None:
         self.rows = rows
+        self.rare = rare
         self.table = profile.merge.table
         self._old = rows.column(self.table, profile.merge.old)
         self._new = rows.column(self.table, profile.merge.new)
 
     def of(self, olds: Sequence[uuid.UUID]) -> list[Image]:
         """Return the images of all rows of some olds, those with a malformed new too."""
-        return list(self.rows.having(self.table, self._old, olds)) if olds else []
+        if not self.hides(olds):
+            return list(self.rows.having(self.table, self._old, olds)) if olds else []
+        plain = self.of([old for old in olds if old not in self.rare])
+        rare = [old for old in olds if old in self.rare]
+        return plain + list(self.rows.having(self.table, self._old, rare, thorough=True))
 
     def asking(self, olds: Sequence[uuid.UUID]) -> Sequence[Condition]:
-        """Return the question that ``of`` would ask, to be sent along with others."""
-        return self.rows.asking(self.table, self._old, olds)
+        """Return the question that ``of`` would ask, to be sent along with others; none where it would search."""
+        return () if self.hides(olds) else self.rows.asking(self.table, self._old, olds)
+
+    def hides(self, olds: Iterable[uuid.UUID]) -> bool:
+        """Say whether rows of some olds are found in the whole table only."""
+        return bool(self.rare) and any(old in self.rare for old in olds)
+
+    def is_rare(self, image: Image) -> bool:
+        """Say whether no index finds a row by its old."""
+        cell = image.get(self._old)
+        return cell is not None and not self.rows.is_plain(self.rows.table(self.table), self._old, cell)
+
+    def texts(self, image: Image) -> dict[uuid.UUID, str]:
+        """Return the text ids that a row holds, by the guids that stand for them."""
+        stored = self.rows.table(self.table)
+        found = {}
+        for column, cell in ((name, image.get(name)) for name in (self._old, self._new)):
+            text = "" if cell is None else (as_text(self.rows.value(stored, column, cell)) or "").strip()
+            if text and self.rows.guid(self.table, column, cell) == text_id(text):
+                found[text_id(text)] = text
+        return found
 
     def read(self, image: Image) -> MergeNow:
         """Say what a row says."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from mergeguard.core.repair.journal import JournalStep, Run
+from mergeguard.core.repair.plan import Image
 from mergeguard.errors import ApplyFailed, JournalDamaged, Locked, PlanRefused, Stale, UsageError
 from mergeguard.integrity.apply_checks import check_rights, require_database
 from mergeguard.integrity.apply_verify import mend_lookup
@@ -139,7 +140,7 @@ def _looked_at(shop: Workshop, steps: Sequence[JournalStep]) -> dict[str, tuple[
     """
     with shop.source.snapshot() as snapshot:
         rows = shop.source.rows(snapshot)
-        require_each_as_left(shop.merges(rows), steps)
+        require_each_as_left(shop.merges(rows, _images(steps, shop.profile)), steps)
         return _generated(rows, steps)
 
 
@@ -220,7 +221,7 @@ def _one(shop: Workshop, writing: DatabaseWriting, step: JournalStep) -> int:
         ApplyFailed: the rows are not what they were before the run; rolled back.
     """
     with writing.transaction() as rows:
-        merges = shop.merges(rows)
+        merges = shop.merges(rows, _images([step], shop.profile))
         require_as_left(merges, step)
         shop.journal.mark_undone(rows, step.run_id, [step.number], shop.run_id)
         rows.change([change.reversed() for change in reversed(step.changes)])
@@ -230,6 +231,13 @@ def _one(shop: Workshop, writing: DatabaseWriting, step: JournalStep) -> int:
                 hint="is there a trigger on the merge table? see 'mergeguard journal' for the rows as they were",
             )
         return rebuild_part(shop, merges, step.members) if touches_merges(step.changes, shop.profile) else 0
+
+
+def _images(steps: Iterable[JournalStep], profile: Profile) -> Iterator[Image]:
+    """Yield the merge rows that some steps left, and those that they changed, as they were."""
+    for step in steps:
+        yield from step.guard_after
+        yield from guard_before(step, profile)
 
 
 def _generated(rows: DatabaseRows, steps: Sequence[JournalStep]) -> dict[str, tuple[str, ...]]:

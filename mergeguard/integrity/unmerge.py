@@ -82,7 +82,11 @@ def propose_unmerge(source: Source, profile: Profile, asked: str, *, progress: P
     guid = as_guid(asked, profile)
     shop = open_workshop(database, profile, uuid.uuid4().hex, progress)
     with database.snapshot() as snapshot:
-        rows = tuple(shop.merges(database.rows(snapshot)).of([guid]))
+        merges = shop.merges(database.rows(snapshot))
+        rows = tuple(merges.of([guid]))
+        if len(rows) < len(shop.around.rows_of([guid])):
+            shop.rare.add(guid)
+            rows = tuple(merges.of([guid]))
     if not rows:
         raise GuidNotFound(
             f"no row merges {guid} away, so there is no merge to take back",
@@ -143,7 +147,7 @@ def unmerge_guid(
 
 def _commit(shop: Workshop, writing: DatabaseWriting, step: JournalStep, proposal: Unmerge) -> int:
     with writing.transaction() as rows:
-        merges = shop.merges(rows)
+        merges = shop.merges(rows, proposal.rows)
         changed = differences(merges, proposal.rows, merges.of([proposal.guid]), since="what was shown")
         if changed:
             raise Stale(f"the merge is not as it was shown: {changed[0]}", changed=changed, hint="look at it again")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import uuid
+from collections import ChainMap
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
 
+from mergeguard.core.repair.plan import Image
 from mergeguard.integrity.alive import Alive
 from mergeguard.integrity.merges_now import MergesNow
 from mergeguard.integrity.reading import read_facts
@@ -32,11 +36,23 @@ class Workshop:
     alive: Alive
     lookup: LookupPartWriter | None
     """``None`` where no lookup is stored."""
+    rare: set[uuid.UUID] = field(default_factory=set)
+    """Olds of rows that no index finds, as far as they are known."""
+    texts: dict[uuid.UUID, str] = field(default_factory=dict)
+    """Text ids of rows that may stand in the table no more; the others are labels of the merges as they were read."""
 
-    def merges(self, rows: DatabaseRows) -> MergesNow:
-        """Return the merges of a transaction."""
-        rows.labels = self.around.facts.table.labels
-        return MergesNow(rows, self.profile)
+    def merges(self, rows: DatabaseRows, known: Iterable[Image] = ()) -> MergesNow:
+        """Return the merges of a transaction; ``known`` are rows that stand in it, or that are to be put back."""
+        texts = self.profile.merge.ids == "text"
+        labels = cast("dict[uuid.UUID, str]", self.around.facts.table.labels)
+        rows.labels = ChainMap(self.texts, labels) if texts else labels
+        merges = MergesNow(rows, self.profile, self.rare)
+        for image in known:
+            if texts:
+                self.texts.update(merges.texts(image))
+            if merges.is_rare(image) and (old := merges.read(image).old) is not None:
+                self.rare.add(old)
+        return merges
 
 
 def open_workshop(source: DatabaseSource, profile: Profile, run_id: str, progress: Progress) -> Workshop:

@@ -8,6 +8,8 @@ from functools import lru_cache
 
 BLANKS = " \t\n\r\v\f\x1c\x1d\x1e\x1f"
 """The blanks that a thorough search takes off; ``core.guids.parse`` takes off those and those beyond ASCII."""
+BEYOND_ASCII = "\x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
+"""The blanks that only a thorough search of SQLite takes off; the encoding of a server may not have them."""
 NOISE = ("urn:uuid:", "-", "{", "}", "(", ")")
 """What a thorough search takes out of a lower-case text, in this order, so that 32 digits remain."""
 _SPELLED = re.compile(

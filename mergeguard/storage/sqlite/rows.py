@@ -34,6 +34,8 @@ _PARAMETERS = 11
 """Of one guid at most: its bytes, its spellings, and the text of a text id."""
 _ALTERED = frozenset("\0\ufeff\ufffe\uffff")
 """What a text may not hold that travels as UTF-8: SQLite ends it, takes it for a byte order mark, or replaces it."""
+_NO_AFFINITY = ("", "BLOB", "ANY")
+"""Declared types of columns in which a number is no text of it, whatever it is compared with."""
 _GENERATED = (2, 3)
 _VIRTUAL = 1
 
@@ -159,7 +161,7 @@ class SqliteRows(DatabaseRows):
             bare = f"replace({bare}, '{noise}', '')"
         texts, packed = self.bare(wanted), [self.packed(guid) for guid in wanted]
         sql = f"{name} IN ({', '.join('?' * len(packed))}) OR {bare} IN ({', '.join('?' * len(texts))})"
-        return sql, (*packed, guid_spelling.BLANKS, *texts)
+        return sql, (*packed, guid_spelling.BLANKS + guid_spelling.BEYOND_ASCII, *texts)
 
     def value(self, table: StoredTable, column: str, cell: str) -> bytes | str | None:  # noqa: ARG002 - a dialect's parameters
         """Return the bytes of a blob, and any other value as text."""
@@ -169,6 +171,12 @@ class SqliteRows(DatabaseRows):
         if kind == "x:":
             return bytes.fromhex(text).decode("utf-8", "replace")
         return str(_value(kind, text))
+
+    def is_plain(self, table: StoredTable, column: str, cell: str) -> bool:
+        """Say so; a number is a plain text id only where the column's type makes a number of its text, too."""
+        if cell[:2] in {"i:", "r:"} and table.by_name[column].type.upper() in _NO_AFFINITY:
+            return False
+        return super().is_plain(table, column, cell)
 
     def written(self, table: StoredTable, column: str, value: bytes | str) -> str:  # noqa: ARG002 - a dialect's parameters
         """Return a cell of a blob or of a text."""
