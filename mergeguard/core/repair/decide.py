@@ -124,7 +124,7 @@ def _shadowed(case: Case, below: str | None) -> Component:
     if ruling is not None:
         return _kept(case, ruling)
     vote = by_unfinished_merge(case)
-    if vote is None or vote.survivor not in case.members:
+    if vote is None:
         several = len(case.owners) > 1
         why = "it is live and so is where it leads, and both hold rows" if several else "it is live and merged away"
         return _refused(case, Refusal(f"{why}: an unfinished merge, or a resource that came back; nobody knows which"))
