@@ -139,8 +139,10 @@ def rebuild_part(shop: Workshop, merges: MergesNow, members: Collection[uuid.UUI
     """Bring the stored lookup after a change of some olds' rows; return how many of its rows were written."""
     if shop.lookup is None:
         return 0
-    behind = shop.around.behind(members)
-    return _write(shop.lookup, merges, behind, Part.read(merges, shop.around, behind))
+    behind = shop.around.behind(members, changing=True)
+    part = Part.read(merges, shop.around, behind)
+    shop.alive.learn(merges.rows, part.all_guids)  # the change may have brought some of them back
+    return _write(shop.lookup, merges, behind, part)
 
 
 def _behind(shop: Workshop, step: Step) -> Sequence[uuid.UUID]:

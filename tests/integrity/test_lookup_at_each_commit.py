@@ -1,0 +1,94 @@
+"""What an undo or an unmerge commits holds the right lookup; nothing is left to the look at the end."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from merge_model import guid
+from merging_world import PROFILE, World
+
+import mergeguard
+from mergeguard.integrity import large_part
+from mergeguard.integrity import undo as undo_module
+from mergeguard.integrity import unmerge as unmerge_module
+
+EACH = settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SOME = [guid(number) for number in range(5)]
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    if request.param == "sqlite":
+        made = World(f"sqlite:///{tmp_path_factory.mktemp('commits') / 'world.db'}")
+    else:
+        made = World(request.getfixturevalue("postgres_url"))
+    yield made
+    made.engine.dispose()
+
+
+@pytest.fixture(autouse=True)
+def no_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is killed behind his commit never comes to mend what it left."""
+    for module in (undo_module, unmerge_module):
+        monkeypatch.setattr(module, "mend_lookup", lambda *_: 0)
+
+
+@pytest.fixture(params=["few", "many"])
+def columns(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work the lookup out in objects, and in columns."""
+    monkeypatch.setattr(large_part, "LARGE", 2_000 if request.param == "few" else 0)
+
+
+def merged(world: World, pairs: list[tuple[uuid.UUID, uuid.UUID]]) -> list[str]:
+    """Merge pairs in their order; return the runs."""
+    world.reset(SOME)
+    done = [mergeguard.merge(world.url, old, new, PROFILE) for old, new in pairs]
+    return [one.run_id for one in done if one.run_id]
+
+
+def agrees(world: World) -> bool:
+    return bool(world.stored() == world.model().lookup())
+
+
+@pytest.mark.usefixtures("columns")
+def test_what_led_through_a_guid_ends_at_it_once_it_is_live_again(world: World) -> None:
+    a, b, c, d, _ = SOME
+    *_, last = merged(world, [(a, b), (b, c), (c, d)])
+    mergeguard.undo(world.url, last, PROFILE)
+    assert agrees(world)
+
+
+@pytest.mark.usefixtures("columns")
+def test_what_ends_at_a_guid_leads_through_it_once_it_is_merged_again(world: World) -> None:
+    a, b, c, d, _ = SOME
+    merged(world, [(a, b), (b, c), (c, d)])
+    done = mergeguard.unmerge(world.url, c, PROFILE)
+    assert agrees(world)
+    mergeguard.undo(world.url, done.run_id, PROFILE)
+    assert agrees(world)
+
+
+@EACH
+@given(
+    pairs=st.lists(st.permutations(SOME).map(lambda some: (some[0], some[1])), min_size=2, max_size=6), data=st.data()
+)
+def test_no_way_back_leaves_a_lookup_that_drifts(
+    world: World, pairs: list[tuple[uuid.UUID, uuid.UUID]], data: st.DataObject
+) -> None:
+    world.reset(SOME)
+    for old, new in pairs:
+        if world.model().root(old) != world.model().root(new):
+            last = mergeguard.merge(world.url, *map(world.model().root, (old, new)), PROFILE)
+    merges = world.model().merges
+    if not merges:
+        return
+    done = mergeguard.unmerge(world.url, data.draw(st.sampled_from(merges))[0], PROFILE)
+    assert agrees(world)
+    mergeguard.undo(world.url, done.run_id, PROFILE)
+    assert agrees(world)
+    mergeguard.undo(world.url, last.run_id, PROFILE)
+    assert agrees(world)
