@@ -87,7 +87,13 @@ def _given(name: str, value: object) -> str:
 
 
 def _text(text: str, name: str) -> str:
-    forbidden = _FORBIDDEN.search(text)
-    if forbidden is not None:
-        raise MalformedEvent(f"{name} {text[:80]!r} holds U+{ord(forbidden[0]):04X}, which XML has no way to write")
+    amiss = unwritable(text)
+    if amiss is not None:
+        raise MalformedEvent(f"{name} {text[:80]!r} {amiss}")
     return text.translate(_ESCAPED)
+
+
+def unwritable(text: str) -> str | None:
+    """Say of a text which character it holds that XML has no way to write; ``None`` where there is none."""
+    found = _FORBIDDEN.search(text)
+    return None if found is None else f"holds U+{ord(found[0]):04X}, which XML has no way to write"

@@ -13,6 +13,7 @@ from mergeguard.core.events import NO_SOURCE
 from mergeguard.core.importing.keys import COMPUTER
 from mergeguard.core.nse.message import Key, Resource
 from mergeguard.core.nse.parsing import parse, strict_parser
+from mergeguard.core.nse.writer import unwritable
 from mergeguard.errors import MalformedEvent
 from mergeguard.processor.intake.posts import source_of
 from mergeguard.processor.intake.refusals import Refused
@@ -94,12 +95,14 @@ def _key(name: str, value: str | None) -> Key:
         raise Refused(f"the key {name[:60]!r} has no {'name' if not name.strip() else 'value'}", hint=f"write {_HINT}")
     if max(len(name), len(value)) > LONGEST:
         raise Refused(f"the key {name[:60]!r} is longer than {LONGEST} characters")
+    _require_writable("the key", name + value)
     return Key(name.strip(), value.strip())
 
 
 def _resource(said: dict[str, str], keys: Sequence[Key]) -> Resource:
     if not keys:
         raise Refused("the question has no keys: nobody can tell whose guid is asked for", hint=f"write {_HINT}")
+    _require_writable("the name", said.get("name", ""))
     guid, kind = source_of(said.get("guid", "")), source_of(said.get("typeguid", ""))
     return Resource(
         ref="",
@@ -109,3 +112,10 @@ def _resource(said: dict[str, str], keys: Sequence[Key]) -> Resource:
         keys=tuple(dict.fromkeys(keys)),
         line=1,
     )
+
+
+def _require_writable(what: str, text: str) -> None:
+    """Require that an answer can repeat a text, and a database hold it: a query may say what XML cannot."""
+    amiss = unwritable(text)
+    if amiss is not None:
+        raise Refused(f"{what} {text[:60]!r} {amiss}")

@@ -144,6 +144,16 @@ def test_what_cannot_be_understood_is_refused(client: Caller, known: Known, body
     assert (known.questions, known.answers) == ([], ["refused"])
 
 
+@pytest.mark.parametrize(
+    "query", ["key=uniqueid%3Da%00b", "key=%00%3Da", "key=uniqueid%3Da&name=P%03C", "key=uniqueid%3D%EF%BF%BF"]
+)
+def test_what_xml_cannot_say_is_refused_in_a_query_too(client: Caller, known: Known, query: str) -> None:
+    answer = client.get(f"{CREATE_RESOURCE}?{query}")
+    assert answer.status == 400
+    assert "which XML has no way to write" in answer.text
+    assert (known.questions, known.answers) == ([], ["refused"])
+
+
 def test_a_question_has_its_limits(client: Caller, known: Known) -> None:
     assert client.post(CREATE_RESOURCE, b" " * (MOST_BYTES + 1)).status == 413
     assert client.post(CREATE_RESOURCE, gzip.compress(b" " * (MOST_BYTES + 1))).status == 413
