@@ -13,7 +13,7 @@ from mergeguard.core.repair.damage import find_damage
 from mergeguard.core.repair.decide import decide
 from mergeguard.core.repair.evidence import Confidence, Override, Policy
 from mergeguard.core.repair.left_alone import left_alone
-from mergeguard.core.repair.plan import Plan, Refused, Step, TableShape
+from mergeguard.core.repair.plan import Image, Plan, Refused, Step, TableShape
 from mergeguard.core.rule import Need
 from mergeguard.errors import Unsupported
 from mergeguard.integrity.evidence import gather
@@ -71,7 +71,7 @@ def make_plan(
 
     Raises:
         UsageError: an override or ``only`` names what is not there; the component or the guid is told.
-        Unsupported: the target is a file.
+        Unsupported: the target is a file, or the merges are a view.
         CannotCheck: the target could not be read.
         RuntimeError: the plan would not do what it says: a bug, and so no plan.
     """
@@ -155,8 +155,19 @@ def _retiring(
 
 
 def _shapes(rows: DatabaseRows, steps: Sequence[Step]) -> tuple[TableShape, ...]:
-    """Describe each table that the steps touch, in the order in which they do."""
-    touched = dict.fromkeys(change.table for step in steps for change in step.changes)
+    """Describe each table that the steps touch, in the order in which they do.
+
+    Raises:
+        Unsupported: the rows of one cannot be changed one by one, so that nobody could apply the plan.
+    """
+    touched: dict[str, Image | None] = {}
+    for change in (change for step in steps for change in step.changes):
+        touched[change.table] = touched.get(change.table) or change.before
+    for table, image in touched.items():
+        stored = rows.table(table)
+        if image is not None and not stored.address:
+            with rows.source.translated():
+                rows.single(stored, image)  # as apply will look for it
     return tuple(rows.shape(table) for table in touched)
 
 

@@ -343,7 +343,8 @@ class DatabaseRows(TravellingStatements, ABC):
             Unsupported: rows of such a table cannot be told apart here.
         """
         raise Unsupported(
-            f"{table.shape.table}: nothing tells its rows apart", hint="give the table a primary key or a unique key"
+            f"{table.shape.table}: nothing tells its rows apart",
+            hint="a table needs a primary key or a unique key; if this is a view, name the table itself in the profile",
         )
 
     def take_out(self, table: StoredTable, addresses: Sequence[Address]) -> dict[Address, dict[str, str | None]] | None:  # noqa: ARG002 - a hook's parameters
