@@ -34,6 +34,8 @@ VERSION = (
 BEGIN = "DECLARE @begun int; IF @@TRANCOUNT = 0 SELECT TOP (1) @begun = 1 FROM sys.objects"
 """Begins the transaction that the driver has only promised: a read of a table does. What BEGIN TRANSACTION begins there
 takes two commits, and a driver sends one."""
+TYPES_OF_THEIR_OWN = ("geography", "geometry", "hierarchyid", "json", "vector")
+"""Those of the server that SQLAlchemy does not know: what they hold is nothing that a scan reads."""
 ROWS = "SELECT SUM(rows) FROM sys.partitions WHERE object_id = OBJECT_ID(?) AND index_id IN (0, 1)"
 SNAPSHOT = "snapshot (SNAPSHOT isolation: the whole scan saw one moment)"
 ROW_VERSIONS = "READ COMMITTED with row versions: each query saw one moment, the scan as a whole did not"
@@ -191,6 +193,9 @@ class MssqlSource(DatabaseSource):
         self._pyodbc(engine).pooling = False
         sa.event.listen(engine, "do_connect", self._connect)
         begin_at_savepoints(engine)
+        # Else a look at a table that has one warns the user of SQLAlchemy.
+        dialect: Any = engine.dialect
+        dialect.ischema_names = {**dialect.ischema_names, **dict.fromkeys(TYPES_OF_THEIR_OWN, sa.types.NullType)}
         return engine
 
     def connection_string(self) -> str:

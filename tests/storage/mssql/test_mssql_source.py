@@ -209,3 +209,12 @@ def test_the_fast_driver_is_left_alone_where_it_is_not_wanted(server: Any, arrow
     with closing(opened(fast=False)) as source, source.snapshot() as snapshot:
         list(snapshot.read(MERGES))
     assert arrow.sent == []
+
+
+def test_types_of_the_servers_own_warn_nobody(server: Any) -> None:
+    with closing(opened()) as source:
+        dialect: Any = source.engine.dialect
+        for name in mssql.TYPES_OF_THEIR_OWN:
+            assert isinstance(dialect.ischema_names[name](), sa.types.NullType)
+        assert isinstance(dialect.ischema_names["int"](), sa.Integer)
+    assert "hierarchyid" not in type(dialect).ischema_names, "other engines of the process are left as they are"

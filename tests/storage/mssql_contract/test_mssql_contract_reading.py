@@ -206,6 +206,15 @@ def test_an_empty_table_and_a_view(place: Any, fast: bool) -> None:
         assert [kind.lower() for _, kind in snapshot.columns(table)] == ["bigint", "uniqueidentifier"]
 
 
+def test_types_of_the_servers_own_are_no_concern(place: Any, fast: bool) -> None:
+    """SQLAlchemy would warn of them."""
+    kinds = {"id": "int", "place": "hierarchyid", "shape": "geometry", "where": "geography"}
+    table = place.fill("own", kinds, [])
+    with closing(place.source(fast=fast)) as source, source.snapshot() as snapshot:
+        assert [name for name, _ in snapshot.columns(table)] == [*kinds]
+        assert list(snapshot.read(Selection((Column("id", Kind.INTEGER),), table))) == []
+
+
 def test_odd_names_are_quoted(place: Any, fast: bool) -> None:
     guid, old = uuid.uuid4(), "old ]'\":x%"
     table = place.fill("a ]'\" table", {old: "uniqueidentifier", "select": "int"}, [(guid, 7)])
