@@ -304,6 +304,28 @@ def test_a_file_that_is_there_stays_unless_asked(tmp_path: Path, make: Callable[
     assert [*tmp_path.iterdir()] == [file]
 
 
+def test_a_link_to_a_file_stays_a_link(tmp_path: Path) -> None:
+    file, link = tmp_path / "night.json", tmp_path / "latest.json"
+    file.write_text("old")
+    link.symlink_to(file)
+    save_plan(PLAN, link, replace=True)
+    assert link.is_symlink()
+    assert load_plan(file, now=MADE) == PLAN
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_pipe_is_never_replaced(tmp_path: Path, *, linked: bool) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    named = tmp_path / "stdout" if linked else pipe
+    if linked:
+        named.symlink_to(pipe)
+    with pytest.raises(UsageError, match="a device or a pipe"):
+        save_plan(PLAN, named, replace=True)
+    assert pipe.is_fifo()
+    assert named.is_symlink() is linked
+
+
 def test_of_two_writers_one_wins_and_the_other_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "night.json"
     made = new_file._temporary

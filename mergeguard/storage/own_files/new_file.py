@@ -23,12 +23,16 @@ def write_new(path: Path, content: Content, what: str, *, replace: bool = False)
     """Write ``content`` to a temporary file beside ``path``, and when all of it is on the disk give it its name.
 
     Raises:
-        UsageError: ``path`` is there already and may not be replaced, or no file can be made there.
+        UsageError: ``path`` is there already and may not be replaced (a device or a pipe never is), or no file can be
+            made there.
         WriteFailed: any other failure, e.g. a full disk.
     """
     try:
         if os.path.lexists(path) and not replace:
             _refuse_existing(path, what)
+        if path.exists():
+            path = path.resolve()  # a link stays a link
+            _require_file(path, what)
         written = _temporary(path, content)
         try:
             _give_name(written, path, what, replace=replace)
@@ -81,6 +85,12 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def _require_file(path: Path, what: str) -> None:
+    """Refuse a device or a pipe: a file in the place of /dev/null would be there for everybody."""
+    if not path.is_file() and not path.is_dir():
+        raise UsageError(f"{what} {path} is a device or a pipe", hint="name a file; a program can read that as well")
 
 
 def _refuse_existing(path: Path, what: str) -> NoReturn:
