@@ -12,7 +12,7 @@ from mergeguard.testing.history import Fault
 from mergeguard.testing.replay import from_token
 from mergeguard.testing.rings import Case
 from mergeguard.testing.sandbox import Sandbox
-from mergeguard.testing.search import Found, Search, Tally, replayed
+from mergeguard.testing.search import Found, Search, Tally, counted, replayed
 from mergeguard.testing.systems import System
 from mergeguard.testing.walkers import Walker, find_endless
 
@@ -61,9 +61,26 @@ def check_merges(
     found = search.run() if replay is None else replayed(system, from_token(replay), checks)
     if found is not None:
         raise MergeIsWrong(found.report(), found)
-    if replay is None and not search.tally.outcomes["made"]:
-        raise MergeIsWrong(f"not one merge was made in {search.tally.schedules} schedules: nothing was tested")
+    if replay is None:
+        _require_merges(search)
     return search.tally
+
+
+def _require_merges(search: Search) -> None:
+    """Refuse a search in which nothing happened.
+
+    Raises:
+        MergeIsWrong: nothing was merged.
+    """
+    tally, failure = search.tally, search.failure
+    if not tally.outcomes["made"]:
+        said = "" if failure is None else f"; the first that failed said {type(failure).__name__}: {failure}"
+        raise MergeIsWrong(f"not one merge was made in {counted(tally.schedules)}: nothing was tested{said}")
+    if not tally.merged:
+        raise MergeIsWrong(
+            f"nothing was merged in {counted(tally.schedules)}, and {tally.outcomes['made']} calls came to their end: "
+            "does the function commit? does it write the table merge of the sandbox?"
+        )
 
 
 def check_walks(sandbox: Sandbox, walker: Walker, *, tries: int = 100, seed: int = 0) -> None:

@@ -66,6 +66,8 @@ class Play:
         self._start = self._before = case.start
         self._scheduler = Scheduler(system.begin(case), system.watcher, choices, self._look, faults)
         self.history = self._scheduler.history
+        self.changed = False
+        """Whether the log holds other merges at the end than at the beginning."""
 
     def watch(self, after: Callable[[Step], None]) -> None:
         """Call something after each step, before the checks."""
@@ -84,6 +86,7 @@ class Play:
                 raise outcome.error
         made, maybe = self._answers()
         now = self._system.tables()
+        self.changed = sorted(now.merges) != sorted(self._start.merges)
         self._ask(self._seen(now, made, maybe, over=True), None)
         return self.history
 

@@ -23,6 +23,7 @@ MAY_BE_USED: Final = r"(^|[_-])(test|tests|testing|scratch|sandbox)([_-]|$)"
 SENTINEL: Final = "mergeguard_testkit_ok"
 """A table of this name says so of a database of any other name."""
 _SETTINGS = {"synchronous_commit": "off", "jit": "off", "lock_timeout": "20s"}
+_KINDS: Final = ("postgresql", "postgres")
 _QUICK_DEADLOCK = "deadlock_timeout"
 _SCHEMA = """
     CREATE TABLE item (guid uuid PRIMARY KEY, kind text NOT NULL);
@@ -53,10 +54,17 @@ class Sandbox:
         may_be_used: what the name of the database must match, if it holds no table ``mergeguard_testkit_ok``.
 
     Raises:
-        UsageError: on entry, where the database does not say that it may be used for tests.
+        UsageError: the URL is of another kind of database; on entry, where the database does not say that it may be
+            used for tests.
     """
 
     def __init__(self, url: str, *, may_be_used: str = MAY_BE_USED) -> None:
+        kind = sa.make_url(url).get_backend_name()
+        if kind not in _KINDS:
+            raise UsageError(
+                f"a Sandbox is made in PostgreSQL, and this is a URL of {kind}",
+                hint="SqliteSandbox() makes a file of its own and needs no URL",
+            )
         self._url = sa.make_url(url).set(drivername="postgresql+psycopg")
         self._may_be_used = may_be_used
         self.schema = f"mergeguard_kit_{secrets.token_hex(4)}"

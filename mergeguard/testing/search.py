@@ -34,6 +34,8 @@ class Tally:
     """What the schedules of a search came to: a search in which nothing was merged has shown nothing."""
 
     schedules: int = 0
+    merged: int = 0
+    """Schedules at whose end the log held other merges than at their beginning."""
     steps: int = 0
     waits: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -70,7 +72,7 @@ class Found:
         before = ", ".join(f"{spelled[str(old)]}->{spelled[str(new)]}" for old, new in one.case.start.merges)
         lines = [
             f"{one.check}: {one.sentence}",
-            f"after {self.schedules} schedules, at {one.case.level}; already merged: {before or 'nothing'}",
+            f"after {counted(self.schedules)}, at {one.case.level}; already merged: {before or 'nothing'}",
             "",
             timeline.text(),
             "",
@@ -81,6 +83,11 @@ class Found:
         if not self.steady:
             lines.append("it did not come out the same when it was played again: something beside the schedule matters")
         return "\n".join([*lines, f"replay: {self.token}"])
+
+
+def counted(schedules: int) -> str:
+    """Return a number of schedules in words."""
+    return f"{schedules} schedule{'' if schedules == 1 else 's'}"
 
 
 def faults_of(kinds: Collection[Fault]) -> st.SearchStrategy[tuple[Planned, ...]]:
@@ -125,6 +132,8 @@ class Search:
         self._first = 0
         self._best: Violation | None = None
         self.tally = Tally()
+        self.failure: BaseException | None = None
+        """The first error of a merge that was no refusal."""
 
     def run(self) -> Found | None:
         """Play schedules until one breaks the merge, or all are played."""
@@ -169,11 +178,14 @@ class Search:
 
     def _count(self, play: Play) -> None:
         tally, history = self.tally, play.history
+        tally.merged += play.changed
         tally.steps += len(history.steps)
         tally.waits += sum(step.waited_until is not None for step in history.steps)
         for outcome in history.outcomes:
             refused = outcome.error is not None and self._system.is_refusal(outcome)
             tally.outcomes["made" if outcome.ok else "refused" if refused else "failed"] += 1
+            if not refused:
+                self.failure = self.failure or outcome.error
 
 
 def replayed(system: System, token: Replay, checks: Collection[str] = tuple(CHECKS)) -> Found | None:

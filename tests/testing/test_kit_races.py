@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -167,6 +168,32 @@ def test_a_merge_that_refuses_everything_has_shown_nothing(sandbox: Sandbox) -> 
         check_merges(PlainMerge(sandbox, never), schedules=5, checks=["forest"])
     with pytest.raises(MergeIsWrong, match=r"confluent: . and . were to be merged, and are not"):
         check_merges(PlainMerge(sandbox, never), schedules=20, checks=["confluent"])
+
+
+def test_a_merge_that_the_database_never_takes_says_what_the_database_said(sandbox: Sandbox) -> None:
+    def misspelt(session: Any, old: str, new: str) -> None:
+        session.execute("INSERT INTO merged (old, new) VALUES (%s, %s)", [old, new])
+
+    with pytest.raises(
+        MergeIsWrong, match=r"not one merge was made in 5 .* UndefinedTable: relation .merged. does not"
+    ):
+        check_merges(PlainMerge(sandbox, misspelt), schedules=5, checks=["forest"])
+
+
+def test_a_merge_that_forgets_to_commit_has_shown_nothing(sandbox: Sandbox) -> None:
+    def forgetful(session: Any, old: str, new: str) -> None:
+        session.execute("INSERT INTO merge (old, new) VALUES (%s, %s)", [old, new])
+
+    with pytest.raises(MergeIsWrong, match=r"nothing was merged in 5 schedules.*: does the function commit\?"):
+        check_merges(PlainMerge(sandbox, forgetful), schedules=5, checks=["forest"])
+    tally = check_merges(PlainMerge(sandbox, RIGHT), schedules=5, drawn=rings(), checks=["forest"])
+    assert 0 < tally.merged <= 5
+
+
+def test_a_sandbox_of_another_database_is_refused_by_its_url() -> None:
+    with pytest.raises(UsageError, match="PostgreSQL, and this is a URL of sqlite") as refused:
+        Sandbox("sqlite:///scratch_test.db")
+    assert "SqliteSandbox" in str(refused.value.hint)
 
 
 def test_a_bug_of_the_merge_comes_out_as_it_is(sandbox: Sandbox) -> None:
