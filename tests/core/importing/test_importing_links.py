@@ -66,3 +66,11 @@ def test_of_equally_new_links_the_direct_one_and_then_the_last_one_stays() -> No
 def test_only_limited_types_have_to_be_read() -> None:
     sent = [SentLink(kind.guid, guid(1), guid(2), direct=True) for kind in (USES, OWNED, SEATS)]
     assert limited(sent, TYPES) == {(OWNED.guid, guid(1)), (SEATS.guid, guid(1))}
+
+
+def test_a_link_that_a_later_event_confirmed_keeps_its_age() -> None:
+    """Old news of a link do not make it older: it would give way to what is older than the later event."""
+    standing = [Linked(SEATS.guid, guid(1), guid(2), 9), Linked(SEATS.guid, guid(1), guid(3), 7)]
+    sent = [SentLink(SEATS.guid, guid(1), guid(child), direct=True) for child in (2, 4)]
+    plan = plan_links(sent, standing, TYPES, 5)
+    assert ([each.child for each in plan.link], plan.unlink) == ([guid(2)], ())

@@ -67,3 +67,8 @@ def test_where_a_walk_is_long_all_rows_are_returned(hops: int, whole: bool) -> N
     assert (part is facts) == whole
     assert len(part.table) == hops + (1 if whole else 0)
     assert told(part, [guid(1)])[guid(1)] == (0, hops, guid(hops + 1).bytes)
+
+
+def test_a_walk_goes_on_over_the_first_row_of_a_table() -> None:
+    facts = Facts(MergeTable.from_pairs([(guid(2), guid(3)), (guid(1), guid(2)), (guid(8), guid(9))]))
+    assert rows(downstream(facts, chosen(facts, [guid(1)]))) == [(guid(2), guid(3)), (guid(1), guid(2))]

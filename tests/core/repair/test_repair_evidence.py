@@ -205,6 +205,12 @@ def test_e6_heard_of_last(one: dt.datetime | None, two: dt.datetime | None, spea
     assert said(ring(known=known)).get("E6") == (speaks_for and guid(speaks_for))
 
 
+def test_e6_says_where_it_was_read() -> None:
+    for contact, told in (("Inv.LastSeen", "Inv.LastSeen"), (None, "last contact")):
+        [vote] = ring(known={1: HEARD}, read_from=ReadFrom(contact=contact)).votes
+        assert (vote.evidence, vote.read_from) == (Evidence.CONTACT, told)
+
+
 def test_e7_the_first_in_text_order_and_only_where_it_is_allowed() -> None:
     assert ring().refused
     component = ring(policy=ANYTHING)
@@ -286,6 +292,10 @@ def test_refused_whatever_the_newest_row_says(known: dict[int, dict[str, Any]], 
     assert word in component.refused
 
 
+def test_one_type_for_all_is_no_doubt() -> None:
+    assert ring(known={1: {"type": "Computer"}, 2: {"type": "Computer"}}, read_from=DECLARED).survivor == guid(1)
+
+
 def test_the_dead_that_something_refers_to_are_decided() -> None:
     assert ring(live=set(), known={2: HELD}, read_from=DECLARED).survivor == guid(1)
 
@@ -365,6 +375,15 @@ def test_what_leads_into_a_refused_component_is_refused_with_its_reason() -> Non
     assert {other.refused for other in others} == {
         f"it leads into component {first.id}, which is refused: {first.refused}"
     }
+
+
+def test_a_live_guid_that_leads_into_a_refused_component_waits_for_it() -> None:
+    """R9: however sure its own evidence is, what it is merged into is not decided."""
+    run = Run.of(Sick.of((1, 2), (2, 3), (3, 2), live={1}, known={1: HELD}, read_from=NOTHING))
+    ring_, shadowed = sorted(run.components, key=lambda component: -len(component.members))
+    assert shadowed.kinds == ("shadowed-live",)
+    assert shadowed.refused == f"it leads into component {ring_.id}, which is refused: {ring_.refused}"
+    assert shadowed.retire == ()
 
 
 def test_copies_go_even_where_they_lead_into_a_refused_component() -> None:

@@ -40,3 +40,9 @@ def test_rows_without_a_guid_are_one_finding() -> None:
     outcome = rules.BY_NAME["lookup-drift"].run(Facts(case.table, Declared(stored=stored)))
     assert outcome.count == 1
     assert outcome.findings[0].message == "3 rows of the lookup have no guid as old"
+
+
+def test_a_finding_shows_the_row_that_the_lookup_should_have_followed() -> None:
+    (finding,) = exact(Case.of((8, 9), (1, 2), stored=((guid(8), guid(9), 1, "ok"),)), "lookup-drift")
+    assert (finding.subject, finding.guids) == (guid(1), 1)
+    assert [(row.old, row.new) for row in finding.rows] == [(guid(1), guid(2))]

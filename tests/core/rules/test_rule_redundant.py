@@ -28,3 +28,10 @@ def test_news_that_end_at_one_guid_are_redundant_and_no_split() -> None:
     assert finding.message == "1 old with several news and one current"
     assert finding.subject == guid(1)
     assert run(case, "split").count == 0
+
+
+def test_the_rows_shown_are_those_of_the_old_with_most() -> None:
+    case = Case.of((1, 2), (1, 2), *[(3, 4)] * 4, (5, 6), (5, 6))
+    (finding,) = exact(case, "redundant")
+    assert finding.subject == guid(3)
+    assert [(row.old, row.new) for row in finding.rows] == [(guid(3), guid(4))] * 4

@@ -33,3 +33,10 @@ def test_rows_are_shown_up_to_the_limit() -> None:
     case = Case.of(*((0, at) for at in range(1, MAX_WITNESS + 10)), live=frozenset({guid(0)}))
     (finding,) = exact(case, "shadowed-live")
     assert len(finding.rows) == MAX_WITNESS
+
+
+def test_the_path_takes_the_first_of_several_news() -> None:
+    news = sorted((guid(2), guid(3), guid(4)))
+    (finding,) = exact(Case.of((1, 3), (1, 4), (1, 2), live=frozenset({guid(1)})), "shadowed-live")
+    assert finding.path == (guid(1), news[0])
+    assert [row.new for row in finding.rows] == news

@@ -53,3 +53,9 @@ def test_of_many_stale_guids_those_with_most_rows_are_samples_and_all_are_counte
     assert [each["rows"] for each in samples] == sorted(counts.values(), reverse=True)[: stale_reference.MAX_SAMPLES]
     assert (finding.guids, finding.references) == (len(counts), sum(counts.values()))
     assert len(samples) == 10
+
+
+def test_the_column_with_most_stale_rows_comes_first_and_equals_by_name() -> None:
+    columns = {"T.b": {guid(1): 3}, "T.a": {guid(1): 3}, "T.c": {guid(1): 4}, "T.d": {guid(1): 1}}
+    found = exact(Case.of((1, 2), references=columns), "stale-reference")
+    assert [finding.details["column"] for finding in found] == ["T.c", "T.a", "T.b", "T.d"]
