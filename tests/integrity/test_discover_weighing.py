@@ -142,6 +142,7 @@ def test_the_guid_of_a_table_of_keys_is_the_one_that_holds_resources(order: list
         ([("RowId", "nvarchar(9)"), ("Seq", "bigint"), ("CreatedDate", "text")], "Seq", "CreatedDate", None),
         ([("Number", "text"), ("Happened", "date"), ("Reason", "int")], "Number", "Happened", None),
         ([("Payload", "blob"), ("Modified", "int")], None, None, None),
+        ([("MergedAt", "blob"), ("CreatedDate", "uniqueidentifier")], None, None, None),
         ([], None, None, None),
     ],
 )
