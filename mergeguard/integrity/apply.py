@@ -140,9 +140,9 @@ class _Applying:
                 return
             if self._options.rate:
                 time.sleep(max(0.0, began + place / self._options.rate - time.monotonic()))
-            with signals_held():
+            with signals_held():  # who interrupts it is told of this step, too
                 self._one(writing, step, upcoming)
-            self._progress(PHASE, self._skipped + len(self._done), len(self._plan.steps))
+                self._progress(PHASE, self._skipped + len(self._done), len(self._plan.steps))
 
     def result(self) -> Applied:
         """Return what was done so far."""

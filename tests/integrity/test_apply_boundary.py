@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 from types import FrameType, SimpleNamespace
 from typing import Any, NoReturn
 
 import pytest
+from apply_world import member
 
 from mergeguard.errors import Locked, Stale
+from mergeguard.integrity import apply
 from mergeguard.integrity.apply import Applied
 from mergeguard.integrity.boundary import signals_held
+from mergeguard.integrity.component_apply import StepDone, apply_step
+from mergeguard.integrity.planning import make_plan
 from mergeguard.integrity.tries import TRIES, tried, with_words
 from mergeguard.integrity.workshop import Workshop
+from mergeguard.storage.profile import Merge, Profile
 from mergeguard.storage.source import Options
+from mergeguard.storage.targets import open_target
 
 
 class Came(Exception):
@@ -95,6 +104,27 @@ def test_other_threads_hold_nothing(number: signal.Signals) -> None:
     thread.start()
     thread.join()
     assert seen == [handler]
+
+
+def test_the_step_that_a_signal_waited_for_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    profile = Profile(merge=Merge("m", "old", "new"))
+    with closing(sqlite3.connect(tmp_path / "m.db")) as connection, connection:
+        connection.execute("CREATE TABLE m (old TEXT, new TEXT)")
+        connection.executemany("INSERT INTO m VALUES (?, ?)", [(str(member(ring, 0)),) * 2 for ring in range(3)])
+    told = []
+
+    def interrupted(*given: Any) -> StepDone:
+        signal.raise_signal(number)
+        return apply_step(*given)
+
+    monkeypatch.setattr(apply, "apply_step", interrupted)
+    with closing(open_target(str(tmp_path / "m.db"), profile)) as source:
+        plan = make_plan(source, profile)
+        with pytest.raises(Came):
+            apply.apply_plan(source, profile, plan, progress=lambda *said: told.append(said))
+    assert told[-1] == (apply.PHASE, 1, 3)
 
 
 def shop(lock_timeout: float) -> Workshop:
