@@ -104,7 +104,7 @@ def _ring(size: int, known: Sequence[uuid.UUID]) -> Pairs:
 
 def _try(writing: DatabaseWriting, profile: Profile, beside: _Beside, what: str, size: int) -> Attempt:
     try:
-        with writing.merging() as rows:
+        with writing.merging() as rows, writing.source.translated(writing=True):
             insert_at_once(rows, profile, _ring(size, beside.guids))
             _take_back()
     except _TakenBackError:

@@ -74,7 +74,7 @@ def preview_merge(source: Source, profile: Profile, old: uuid.UUID, new: uuid.UU
         Unsupported: the target is a file, or its ids are no guids.
     """
     database, profile = require_database(source, profile), keyed(profile)
-    with database.snapshot() as snapshot:
+    with database.snapshot() as snapshot, database.translated():
         rows = database.rows(snapshot)
         problems = unguarded(rows, profile)
         require_fit(rows, profile)
@@ -124,7 +124,7 @@ class Merges:
         for left in reversed(range(TRIES)):
             began = time.monotonic()
             try:
-                with self._writing.merging() as rows:
+                with self._writing.merging() as rows, self._ready.source.translated(writing=True):
                     return one.make(rows, asked)
             except RootsMoved:
                 if not left:

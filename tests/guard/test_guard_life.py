@@ -250,6 +250,14 @@ def test_who_may_not_make_a_trigger_is_told_so(postgres_server: Any, postgres_ur
         guarded.run(f'REVOKE ALL ON "{guarded.table}" FROM "{name}"', f'REVOKE ALL ON SCHEMA public FROM "{name}"')
 
 
+def test_who_may_not_read_the_merges_cannot_try_the_guard(postgres_server: Any, postgres_url: str) -> None:
+    guarded = Guarded(postgres_url)
+    guarded.install()
+    denied = pytest.raises(PermissionDenied, match="permission denied for")
+    with login_of(postgres_server, postgres_url) as url, guarded.opened(url) as source, denied:
+        prove_guard(source, guarded.profile)
+
+
 def login_of(server: Any, url: str) -> Any:
     from contextlib import contextmanager  # noqa: PLC0415 - beside its use
 
