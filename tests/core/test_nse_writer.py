@@ -78,3 +78,9 @@ def test_as_many_cells_are_written_as_are_read() -> None:
 
 def test_cells_that_are_not_given_at_the_end_are_left_out() -> None:
     assert read(write(of_rows((None, "x", None), (None,)))) == of_rows((None, "x"), ())
+
+
+def test_what_a_resource_does_not_have_is_not_written() -> None:
+    text = write(Message("", (Resource("", GUID, None, ""),))).decode()
+    assert f'<resource guid="{GUID}"' in text
+    assert "ref=" not in text

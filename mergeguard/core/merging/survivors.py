@@ -96,11 +96,7 @@ def _counted(place: Place, kept: Sequence[Held], found: Survived, new: uuid.UUID
     """Keep of the links that the new root is the parent of only the newest, as many as there may be of each type."""
     by_image = {_image(held.image): held for held in kept}
     own = [held for held in kept if held.guids.get(links.parent) == new and not _is_moved(held, found)]
-    arrived = [
-        made
-        for made in found.moved
-        if made.fate is Fate.CHANGED and links.parent in made.stale and made.change.before is not None
-    ]
+    arrived = [made for made in found.moved if made.fate is Fate.CHANGED and links.parent in made.stale]
     outnumbered: list[Rewrite] = []
     replaced = list(found.replaced)
     groups: dict[object, list[tuple[Held, Rewrite | None]]] = {}

@@ -195,3 +195,9 @@ def test_any_row_is_taken_whole_or_refused(data_class: DataClass, cells: list[st
         told = refused.message
     assert bool(found) is not told.startswith("line 7, <row>: ")
     assert [len(row) for block in found for row in block.rows] == [len(data_class.columns)] * len(found)
+
+
+def test_a_resource_need_not_say_its_type_but_a_type_that_it_says_is_known() -> None:
+    assert [each.type for each in content(computer("pc", 1, kind=None)).resources] == [None]
+    with pytest.raises(MalformedEvent, match=f"<resource>: the resource type {UNKNOWN} is not in the catalogue"):
+        content(computer("pc", 1, kind=UNKNOWN))

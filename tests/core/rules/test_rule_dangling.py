@@ -24,3 +24,9 @@ def test_the_witness_is_the_longest_way_to_the_dead() -> None:
     (finding,) = exact(case, "dangling")
     assert finding.path == (guid(1), guid(2), guid(3), guid(4))
     assert finding.message == "4 olds lead to a guid that is not live"
+
+
+def test_the_dead_guid_that_most_olds_lead_to_comes_first_and_equals_in_text_order() -> None:
+    case = Case.of((1, 20), (2, 22), (3, 22), (4, 21), live=frozenset({guid(50)}))
+    dead = [finding.subject for finding in exact(case, "dangling")]
+    assert dead == [guid(22), *sorted((guid(20), guid(21)))]

@@ -40,3 +40,9 @@ def test_a_guid_is_merged_there_and_back_with_another_one_and_never_with_itself(
     assert {finding.path[:2] for finding in exact(case(pairs), "flip-flop")} == wanted
     ring = [(uuid.UUID(int=1), uuid.UUID(int=2)), (uuid.UUID(int=2), uuid.UUID(int=1)), (uuid.UUID(int=1),) * 2]
     assert run(case(ring), "flip-flop").count == 1  # type: ignore[arg-type]
+
+
+@given(st.lists(st.tuples(GUIDS, GUIDS), max_size=8))
+def test_a_guid_is_merged_into_itself_only_if_all_of_it_is_the_same(pairs: list[tuple[uuid.UUID, uuid.UUID]]) -> None:
+    found = exact(case(pairs), "self-merge")
+    assert {finding.subject for finding in found} == {old for old, new in pairs if old == new}
