@@ -188,7 +188,7 @@ WHERE c.[object_id] = @table
     AND COALESCE(COLUMNPROPERTY(c.[object_id], c.[name], 'GeneratedAlwaysType'), 0) = 0;
 GO
 
--- The expression of a row's image; the row is called t. NULL where there is no such table, or where a column has a type
+-- The expression of the image of a row, called t. NULL where there is no such table, or where a column has a type
 -- that cannot be kept exactly.
 ALTER FUNCTION [mergeguard].[image_expression] (@table int)
 RETURNS nvarchar(max)

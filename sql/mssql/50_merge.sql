@@ -440,7 +440,7 @@ BEGIN
     SET ANSI_WARNINGS ON;
     SET CONCAT_NULL_YIELDS_NULL ON;
     SET NUMERIC_ROUNDABORT OFF;
-    -- Whatever the caller's level is: a snapshot that is older than the locks would decide on what is no longer there.
+    -- Whatever the level of the caller is: a snapshot that is older than the locks would decide on what is no longer there.
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     SET LOCK_TIMEOUT 10000;
     SET DEADLOCK_PRIORITY LOW;
@@ -485,8 +485,8 @@ BEGIN
                     -- What has no root is refused behind the locks: a merge that commits between two reads looks like damage.
                     SELECT @seen_old = COALESCE(@old_root, @old), @seen_new = COALESCE(@new_root, @new);
                 END;
-                -- Once more with what the moved rows refer to, in one order: two that hold their roots and wait for each other's
-                -- would be victims of one deadlock again and again.
+                -- Once more with what the moved rows refer to, in one order: two that hold their roots and each wait for those of the
+                -- other would be victims of one deadlock again and again.
                 IF @preview = 0 AND @left < 19 AND @seen_old <> @seen_new
                     EXEC [mergeguard].[move_references] @seen_old, @seen_new, NULL, 1, @columns OUTPUT, @evidence OUTPUT,
                         @moved OUTPUT, @cleared OUTPUT, @lock_only = 1;
@@ -582,7 +582,7 @@ BEGIN
             IF @@TRANCOUNT > 0
                 ROLLBACK TRANSACTION;
             SET @done = 0;
-            -- The victim of a deadlock begins again, where no caller's work went with it. So does who asked for another pair under
+            -- The victim of a deadlock begins again, where no work of a caller went with it. So does who asked for another pair under
             -- the same request at the same time: the request stands there now, and says so.
             IF @outer > 0 OR @left = 0 OR NOT (ERROR_NUMBER() IN (1205, 3960) OR (ERROR_NUMBER() = 2627 AND EXISTS (
                 SELECT 1 FROM [mergeguard].[requests] AS q WHERE q.[request_id] = @request_id
