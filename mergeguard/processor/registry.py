@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -60,6 +61,7 @@ class ResourceRegistry:
         self._events = events
         self._settings = settings
         self._merging = merging
+        self._turn = threading.Lock()
 
     def register(self, asked: Resource) -> Resource:
         """Return the resource that has one of the keys, as it stands now; make it where there is none.
@@ -72,7 +74,8 @@ class ResourceRegistry:
         mine = replace(asked, guid=asked.guid or uuid.uuid4())  # the same at each try
         for left in reversed(range(_TRIES)):
             try:
-                with _translated():
+                # Those that were in each other's way go on one by one: together they would be so again.
+                with self._turn if left < _TRIES - 1 else nullcontext(), _translated():
                     return self._once(mine)
             except Locked:
                 if not left:
