@@ -134,10 +134,15 @@ def cell(value: object) -> str | None:
 
 
 def placed(column: Stored, value: str | None) -> tuple[str, object]:
-    """Return the SQL of a cell's value and its one parameter."""
+    """Return the SQL of a cell's value and its one parameter, which is a value in any case.
+
+    Of a parameter without a value the driver asks the server for the type: one more way to it, and perhaps an error.
+    """
     mark: str = "?"
     parameter: object = value
-    if value is not None and value.startswith(WILD):
+    if value is None:
+        mark, parameter = "NULLIF(?, N'')", ""
+    elif value.startswith(WILD):
         mark, parameter = "CAST(CAST(? AS varbinary(max)) AS nvarchar(max))", bytes.fromhex(value[1:])
     return _converted(column, mark), parameter
 

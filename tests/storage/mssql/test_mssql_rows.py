@@ -141,9 +141,9 @@ def test_an_update_writes_what_differs_and_reads_it_back(db: Any) -> None:
     attempt(change(ROW, {**ROW, "new": None}))
     look, update, again = sent_after_locks(db)[-3:]
     assert update == mssql_rows.ROWS_CHANGED.format(
-        "UPDATE [merges] SET [new] = CONVERT(uniqueidentifier, ?) WHERE [id] = CONVERT(int, ?)"
+        "UPDATE [merges] SET [new] = CONVERT(uniqueidentifier, NULLIF(?, N'')) WHERE [id] = CONVERT(int, ?)"
     )
-    assert db.parameters[-2] == (None, "7")
+    assert db.parameters[-2] == ("", "7")
     assert "UPDLOCK" in look
     assert "UPDLOCK" not in again
 
@@ -329,7 +329,7 @@ def test_any_text_comes_back_as_the_same_units(raw: bytes) -> None:
 def test_null_is_null_and_other_values_are_as_they_came() -> None:
     assert mssql_values.cell(None) is None
     assert mssql_values.cell("1.50") == "1.50"
-    assert mssql_values.placed(Stored("a", "money", 8, 19, 4), None) == ("CONVERT(money, ?, 2)", None)
+    assert mssql_values.placed(Stored("a", "money", 8, 19, 4), None) == ("CONVERT(money, NULLIF(?, N''), 2)", "")
 
 
 @pytest.mark.parametrize(
