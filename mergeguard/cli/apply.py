@@ -32,6 +32,7 @@ def apply(
     from mergeguard import api
     from mergeguard.render.applied import applied_text
     from mergeguard.render.plan import plan_summary
+    from mergeguard.storage.secrets import masked
 
     wanted = options_of(rate, batch)
     made = api.load_plan(chosen.target)
@@ -39,4 +40,4 @@ def apply(
         terminal.say(plan_summary(made).rstrip("\n"))
         ask(made, yes=yes)
     done = carry_out(made, database, wanted, chosen.options, chosen.settings)
-    terminal.write(applied_text(done, made.target.url), terminal.STDOUT)
+    terminal.write(applied_text(done, made.target.url if database is None else masked(database)), terminal.STDOUT)

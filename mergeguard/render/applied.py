@@ -9,7 +9,7 @@ from mergeguard.integrity.apply import Applied
 from mergeguard.integrity.undo import Undone
 from mergeguard.integrity.unmerge import Unmerge, Unmerged
 from mergeguard.render import words
-from mergeguard.render.text import visible
+from mergeguard.render.text import argument, visible
 
 _DID = {
     Action.RETIRE.value: "merge row retired",
@@ -40,7 +40,7 @@ def unmerged_text(done: Unmerged, target: str) -> str:
     """Say what an unmerge did, and the way back."""
     rows = _times(done.rows, "merge row retired")
     lines = [f"{done.guid} is unmerged: {rows}{_tables(done.references, 'put back')}"]
-    lines.append(f"the way back: mergeguard undo {visible(target)} {done.run_id}")
+    lines.append(f"the way back: mergeguard undo {argument(target)} {done.run_id}")
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -67,7 +67,7 @@ def _applied(done: Applied, target: str) -> Iterator[str]:
         yield f"{words.counted(done.left, 'step')} left: apply the same plan again to go on"
     else:
         yield "checked: what the plan decided is clean"
-    yield f"the way back: mergeguard undo {visible(target)} {done.run_id}"
+    yield f"the way back: mergeguard undo {argument(target)} {done.run_id}"
 
 
 def _undone(done: Undone) -> Iterator[str]:

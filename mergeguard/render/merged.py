@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mergeguard.render import words
-from mergeguard.render.text import visible
+from mergeguard.render.text import argument, visible
 from mergeguard.resources.merged import ColumnMoves, Merged
 
 
@@ -41,7 +41,7 @@ def _merged(merged: Merged, target: str) -> Iterator[str]:
     again = " (this request was answered before)" if merged.repeated else ""
     yield f"{merged.old_root} is merged into {merged.new_root}{again}"
     yield from _effects(merged)
-    yield f"the way back: mergeguard undo {visible(target)} {merged.run_id}"
+    yield f"the way back: mergeguard undo {argument(target)} {merged.run_id}"
 
 
 def _effects(merged: Merged) -> Iterator[str]:

@@ -13,7 +13,7 @@ from mergeguard.render import words
 from mergeguard.render.paper import NARROWEST, Paper
 from mergeguard.render.plan_component import Part, refusal_lines, source_lines, step_lines
 from mergeguard.render.plan_references import change_lines, is_references, reference_lines
-from mergeguard.render.text import visible
+from mergeguard.render.text import argument, visible
 
 MAX_COMPONENTS = 20
 """Components that are printed of those repaired and of those refused; ``component`` prints any of them."""
@@ -136,7 +136,7 @@ def _foot(plan: Plan, paper: Paper) -> list[str]:
     lines = [paper.paint("About this plan", "bold")]
     if plan.steps:
         lines.append("  the way back, once it is applied:")
-        lines.append(f"    mergeguard undo {visible(plan.target.url)} {visible(plan.plan_id)}")
+        lines.append(f"    mergeguard undo {argument(plan.target.url)} {visible(plan.plan_id)}")
     made = [f"{shape.table}.{column.name}" for shape in plan.tables for column in shape.columns if column.generated]
     if made:
         told = f"an undo cannot restore what the server makes by itself: {', '.join(map(visible, made))}"

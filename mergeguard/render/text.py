@@ -5,10 +5,16 @@ Every label, value, row id and target passes through here before it reaches a fo
 
 from __future__ import annotations
 
+import os
+import shlex
 import unicodedata
 from collections.abc import Iterable
 
 _ELLIPSIS = "..."
+_PARTING = frozenset(" '\"$`&;|<>()?[]{}#!~")
+"""What a shell takes for more than a letter."""
+_EXPANDED = frozenset('"$`!')
+"""What it does so even in double quotes."""
 
 
 def visible(text: object, limit: int | None = None) -> str:
@@ -20,6 +26,16 @@ def visible(text: object, limit: int | None = None) -> str:
     if not plain.isprintable():
         plain = "".join(char if char.isprintable() else _spelt(char) for char in plain)
     return plain if limit is None else cut(plain, limit)
+
+
+def argument(text: object) -> str:
+    """Return a text as one word of a command that people paste into a shell; ``visible`` as well."""
+    plain = visible(text)
+    escaping = "\\" in plain and os.name == "posix"  # Windows has it in each path, and no shell that minds
+    if _PARTING.isdisjoint(plain) and not escaping:
+        return plain
+    # Double quotes mean the same to a Unix shell, to cmd and to PowerShell.
+    return f'"{plain}"' if _EXPANDED.isdisjoint(plain) and not escaping else shlex.quote(plain)
 
 
 def _spelt(char: str) -> str:

@@ -224,7 +224,10 @@ def test_another_database_ends_with_5(call: Callable, plan: Path, folder: Path) 
     (folder / "copy.db").write_bytes(DATABASE.read_bytes())
     ran = call("apply", plan, "--target", "copy.db", "--yes")
     assert (ran.code, "another database" in ran.err) == (5, True)
-    assert call("apply", plan, "--target", f"sqlite:///{DATABASE}", "--yes").code == 0
+    done = call("apply", plan, "--target", f"sqlite:///{DATABASE}", "--yes")
+    assert done.code == 0
+    # By the URL that could write, and not by the one that made the plan.
+    assert done.out.splitlines()[-1] == f"the way back: mergeguard undo sqlite:///{DATABASE} {run_id(call)}"
 
 
 # A person at a terminal.

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shlex
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from merge_model import guid
 
 from mergeguard.core.repair.journal import JournalStep, Run
@@ -15,6 +18,7 @@ from mergeguard.integrity.undo import Undone
 from mergeguard.integrity.unmerge import Unmerge, Unmerged
 from mergeguard.render.applied import applied_text, proposal_text, undone_text, unmerged_text
 from mergeguard.render.journal import MAX_CHANGES, run_text, runs_text
+from mergeguard.render.text import visible
 
 RUN = "0" * 31 + "a"
 NIGHT = dt.datetime(2024, 5, 1, 2, 3, 4, tzinfo=dt.UTC)
@@ -52,6 +56,15 @@ def test_an_apply_in_full() -> None:
 
 def test_an_apply_of_nothing() -> None:
     assert applied_text(Applied(RUN, 0), "x.db") == "nothing to do: the plan has no steps\n"
+
+
+@given(st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Zs")), min_size=1))
+@example("a b.db")
+@example("postgresql://u:***@h/d?a=b&c=d")
+@example("""it's "100%" $HOME `x`.db""")
+def test_the_way_back_is_one_command_for_a_shell(target: str) -> None:
+    last = applied_text(Applied(RUN, 1, 1), target).splitlines()[-1]
+    assert shlex.split(last.removeprefix("the way back: ")) == ["mergeguard", "undo", visible(target), RUN]
 
 
 def test_what_a_target_holds_obeys_nobody() -> None:
