@@ -26,7 +26,7 @@ from importing_samples import (
 
 from mergeguard.core.importing.blocks import Block, updates
 from mergeguard.core.importing.catalogue import DataClass
-from mergeguard.core.importing.content import Content, checked
+from mergeguard.core.importing.content import Content, checked, unknown_classes
 from mergeguard.core.importing.keys import KeyRules
 from mergeguard.core.importing.mapping import mapped
 from mergeguard.core.nse.message import ClassData, Message, Resource, Row
@@ -44,6 +44,13 @@ def content(*parts: object) -> Content:
 def blocks(*parts: object) -> list[Block]:
     """Return the blocks of a message, read."""
     return [each.read() for each in content(*parts).blocks]
+
+
+def test_a_resource_that_no_key_could_find_again_needs_a_guid() -> None:
+    with pytest.raises(MalformedEvent, match=r"^line \d+, <resource>: it has neither .* but tag, by which"):
+        content(computer("odd", None, "tag=1"))
+    assert content(computer("odd", 3, "tag=1")).resources[0].sent == guid(3)
+    assert content(computer("odd", None, "tag=1", "FQDN=a")).resources[0].sent is None
 
 
 def numbered(data: ClassData) -> ClassData:
@@ -201,3 +208,21 @@ def test_a_resource_need_not_say_its_type_but_a_type_that_it_says_is_known() -> 
     assert [each.type for each in content(computer("pc", 1, kind=None)).resources] == [None]
     with pytest.raises(MalformedEvent, match=f"<resource>: the resource type {UNKNOWN} is not in the catalogue"):
         content(computer("pc", 1, kind=UNKNOWN))
+
+
+@pytest.mark.parametrize(
+    ("part", "unknown"),
+    [
+        (PC, False),
+        (computer("pc", 1, kind=None), False),
+        (computer("pc", 1, kind=UNKNOWN), True),
+        (rows(NOTES, 1, ("a",)), False),
+        (rows(replace(NOTES, guid=UNKNOWN), 1, ("a",)), True),
+        (link(OWNED, 1, 2), False),
+        (link(replace(OWNED, guid=UNKNOWN), 1, 2), True),
+    ],
+)
+def test_a_message_that_names_what_the_catalogue_has_not_is_known_before_all_else(
+    part: object, *, unknown: bool
+) -> None:
+    assert unknown_classes(message(PC, part, PC), CATALOGUE) is unknown  # type: ignore[arg-type]

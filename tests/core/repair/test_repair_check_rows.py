@@ -60,3 +60,11 @@ def test_every_problem_has_its_words(rows: list[tuple[int, int]], survivor: int,
 
 def test_nobody_survives_where_nobody_is_named() -> None:
     assert check_rows([(guid(1), guid(2))], [guid(1)], survivor=None) == ()
+
+
+def test_problems_come_in_text_order() -> None:
+    """R8: what a repair says of itself does not depend on the order of the rows."""
+    olds = sorted(map(guid, range(3, 9)))
+    rows = [(old, guid(1)) for old in olds]
+    for some in (rows, rows[::-1]):
+        assert check_rows(some, [], survivor=None) == tuple(f"{old} is no member, but its row was read" for old in olds)

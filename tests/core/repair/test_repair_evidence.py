@@ -81,6 +81,36 @@ def test_e2_the_live_one_that_still_holds_rows_survives(known: dict[int, dict[st
     assert component.confidence == (Confidence.STRONG if survivor else None)
 
 
+@pytest.mark.parametrize(
+    ("held", "words", "read_from"),
+    [
+        ({"keys": 1}, "1 key", "ResourceKey.Guid"),
+        ({"keys": 3}, "3 keys", "ResourceKey.Guid"),
+        ({"references": {"Inv.Guid": 1}}, "1 reference", "Inv.Guid"),
+        ({"keys": 2, **HELD}, "2 keys and 12 references", "ResourceKey.Guid, Inv.Guid"),
+    ],
+)
+def test_e2_says_what_is_held_and_where_it_was_read(held: dict[str, Any], words: str, read_from: str) -> None:
+    component = ring(live={1, 2}, known={2: held}, read_from=replace(DECLARED, row_id=None, time=None))
+    [vote] = [vote for vote in component.votes if vote.evidence is Evidence.UNFINISHED]
+    assert vote.why == f"live and still holds {words}: its merge was never finished"
+    assert vote.read_from == read_from
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (((1, 1),), "1 row that merge a guid into itself"),
+        (((1, 1), (1, 1)), "2 rows that merge a guid into itself"),
+        (((1, 2), (1, 2)), "1 copy of an older row"),
+        (((1, 2), (1, 2), (1, 2), (1, 1)), "1 row that merge a guid into itself and 2 copies of an older row"),
+    ],
+)
+def test_e0_says_what_is_taken_out(rows: tuple[tuple[int, int], ...], words: str) -> None:
+    component = only(Sick.of(*rows))
+    assert component.why == f"{words} (E0)"
+
+
 def test_e2_is_no_evidence_of_a_dead_one() -> None:
     assert "E2" not in said(ring(live=set(), known={1: HELD}))
     assert "E2" not in said(ring(known={1: HELD}))

@@ -46,3 +46,10 @@ def test_a_finding_shows_the_row_that_the_lookup_should_have_followed() -> None:
     (finding,) = exact(Case.of((8, 9), (1, 2), stored=((guid(8), guid(9), 1, "ok"),)), "lookup-drift")
     assert (finding.subject, finding.guids) == (guid(1), 1)
     assert [(row.old, row.new) for row in finding.rows] == [(guid(1), guid(2))]
+
+
+def test_one_row_without_a_guid_is_one_row() -> None:
+    case = Case.of((1, 2))
+    stored = rule_model.stored_lookup(rule_model.right_lookup(case), skipped=1)
+    (finding,) = rules.BY_NAME["lookup-drift"].run(Facts(case.table, Declared(stored=stored))).findings
+    assert finding.message == "1 row of the lookup has no guid as old"

@@ -35,3 +35,10 @@ def test_the_rows_shown_are_those_of_the_old_with_most() -> None:
     (finding,) = exact(case, "redundant")
     assert finding.subject == guid(3)
     assert [(row.old, row.new) for row in finding.rows] == [(guid(3), guid(4))] * 4
+
+
+def test_a_split_without_copies_is_not_shown_for_all_its_rows() -> None:
+    case = Case.of((1, 2), (1, 3), (1, 4), (1, 5), (6, 7), (6, 7))
+    (finding,) = exact(case, "redundant")
+    assert finding.subject == guid(6)
+    assert finding.details["histogram"] == {"2": 1}
