@@ -108,3 +108,13 @@ def test_an_old_with_more_news_than_there_is_room_for_is_drawn_with_as_many_as_f
     assert len(picture.nodes) == min(limit, 13)
     assert len(picture.edges) == len(picture.nodes) - 1
     assert picture.omitted == 13 - len(picture.nodes)
+
+
+def test_an_old_whose_news_agree_is_drawn_as_no_split() -> None:
+    facts = Case.of((1, 2), (1, 3), (2, 4), (3, 4), (5, 6), (5, 7)).facts()
+    roles = {
+        node.guid: node.role
+        for lead in facts.leads.tolist()
+        for node in neighbourhood(facts, [lead], focus=facts.old(lead)).nodes
+    }
+    assert (roles[guid(1)], roles[guid(5)]) == (Role.TREE, Role.SPLIT)

@@ -20,6 +20,7 @@ def test_the_message_says_how_often_and_when_last() -> None:
     (finding,) = exact(Case.of((1, 2), (2, 1), (1, 2), times=times), "flip-flop")
     assert finding.message == "merged in both directions, 3 rows; the last row is of 2024-05-08 07:08"
     assert [row.row_id for row in finding.rows] == [2, 3, 1]
+    assert (finding.guids, finding.details["rows"]) == (2, 3)
     assert (finding.details["last_old"], finding.details["last_new"]) == (str(guid(1)), str(guid(2)))
 
 
