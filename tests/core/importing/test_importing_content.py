@@ -226,3 +226,8 @@ def test_a_message_that_names_what_the_catalogue_has_not_is_known_before_all_els
     part: object, *, unknown: bool
 ) -> None:
     assert unknown_classes(message(PC, part, PC), CATALOGUE) is unknown  # type: ignore[arg-type]
+
+
+def test_what_refers_to_no_resource_is_refused_before_it_is_known_whether_the_data_changed() -> None:
+    with pytest.raises(MalformedEvent, match=r"^line 11, <row>: c0 of Installed software: column Software takes"):
+        content(PC, numbered(rows(INSTALLED, "pc", ("no guid", "1"))))

@@ -53,3 +53,7 @@ def test_a_filtered_name_finds_no_computer_and_still_finds_others() -> None:
     assert matching(keys, SERVER, CATALOGUE, rules) == (key("macaddress=b"),)
     assert matching(keys, SOFTWARE, CATALOGUE, rules) == (key("hash=1"),)
     assert usable(keys, rules) == tuple(keys)
+
+
+def test_a_key_is_kept_without_the_blanks_around_it() -> None:
+    assert usable([Key(" fqdn ", " pc.example\t")], RULES) == (key("fqdn=pc.example"),)

@@ -45,6 +45,7 @@ def test_a_witness_has_at_most_fifty_steps_and_the_picture_200_guids(length: int
     assert finding.details["witness_length"] == finding.guids == length
     assert len(finding.rows) == min(length, MAX_WITNESS)
     assert (finding.path[0] == finding.path[-1]) == (length < MAX_WITNESS)
+    assert finding.subject == finding.path[0] == min(guid(at) for at in range(length))
     assert finding.picture is not None
     assert len(finding.picture.nodes) == min(length, 200)
     assert finding.picture.omitted == max(0, length - 200)
@@ -61,3 +62,11 @@ def test_simple_cycles_are_never_enumerated() -> None:
     """Among 60 guids that all lead to each other there are more of them than atoms in the universe."""
     (finding,) = exact(Case.of(*((old, new) for old in range(60) for new in range(60) if old != new)), "cycle")
     assert (finding.details["members"], finding.details["witness_length"]) == (60, 2)
+
+
+def test_the_witness_is_a_shortest_one_among_any_number_of_conflicts() -> None:
+    """Only the last two of 90 conflicting olds lead to each other."""
+    olds = sorted(map(guid, range(90)))
+    pairs = [(olds[at], olds[(at + far) % 90]) for at in range(90) for far in (1, 2)] + [(olds[-1], olds[-2])]
+    (finding,) = exact(Case(tuple(pairs), tuple(range(1, len(pairs) + 1))), "cycle")
+    assert finding.path == (olds[-2], olds[-1], olds[-2])

@@ -30,3 +30,11 @@ def test_the_dead_guid_that_most_olds_lead_to_comes_first_and_equals_in_text_ord
     case = Case.of((1, 20), (2, 22), (3, 22), (4, 21), live=frozenset({guid(50)}))
     dead = [finding.subject for finding in exact(case, "dangling")]
     assert dead == [guid(22), *sorted((guid(20), guid(21)))]
+
+
+def test_one_old_leads_and_several_lead() -> None:
+    case = Case.of((1, 20), (2, 21), (3, 21), live=frozenset({guid(50)}))
+    assert [finding.message for finding in exact(case, "dangling")] == [
+        "2 olds lead to a guid that is not live",
+        "1 old leads to a guid that is not live",
+    ]

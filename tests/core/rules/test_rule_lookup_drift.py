@@ -32,6 +32,7 @@ def test_another_row_for_an_old_is_not_called_a_row_for_no_old() -> None:
         "the lookup holds another row for an old that has one",
         "the lookup holds another row for an old that has one",
     ]
+    assert [(finding.guids, finding.subject in (guid(1), guid(8))) for finding in found] == [(1, True)] * 3
 
 
 def test_rows_without_a_guid_are_one_finding() -> None:
