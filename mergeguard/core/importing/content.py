@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 from mergeguard.core import guids
 from mergeguard.core.importing.blocks import Meant, SentBlock, blocks_of
 from mergeguard.core.importing.catalogue import Catalogue
-from mergeguard.core.importing.keys import KeyRules, usable
+from mergeguard.core.importing.keys import KeyRules, require_matching, usable
 from mergeguard.core.nse.message import Key, Message, Resource, Target
 from mergeguard.errors import MalformedEvent
 
@@ -111,7 +111,10 @@ def _incoming(resource: Resource, number: int, catalogue: Catalogue, rules: KeyR
     for key in resource.keys:
         _fit(f"{place}: the name of a key", key.name)
         _fit(f"{place}: the value of its key {key.name}", key.value)
-    return Incoming(number, place, sent, resource.type, resource.name, usable(resource.keys, rules))
+    keys = usable(resource.keys, rules)
+    if sent is None and resource.type is not None:
+        require_matching(place, keys, resource.type, catalogue, rules)
+    return Incoming(number, place, sent, resource.type, resource.name, keys)
 
 
 def _fit(what: str, text: str) -> None:

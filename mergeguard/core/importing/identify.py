@@ -14,12 +14,11 @@ from typing import Final
 
 from mergeguard.core.importing.catalogue import Catalogue
 from mergeguard.core.importing.content import Incoming
-from mergeguard.core.importing.keys import Folded, KeyRules, folded, is_computer, matching
+from mergeguard.core.importing.keys import Folded, KeyRules, folded, is_computer, matching, require_matching
 from mergeguard.core.importing.standing import KeyOwner, Standing
 from mergeguard.core.nse.message import Key
 from mergeguard.errors import MalformedEvent
 
-_SHOWN: Final = 5
 _LATE: Final = dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
@@ -184,23 +183,12 @@ def _one(
 def _created(resource: Incoming, sent: uuid.UUID | None, world: _World, judge: Judge) -> Found:
     if resource.type is None:
         raise MalformedEvent(f"{resource.place}: no such resource is known, and nothing says of what type it is")
-    if sent is None and not matching(resource.keys, resource.type, judge.catalogue, judge.rules):
-        raise _nameless(resource)
+    if sent is None:
+        require_matching(resource.place, resource.keys, resource.type, judge.catalogue, judge.rules)
     guid = judge.fresh(resource) if sent is None else sent
     world.facts[guid] = _Facts(resource.type)
     _own(resource.keys, guid, world)
     return Found(guid, new=True, type=resource.type, keys=resource.keys)
-
-
-def _nameless(resource: Incoming) -> MalformedEvent:
-    """Say that nothing tells who a resource is: each message about it would make another one, each look as well."""
-    names = sorted({key.name for key in resource.keys})
-    shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
-    others = f" but {shown}, by which its type is not found" if names else ""
-    return MalformedEvent(
-        f"{resource.place}: it has neither a guid nor a key that tells which resource it is{others}",
-        hint="send its guid, or a key that ResourceTypeMergeKey lists for its type, with a value of its own",
-    )
 
 
 def _own(keys: Iterable[Key], guid: uuid.UUID, world: _World) -> None:

@@ -10,11 +10,13 @@ from typing import Final, TypeAlias
 
 from mergeguard.core.importing.catalogue import Catalogue
 from mergeguard.core.nse.message import Key
+from mergeguard.errors import MalformedEvent
 
 COMPUTER: Final = uuid.UUID("493435f7-3b17-4c4c-b07f-c23e7ab7781f")
 """The type of computers; settings about computers hold for the types derived from it, too."""
 MAC: Final = "macaddress"
 Folded: TypeAlias = tuple[str, str]
+_SHOWN: Final = 5
 _NOT_HEX: Final = re.compile(r"[^0-9a-f]")
 _NO_GUIDS: Final = frozenset({"0" * 32, "f" * 32})
 
@@ -72,6 +74,24 @@ def matching(keys: Iterable[Key], kind: uuid.UUID | None, catalogue: Catalogue, 
     if is_computer(kind, catalogue):
         names -= rules.filtered
     return tuple(key for key in keys if key.name.lower() in names)
+
+
+def require_matching(place: str, keys: Iterable[Key], kind: uuid.UUID, catalogue: Catalogue, rules: KeyRules) -> None:
+    """Require that a resource without a guid can be found by one of its usable keys.
+
+    Raises:
+        MalformedEvent: each message about it would make another one.
+    """
+    usable_keys = tuple(keys)
+    if matching(usable_keys, kind, catalogue, rules):
+        return
+    names = sorted({key.name for key in usable_keys})
+    shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+    others = f" but {shown}, by which its type is not found" if names else ""
+    raise MalformedEvent(
+        f"{place}: it has neither a guid nor a key that tells which resource it is{others}",
+        hint="send its guid, or a key that ResourceTypeMergeKey lists for its type, with a value of its own",
+    )
 
 
 def _is_junk(key: Key, rules: KeyRules) -> bool:
