@@ -190,3 +190,7 @@ def answer(question: Callable[..., object], graph: nx.DiGraph, u: object, v: obj
 @given(u=st.sampled_from(ODD_KEYS), v=st.sampled_from(ODD_KEYS))
 def test_an_odd_key_gets_the_answer_of_a_plain_digraph(name: str, u: object, v: object) -> None:
     assert answer(QUESTIONS[name], MergeGraph(TABLE), u, v) == answer(QUESTIONS[name], plain(), u, v)
+
+
+def test_it_has_all_that_networkx_gives_to_a_graph_of_its_own() -> None:
+    assert vars(nx.DiGraph()).keys() <= vars(MergeGraph(TABLE)).keys()

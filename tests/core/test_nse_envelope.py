@@ -64,6 +64,8 @@ def test_the_deepest_that_is_read_and_a_recipient_that_never_ends() -> None:
     assert envelope(b"<a>" * MOST_DEPTH + b"</a>" * MOST_DEPTH).root == "a"
     assert envelope(b"<m><to>" + b"x" * 10_000_000 + b"</to></m>").recipient == "x" * 200
     assert envelope(b"<m><to>first</to><to>second</to></m>").recipient == "first"
+    assert envelope(b"<m><from>agent</from><to>server</to></m>").recipient == "server"
+    assert envelope(b"<m><body><to>inside</to></body></m>").recipient == ""
     assert envelope(b"<m><body><to>inside</to></body></m>").recipient == ""
 
 

@@ -77,3 +77,11 @@ def test_rows_that_are_short_to_send_and_long_to_keep_end_at_their_limit() -> No
     body = EVENT.replace('<row c0="a" c1="b"/>', '<row c1023="x"/>' * 98)
     assert "leave out more than 100,000 cells" in refusal(body, Limits(gaps=100_000))
     assert Limits().gaps == 10_000_000
+
+
+def test_rows_that_leave_no_cell_out_have_no_gaps() -> None:
+    body = times(EVENT, '<row c0="a"', 5).replace("c1=", "c2=").encode()
+    rows = [row for block in read(body).data for row in block.rows]
+    gaps = sum(len(row.cells) - sum(cell is not None for cell in row.cells) for row in rows)
+    assert read(body, Limits(gaps=gaps)) == read(body)
+    assert "leave out more than" in refusal(body.decode(), Limits(gaps=gaps - 1))

@@ -111,3 +111,9 @@ def test_the_empty_guid_is_no_resource() -> None:
     assert value_of(DataColumn("c", CellType.GUID), str(EMPTY)) == EMPTY
     with pytest.raises(Misfit, match="needs a value"):
         value_of(DataColumn("c", CellType.GUID, nullable=False, resource=True), str(EMPTY))
+
+
+@pytest.mark.parametrize(("length", "shown"), [(40, "x" * 40), (41, "x" * 40 + "…")])
+def test_a_long_text_that_does_not_fit_is_cut_where_it_is_told(length: int, shown: str) -> None:
+    with pytest.raises(Misfit, match=f"this is '{shown}'$"):
+        value_of(DataColumn("c", CellType.INTEGER), "x" * length)

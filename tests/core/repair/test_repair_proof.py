@@ -46,6 +46,11 @@ def test_another_survivor_than_the_one_that_is_led_to() -> None:
     assert said.endswith(f" does not lead to {guid(8)} after the repair")
 
 
+def test_another_survivor_than_the_only_guid_outside_that_a_cycle_leads_to() -> None:
+    found = problems(Sick.of((1, 2), (2, 1), (2, 9)), lambda each: replace(each, survivor=guid(8)))
+    assert [said.endswith(f" does not lead to {guid(8)} after the repair") for said in found] == [True, True]
+
+
 def test_a_second_row_that_stays() -> None:
     found = problems(KNOT, lambda each: replace(each, retire=(1,)))
     assert any("has several rows" in problem for problem in found)

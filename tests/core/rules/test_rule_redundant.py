@@ -42,3 +42,9 @@ def test_a_split_without_copies_is_not_shown_for_all_its_rows() -> None:
     (finding,) = exact(case, "redundant")
     assert finding.subject == guid(6)
     assert finding.details["histogram"] == {"2": 1}
+
+
+def test_the_ten_worst_are_named_with_their_rows() -> None:
+    case = Case.of(*((old, 50) for old in range(12) for _ in range(old + 2)))
+    (finding,) = exact(case, "redundant")
+    assert finding.details["worst"] == [{"guid": str(guid(old)), "rows": old + 2} for old in range(11, 1, -1)]
