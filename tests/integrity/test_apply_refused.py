@@ -110,6 +110,20 @@ def test_a_table_that_is_gone(world: World) -> None:
         world.apply(replace(world.plan(), tables=(shape,)))
 
 
+def test_a_table_whose_rows_are_told_apart_otherwise(world: World, plan: Plan) -> None:
+    shape = plan.tables[0]
+    words = f"the rows of {shape.table} were told apart by OldGuid, NewGuid, and now by "
+    with untouched(world, Stale, words, ExitCode.PLAN_REFUSED):
+        world.apply(replace(plan, tables=(replace(shape, key=("OldGuid", "NewGuid")), *plan.tables[1:])))
+
+
+def test_a_column_that_is_of_another_type(world: World, plan: Plan) -> None:
+    shape = plan.tables[0]
+    columns = tuple(replace(one, type="money") if one.name == "NewGuid" else one for one in shape.columns)
+    with untouched(world, Stale, rf"{shape.table}\.NewGuid was money and is \S+ now", ExitCode.PLAN_REFUSED):
+        world.apply(replace(plan, tables=(replace(shape, columns=columns), *plan.tables[1:])))
+
+
 @pytest.mark.parametrize(
     "statement",
     [

@@ -7,6 +7,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -266,3 +267,12 @@ def test_a_profile_that_knows_no_keys_or_agents_is_told_so(file: File) -> None:
         shared_keys(file.source, bare)
     with pytest.raises(UsageError, match="are managed"):
         find_duplicates(file.source, Profile(merge=PROFILE.merge, keys=PROFILE.keys))
+
+
+def test_a_merge_with_a_key_needs_a_column_for_it_and_writes_nothing_without(file: File) -> None:
+    file.fill()
+    bare = replace(PROFILE, merge=replace(PROFILE.merge, merge_key=None))
+    with pytest.raises(UsageError, match="no column for the key") as refused:
+        merge(file.source, bare, A, B, key="by hand")
+    assert "merge_key" in str(refused.value.hint)
+    assert file.rows('SELECT * FROM "Merges"') == []

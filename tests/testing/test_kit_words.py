@@ -57,6 +57,18 @@ def test_a_time_line_shows_values_waits_errors_and_faults() -> None:
     ]
 
 
+def test_the_step_that_broke_a_check_is_marked_behind_what_came_of_it() -> None:
+    history = History(("merge A->B",))
+    history.steps = [step(1, 0, READ, values=[A], read=[])]
+
+    text = Timeline(history, {A: "A"}, bad=(history.steps[0], "forest"), width=60).text()
+
+    assert [line.rstrip() for line in text.splitlines()][2:4] == [
+        "  1 SELECT new FROM merge WHERE old = A",
+        "       = nothing   <== forest",
+    ]
+
+
 @settings(max_examples=100)
 @given(
     names=st.lists(st.text(max_size=40), min_size=1, max_size=5),
