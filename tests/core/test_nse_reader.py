@@ -351,3 +351,13 @@ def test_an_end_is_told_by_its_name_and_not_by_its_place(attributes: str) -> Non
     body = EVENT.replace("</resourceAssociations>", f"{link}</resourceAssociations>")
     usual = Association(OS, Target("pc"), Target(guid=OS))
     assert read(body.encode()).associations == (usual, Association(OS, Target(guid=PC), Target("pc")))
+
+
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_half_of_a_character_of_utf_16_is_refused_with_its_place(codec: str, mark: str) -> None:
+    text = f'{mark}<?xml version="1.0" encoding="utf-16"?><message>\n<to>a{{}}bc</to></message>'
+    body = text.format("\ud800").encode(codec, "surrogatepass")
+    with pytest.raises(MalformedEvent, match=r"^line 2, column 6: half of a character of UTF-16"):
+        read(body)
+    assert read(text.format("\U0001f600").encode(codec)).recipient == "a\U0001f600bc"

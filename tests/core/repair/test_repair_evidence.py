@@ -344,6 +344,29 @@ def test_a_person_decides_against_everything() -> None:
     assert component.notes == (f"the merge must be completed: 400 rows still hold {guid(1)}",)
 
 
+@pytest.mark.parametrize(
+    ("known", "words"),
+    [
+        ({"keys": 1}, f"1 row still holds {guid(1)}"),
+        ({"keys": 2}, f"2 rows still hold {guid(1)}"),
+        ({"keys": 2, "references": {"Inv.Guid": 1}}, f"1 row still holds {guid(1)}"),
+        ({}, f"{guid(1)} is still live"),
+    ],
+)
+def test_a_live_guid_that_stays_merged_away_is_noted(known: dict[str, Any], words: str) -> None:
+    component = ordered(2, *PAIR, live={1, 2}, known={1: known, 2: HELD})
+    assert component.notes == (f"the merge must be completed: {words}",)
+
+
+def test_rows_that_nothing_orders_are_chosen_from_by_nobody() -> None:
+    """R9."""
+    rows = ((1, 2), (1, 3), (2, 9), (3, 9))
+    component = only(Sick.of(*rows, read_from=NOTHING))
+    assert component.refused == f"several rows of {guid(1)} lead to {guid(9)}, and nothing says which is the newest"
+    assert component.retire == ()
+    assert len(only(Sick.of(*rows, read_from=NOTHING, policy=ANYTHING)).retire) == 1
+
+
 def test_a_person_chooses_the_end_and_needs_no_order_for_the_rows() -> None:
     component = ordered(9, (1, 2), (1, 3), (2, 9), (3, 9), read_from=NOTHING)
     assert component.confidence is Confidence.ORDERED

@@ -21,6 +21,12 @@ def test_a_live_guid_merged_into_itself_is_left_to_the_other_rule() -> None:
     assert run(case, "self-merge").count == 1
 
 
+def test_a_self_merge_beside_is_not_among_its_rows() -> None:
+    (finding,) = exact(Case.of((1, 1), (1, 2), live=frozenset({guid(1)})), "shadowed-live")
+    assert finding.path == (guid(1), guid(2))
+    assert [row.new for row in finding.rows] == [guid(2)]
+
+
 def test_the_one_that_most_olds_lead_to_comes_first() -> None:
     case = Case.of((1, 2), (3, 4), (5, 3), (6, 3), live=frozenset({guid(1), guid(3)}))
     assert [(finding.subject, finding.guids) for finding in exact(case, "shadowed-live")] == [
