@@ -13,6 +13,8 @@ from mergeguard.errors import MalformedEvent
 
 _INVALID_TOKEN: Final = expat.errors.codes[expat.errors.XML_ERROR_INVALID_TOKEN]
 _UTF_16: Final = (b"\xfe\xff", b"\xff\xfe")
+_WIDE: Final = {b"\xfe\xff": "utf-16-be", b"\xff\xfe": "utf-16-le", b"\0<": "utf-16-be", b"<\0": "utf-16-le"}
+"""How a document of UTF-16 begins, with its mark and without."""
 _LONGEST_CHARACTER: Final = 4
 """Bytes of UTF-8."""
 
@@ -47,6 +49,7 @@ def parse(parser: expat.XMLParserType, body: bytes) -> None:
     """
     try:
         parser.Parse(body, True)  # noqa: FBT003 - expat takes it by position only
+        _require_pairs(body)
     except _DocumentType:
         raise MalformedEvent(f"line {parser.CurrentLineNumber}: it has a document type (DOCTYPE)") from None
     except expat.ExpatError as error:
@@ -58,6 +61,19 @@ def parse(parser: expat.XMLParserType, body: bytes) -> None:
         raise MalformedEvent(f"its encoding is not understood: {error}") from None
     finally:
         parser.StartElementHandler = parser.EndElementHandler = parser.CharacterDataHandler = None
+
+
+def _require_pairs(body: bytes) -> None:
+    """Require that no half of a pair stands alone in UTF-16: expat makes one character of it and the next one."""
+    codec = _WIDE.get(body[:2])
+    if codec is None:
+        return
+    try:
+        body.decode(codec)
+    except UnicodeDecodeError as error:
+        before = body[: error.start].decode(codec)
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        raise MalformedEvent(f"line {line}, column {column}: half of a character of UTF-16 stands alone") from None
 
 
 def _culprit(body: bytes, at: int) -> str:
