@@ -167,6 +167,14 @@ def test_of_links_beyond_the_most_the_oldest_go() -> None:
     assert [made.change.before for made in found.replaced] == [rows[0].image]
 
 
+def test_a_link_that_stood_already_takes_no_place_among_the_most() -> None:
+    """I2: it is collapsed, and counted once."""
+    rows = [link(0, NEW, OTHER, 2), link(1, OLD, OTHER, 1), link(2, NEW, guid(4), 1), link(3, OLD, guid(5), 0)]
+    found = survive(LINKED, rows, OLD, NEW, spelled, Links("Parent", "Kind", lambda _: 3))
+    assert kept(rows, found) == [rows[0], rows[2], rows[3]]
+    assert (found.outnumbered, found.replaced) == ((), ())
+
+
 def test_rows_go_before_others_take_their_place() -> None:
     found = survive(SINGLE, [datum(0, NEW, 1), datum(1, OLD, 2)], OLD, NEW, spelled)
     assert [change.after is None for change in found.changes] == [True, False]

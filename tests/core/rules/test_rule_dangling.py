@@ -38,3 +38,9 @@ def test_one_old_leads_and_several_lead() -> None:
         "2 olds lead to a guid that is not live",
         "1 old leads to a guid that is not live",
     ]
+
+
+def test_of_equally_deep_olds_the_path_begins_at_the_first() -> None:
+    olds = sorted(map(guid, (1, 2, 3)))
+    (finding,) = exact(Case.of((3, 9), (1, 9), (2, 9), live=frozenset({guid(50)})), "dangling")
+    assert finding.path == (olds[0], guid(9))
