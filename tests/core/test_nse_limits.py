@@ -85,3 +85,8 @@ def test_rows_that_leave_no_cell_out_have_no_gaps() -> None:
     gaps = sum(len(row.cells) - sum(cell is not None for cell in row.cells) for row in rows)
     assert read(body, Limits(gaps=gaps)) == read(body)
     assert "leave out more than" in refusal(body.decode(), Limits(gaps=gaps - 1))
+
+
+def test_a_text_that_may_not_stand_there_is_told_by_its_first_eighty_characters() -> None:
+    said = refusal(EVENT.replace("<body>", "<body>" + "x" * 81))
+    assert f"the text {'x' * 80!r} may not stand in it" in said

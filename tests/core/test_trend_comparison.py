@@ -186,6 +186,11 @@ def test_what_is_not_proven_gone_is_not_fixed_and_the_reason_is_said(
     assert any(word in note for note in trend.notes)
 
 
+def test_a_night_that_is_incomplete_is_compared_with_the_last_complete_one() -> None:
+    nights = [night(0, look("a", "b")), night(1, look("a")), night(2, look("a", "b"), complete=False)]
+    assert [(rule.before, rule.count) for rule in compare("db", nights).rules] == [(1, 2)]
+
+
 def test_an_accepted_finding_is_neither_new_nor_fixed() -> None:
     nights = [night(0, look("a")), night(1, look(accepted=["a", "b"]))]
     assert compare("db", nights).changes == ()

@@ -118,6 +118,7 @@ KINDS = (KIND, guid(8))
     chance=st.randoms(use_true_random=False),
 )
 @example(drawn=[(NEW, 0, 1), (NEW, 0, 2), (NEW, 0, 2)], limits=(1, None), strangers={0}, chance=random.Random(1))
+@example(drawn=[(OLD, 0, 1), (OLD, 0, 1)], limits=(1, None), strangers=set(), chance=random.Random(1))
 @example(drawn=[(NEW, 0, 1), (OLD, 0, 0)], limits=(2, 1), strangers={0, 1}, chance=random.Random(1))
 def test_of_each_type_the_newest_links_stay_those_of_the_survivor_first_in_any_order_of_rows(
     drawn: Sequence[tuple[uuid.UUID, int, int]],

@@ -62,3 +62,17 @@ def test_rows_of_a_current_that_give_way_go_and_say_because_of_whom(rows: list[H
         first = min(old for old, current in CURRENTS.items() if current == owner)
         assert made.stale == {"guid": (first, owner)}
         assert made.guids == {owner, first}
+
+
+def test_a_row_that_holds_two_currents_goes_once() -> None:
+    pair = Place("Inv", ("guid", "friend"), unique=(Unique(("guid", "friend")),), names=frozenset({"id"}))
+    rows = [
+        Held({"id": str(number), "guid": str(one), "friend": str(two)}, {"guid": one, "friend": two}, DAY + day)
+        for number, (one, two, day) in enumerate(
+            [(GUIDS[4], GUIDS[5], dt.timedelta(0)), (GUIDS[0], GUIDS[2], dt.timedelta(1))]
+        )
+    ]
+    kept, [gone] = without_beaten(pair, rows, CURRENTS)
+    assert kept == rows[1:]
+    assert gone.change.before == rows[0].image
+    assert gone.stale == {"guid": (GUIDS[0], GUIDS[4])}
