@@ -162,7 +162,7 @@ SOFTWARE = st.integers(1, 6)
 @given(st.lists(st.tuples(SOFTWARE, st.text("ab", max_size=2)), unique_by=lambda row: row[0]), st.booleans())
 def test_rows_that_became_one_are_one_and_the_current_one_stays(rows_: list[tuple[int, str]], partial: bool) -> None:
     data = rows(INSTALLED, "pc", *((guid(number), text or None) for number, text in rows_), partial=partial)
-    [block] = blocks(PC, data)
+    [block] = blocks(PC, numbered(data))
     after = mapped(block, lambda one, _line: guid(one.int % 3))
     assert [row[0] for row in after.rows] == list(dict.fromkeys(row[0] for row in after.rows))
     assert {row[0] for row in after.rows} == {guid(number % 3) for number, _ in rows_}
@@ -171,6 +171,7 @@ def test_rows_that_became_one_are_one_and_the_current_one_stays(rows_: list[tupl
         same = [one for one in versions if guid(one.int % 3) == row[0]]
         assert row[1] == versions[row[0] if row[0] in versions else same[0]]
     assert len(after.lines) == len(after.rows) == (len(updates(after)) if partial else len(after.rows))
+    assert list(after.lines) == sorted(after.lines), "rows stay in the order of the message"
 
 
 @given(st.lists(st.sampled_from([1, 2]), max_size=4))
