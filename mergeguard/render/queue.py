@@ -266,7 +266,7 @@ def span(seconds: float | None) -> str:
 
 def amount(size: int) -> str:
     """Write a number of bytes in a unit that fits."""
-    number, unit = float(size), _UNITS[0]
+    number = float(size)
     for unit in _UNITS:
         if number < 1024 or unit == _UNITS[-1]:
             break

@@ -44,6 +44,7 @@ def test_the_certain_is_repaired_and_the_rest_is_left(demo: Path) -> None:
     assert done.code == ExitCode.FINDINGS
     assert done.repaired is not None
     assert done.repaired.plan_file is not None
+    assert done.repaired.plan_file in done.files
     plan = load_plan(done.repaired.plan_file, now=None)
     assert {step.confidence for step in plan.steps} == {Confidence.CERTAIN}
     assert (done.repaired.applied, done.repaired.refused) == (len(plan.steps), len(plan.refused))

@@ -306,6 +306,11 @@ def test_the_story_of_a_night(table: Path, tmp_path: Path) -> None:
         f"repair: 1 certain step applied; 'mergeguard undo' takes back run {night.before and night.before.run_id}"
     )
     assert told[5:] == [f"written: {path}" for path in night.files]
+    assert nightly_text(replace(night, files=(), removed=night.files[:2], forgotten=3)).splitlines() == [
+        *told[:5],
+        "removed: 2 report files of nights long ago",
+        "history: 3 of the oldest runs were forgotten",
+    ]
 
 
 def test_ports_write_nothing_without_a_place(table: Path) -> None:

@@ -162,6 +162,11 @@ def test_a_run_step_by_step() -> None:
     assert lines[-1] == "   and 5 more rows; --format json has them all"
 
 
+def test_a_run_that_takes_back_another_names_it() -> None:
+    assert run_text(RUNS[0], [], "postgresql").splitlines()[2] == f"takes back run {RUN}"
+    assert not any("takes back" in line for line in run_text(RUNS[1], [], "postgresql").splitlines())
+
+
 def test_a_run_for_programs_has_every_row() -> None:
     found = json.loads(run_text(RUNS[1], [STEP], "postgresql", "json"))
     assert found["run"]["run_id"] == RUN
