@@ -163,8 +163,10 @@ def test_a_run_step_by_step() -> None:
 
 
 def test_a_run_that_takes_back_another_names_it() -> None:
-    assert run_text(RUNS[0], [], "postgresql").splitlines()[2] == f"takes back run {RUN}"
-    assert not any("takes back" in line for line in run_text(RUNS[1], [], "postgresql").splitlines())
+    lines = run_text(RUNS[0], [], "postgresql").splitlines()
+    assert lines[2:4] == [f"takes back run {RUN}", "because: a mistake"]
+    assert "takes back" not in run_text(RUNS[1], [], "postgresql")
+    assert "because" not in run_text(RUNS[1], [], "postgresql")
 
 
 def test_a_run_for_programs_has_every_row() -> None:

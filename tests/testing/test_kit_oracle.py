@@ -16,7 +16,7 @@ from mergeguard.testing.replay import Replay, from_token
 from mergeguard.testing.rings import Case, Edge, cases, ring_of, rings
 from mergeguard.testing.scheduler import Planned
 from mergeguard.testing.search import faults_of
-from mergeguard.testing.tables import Datum, Link, Tables, current, guid, merged
+from mergeguard.testing.tables import Datum, Guid, Link, Tables, current, guid, merged
 
 A, B, C, D = map(guid, range(4))
 ANY = st.one_of(cases(), rings())
@@ -105,6 +105,14 @@ NOW = merged(START, A, B)
 )
 def test_each_check_finds_what_it_is_for(check: str, now: Tables) -> None:
     assert check in complaints(Seen(START, START, now))
+
+
+@given(order=st.permutations([(A, C), (A, B), (A, D)]))
+def test_forest_says_the_same_in_whatever_order_the_rows_are_read(order: list[tuple[Guid, Guid]]) -> None:
+    now = dataclasses.replace(START, merges=tuple(order))
+    assert CHECKS["forest"](Seen(START, START, now, spelled={A: "A", B: "B", C: "C", D: "D"})) == (
+        "A is merged 3 times, into B and C and D"
+    )
 
 
 def test_classes_that_come_apart_are_not_monotone() -> None:
