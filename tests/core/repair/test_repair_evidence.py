@@ -301,6 +301,19 @@ def test_strong_and_medium_evidence_together(
     assert component.confidence is confidence
 
 
+def test_of_two_strong_ones_that_agree_the_stronger_is_told() -> None:
+    component = ring(live={1, 2}, known={1: HELD}, read_from=DECLARED)
+    assert {evidence: said(component)[evidence] for evidence in ("E2", "E3")} == {"E2": guid(1), "E3": guid(1)}
+    assert component.why.endswith("(E2)")
+
+
+def test_a_split_is_followed_over_the_first_row_of_the_table() -> None:
+    """R8: where a row stands in the table does not matter."""
+    rows = ((9, 10), (1, 2), (1, 8), (2, 9))
+    for some in (rows, rows[1:] + rows[:1]):
+        assert {known.guid for known in only(Sick.of(*some)).candidates} == {guid(8), guid(10)}
+
+
 def test_two_strong_ones_that_differ_are_a_contradiction() -> None:
     component = ring(live={1, 2}, known={2: HELD}, read_from=DECLARED)
     assert said(component) == {"E2": guid(2), "E3": guid(1), "E5": guid(2)}
