@@ -70,6 +70,12 @@ def to_uuids(column: Guids) -> list[uuid.UUID]:
     return [uuid.UUID(bytes=packed[at : at + 16]) for at in range(0, len(packed), 16)]
 
 
+def pairs(old: Guids, new: Guids) -> set[bytes]:
+    """Return the distinct rows of two columns, 32 bytes each; for comparing some rows with others."""
+    packed = np.hstack((old, new)).tobytes()
+    return {packed[at : at + 32] for at in range(0, len(packed), 32)}
+
+
 def swap_sql_server(column: Guids) -> Guids:
     """Turn SQL Server's (and .NET's) byte order into text order, or back: the swap is its own inverse."""
     return np.ascontiguousarray(column[:, _SQL_SERVER_ORDER])

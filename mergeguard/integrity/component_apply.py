@@ -20,6 +20,7 @@ from mergeguard.storage.journal.rows import StepValues, step_values
 
 if TYPE_CHECKING:
     from mergeguard.integrity.large_part import LargePart
+    from mergeguard.integrity.surroundings import Surroundings
     from mergeguard.integrity.workshop import Workshop
     from mergeguard.storage.database.stored_table import Condition
     from mergeguard.storage.database.writing import DatabaseWriting
@@ -157,6 +158,8 @@ def _settled(shop: Workshop, merges: MergesNow, step: Step, behind: Collection[u
         ApplyFailed: the rows are not as they should be now.
     """
     part = Part.read(merges, shop.around, behind)
+    if shop.lookup is not None and (shop.around.has_learnt or _moved_beside(shop.around, part, step, behind)):
+        shop.alive.learn(merges.rows, part.all_guids)
     problems = part.problems(step.members, step.survivor)
     if not same(part.images(step.members), step.guard_after):
         problems = ("its rows are not what the step leaves (is there a trigger on the merge table?)", *problems)
@@ -166,6 +169,13 @@ def _settled(shop: Workshop, merges: MergesNow, step: Step, behind: Collection[u
             hint="make a new plan: 'mergeguard plan' looks at the rows as they are now",
         )
     return part
+
+
+def _moved_beside(around: Surroundings, part: Part | LargePart, step: Step, behind: Collection[uuid.UUID]) -> bool:
+    """Say whether others merged, or took merges back, around a step since the run began: who is live has changed."""
+    own = {member.bytes for member in step.members}
+    before = around.packed_rows_of([*behind, *around.ahead(behind)])
+    return any(row[:16] not in own for row in part.packed_rows ^ before)
 
 
 def _write(lookup: LookupPartWriter, merges: MergesNow, olds: Collection[uuid.UUID], part: Part | LargePart) -> int:

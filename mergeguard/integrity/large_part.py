@@ -60,6 +60,11 @@ class LargePart:
         """All guids of the merges."""
         return frozenset((*guids.to_uuids(self._old[self._merges]), *guids.to_uuids(self._new[self._merges])))
 
+    @property
+    def packed_rows(self) -> set[bytes]:
+        """All rows that are merges, packed by ``guids.pairs``."""
+        return guids.pairs(self._old[self._merges], self._new[self._merges])
+
     def images(self, olds: Collection[uuid.UUID]) -> list[Image]:
         """Return the images of all rows of some olds, which must be among those that were read."""
         return [self._images[at] for at in self._rows_of(olds)]

@@ -45,6 +45,11 @@ class Part:
         """All guids of the merges."""
         return frozenset(guid for pair in self._pairs for guid in pair)
 
+    @property
+    def packed_rows(self) -> set[bytes]:
+        """All rows that are merges, packed as by ``guids.pairs``."""
+        return {old.bytes + new.bytes for old, new in self._pairs}
+
     def images(self, olds: Collection[uuid.UUID]) -> list[Image]:
         """Return the images of all rows of some olds, which must be among those that were read."""
         wanted = frozenset(olds)

@@ -61,6 +61,11 @@ class Surroundings:
         self._alive.update(found)
         self._learnt.update(found)
 
+    @property
+    def has_learnt(self) -> bool:
+        """Whether somebody's being live was asked for in a transaction, and holds for no other one."""
+        return bool(self._learnt)
+
     def facts_of(self, pairs: Sequence[Pair]) -> Facts:
         """Return a few rows as facts, with the liveness of that moment, or as it was learnt since."""
         live = self.live({guid for pair in pairs for guid in pair})
@@ -156,6 +161,11 @@ class Surroundings:
         """Return all rows of some olds."""
         rows = (row for lead in self._known(olds) for row in (lead, *self._copies.get(lead, ())))
         return [(self.facts.old(row), self.facts.new(row)) for row in rows]
+
+    def packed_rows_of(self, olds: Collection[uuid.UUID]) -> set[bytes]:
+        """Return all rows of some olds, packed by ``guids.pairs``."""
+        rows = np.array([row for lead in self._known(olds) for row in (lead, *self._copies.get(lead, ()))], np.intp)
+        return guids.pairs(self.facts.table.old[rows], self.facts.table.new[rows])
 
     @cached_property
     def _copies(self) -> dict[int, list[int]]:

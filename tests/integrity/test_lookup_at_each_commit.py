@@ -1,9 +1,10 @@
-"""What an undo or an unmerge commits holds the right lookup; nothing is left to the look at the end."""
+"""What an apply, an undo or an unmerge commits holds the right lookup; nothing is left to the look at the end."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,9 +13,15 @@ from merge_model import guid
 from merging_world import PROFILE, World
 
 import mergeguard
+from mergeguard.errors import Stale
+from mergeguard.integrity import apply as apply_module
 from mergeguard.integrity import large_part
 from mergeguard.integrity import undo as undo_module
 from mergeguard.integrity import unmerge as unmerge_module
+from mergeguard.integrity.apply import apply_plan
+from mergeguard.integrity.component_apply import StepDone
+from mergeguard.integrity.lookup import build_lookup
+from mergeguard.integrity.planning import make_plan
 
 EACH = settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 SOME = [guid(number) for number in range(5)]
@@ -91,4 +98,58 @@ def test_no_way_back_leaves_a_lookup_that_drifts(
     mergeguard.undo(world.url, done.run_id, PROFILE)
     assert agrees(world)
     mergeguard.undo(world.url, last.run_id, PROFILE)
+    assert agrees(world)
+
+
+def apply_beside(world: World, monkeypatch: pytest.MonkeyPatch, *between: Callable[[], object]) -> None:
+    """Plan and apply; before each step, when the run has read everything, somebody else does something."""
+    with world.opened() as source:
+        plan = make_plan(source, PROFILE)
+        build_lookup(source, PROFILE)
+        others, step = iter(between), apply_module.apply_step
+
+        def beside(*given: Any) -> StepDone:
+            next(others)()
+            return step(*given)
+
+        monkeypatch.setattr(apply_module, "apply_step", beside)
+        monkeypatch.setattr(apply_module, "verify_run", lambda *_: 0)
+        assert apply_plan(source, PROFILE, plan).applied == len(between)
+
+
+@pytest.mark.usefixtures("columns")
+def test_a_step_whose_end_was_merged_away_meanwhile_is_stale(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b, c, d, _ = SOME
+    world.reset([c, d])
+    world.insert("Merges", [(a, b, 1, None), (a, b, 2, None), (b, c, 3, None)])
+    with pytest.raises(Stale, match="was live for the plan"):
+        apply_beside(world, monkeypatch, lambda: mergeguard.merge(world.url, c, d, PROFILE))
+    assert agrees(world)
+
+
+@pytest.mark.usefixtures("columns")
+def test_what_a_step_leads_through_may_come_back_meanwhile(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b, c, d, e = SOME
+    world.reset([c, d])
+    mergeguard.merge(world.url, c, d, PROFILE)
+    world.insert("Merges", [(a, b, 1, None), (a, b, 2, None), (b, c, 3, None), (e, a, 4, None)])
+    apply_beside(world, monkeypatch, lambda: mergeguard.unmerge(world.url, c, PROFILE))
+    assert agrees(world)
+
+
+@pytest.mark.usefixtures("columns")
+def test_what_one_step_learnt_of_others_is_not_believed_by_the_next(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b, c, d, e = SOME
+    world.reset([c, d])
+    mergeguard.merge(world.url, c, d, PROFILE)
+    copies = [(a, b, 1, None), (a, b, 2, None), (e, b, 3, None), (e, b, 4, None)]
+    world.insert("Merges", [*copies, (b, c, 5, None)])
+    apply_beside(
+        world,
+        monkeypatch,
+        lambda: mergeguard.unmerge(world.url, c, PROFILE),
+        lambda: mergeguard.merge(world.url, c, d, PROFILE),
+    )
     assert agrees(world)
