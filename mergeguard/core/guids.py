@@ -70,10 +70,10 @@ def to_uuids(column: Guids) -> list[uuid.UUID]:
     return [uuid.UUID(bytes=packed[at : at + 16]) for at in range(0, len(packed), 16)]
 
 
-def pairs(old: Guids, new: Guids) -> set[bytes]:
+def pairs(old: Guids, new: Guids) -> frozenset[bytes]:
     """Return the distinct rows of two columns, 32 bytes each; for comparing some rows with others."""
     packed = np.hstack((old, new)).tobytes()
-    return {packed[at : at + 32] for at in range(0, len(packed), 32)}
+    return frozenset(packed[at : at + 32] for at in range(0, len(packed), 32))
 
 
 def swap_sql_server(column: Guids) -> Guids:

@@ -20,7 +20,6 @@ from mergeguard.storage.journal.rows import StepValues, step_values
 
 if TYPE_CHECKING:
     from mergeguard.integrity.large_part import LargePart
-    from mergeguard.integrity.surroundings import Surroundings
     from mergeguard.integrity.workshop import Workshop
     from mergeguard.storage.database.stored_table import Condition
     from mergeguard.storage.database.writing import DatabaseWriting
@@ -49,6 +48,8 @@ class PreparedStep:
     step: Step
     behind: Sequence[uuid.UUID] | None
     """The olds whose answers change with it; ``None`` where it touches no merge."""
+    before: frozenset[bytes]
+    """The rows around those olds when the run began, as ``Surroundings.packed_rows_of`` gives them."""
     record: StepValues
     """What the journal stores of it."""
 
@@ -56,8 +57,9 @@ class PreparedStep:
 def prepare_step(shop: Workshop, number: int, step: Step) -> PreparedStep:
     """Prepare step ``number`` (from 1) of a plan; nothing is asked of the database."""
     behind = _behind(shop, step) if touches_merges(step.changes, shop.profile) else None
-    shop.around.ahead(behind or ())  # remembered until the step asks
-    return PreparedStep(number, step, behind, step_values(journal_step(shop.run_id, number, step)))
+    ahead = shop.around.ahead(behind or ())  # remembered until the step asks
+    before = frozenset[bytes]() if shop.lookup is None else shop.around.packed_rows_of([*(behind or ()), *ahead])
+    return PreparedStep(number, step, behind, before, step_values(journal_step(shop.run_id, number, step)))
 
 
 def apply_step(
@@ -85,7 +87,7 @@ def apply_step(
         merges = shop.merges(rows, step.guard)
         _require_unchanged(shop, merges, step)
         rows.change(step.changes)
-        part = None if behind is None else _settled(shop, merges, step, behind)
+        part = None if behind is None else _settled(shop, merges, prepared, behind)
         if part is None:
             _require_current(shop, merges, step)
         if shop.lookup is not None:
@@ -151,14 +153,17 @@ def _behind(shop: Workshop, step: Step) -> Sequence[uuid.UUID]:
     return list(step.members) if shop.lookup is None else shop.around.behind(step.members)
 
 
-def _settled(shop: Workshop, merges: MergesNow, step: Step, behind: Collection[uuid.UUID]) -> Part | LargePart:
+def _settled(
+    shop: Workshop, merges: MergesNow, prepared: PreparedStep, behind: Collection[uuid.UUID]
+) -> Part | LargePart:
     """Look at what a step did to the merges, within its transaction; return the part that its olds stand in.
 
     Raises:
         ApplyFailed: the rows are not as they should be now.
     """
+    step = prepared.step
     part = Part.read(merges, shop.around, behind)
-    if shop.lookup is not None and (shop.around.has_learnt or _moved_beside(shop.around, part, step, behind)):
+    if shop.lookup is not None and (shop.around.has_learnt or _moved_beside(prepared, part)):
         shop.alive.learn(merges.rows, part.all_guids)
     problems = part.problems(step.members, step.survivor)
     if not same(part.images(step.members), step.guard_after):
@@ -171,11 +176,10 @@ def _settled(shop: Workshop, merges: MergesNow, step: Step, behind: Collection[u
     return part
 
 
-def _moved_beside(around: Surroundings, part: Part | LargePart, step: Step, behind: Collection[uuid.UUID]) -> bool:
+def _moved_beside(prepared: PreparedStep, part: Part | LargePart) -> bool:
     """Say whether others merged, or took merges back, around a step since the run began: who is live has changed."""
-    own = {member.bytes for member in step.members}
-    before = around.packed_rows_of([*behind, *around.ahead(behind)])
-    return any(row[:16] not in own for row in part.packed_rows ^ before)
+    own = {member.bytes for member in prepared.step.members}
+    return any(row[:16] not in own for row in part.packed_rows ^ prepared.before)
 
 
 def _write(lookup: LookupPartWriter, merges: MergesNow, olds: Collection[uuid.UUID], part: Part | LargePart) -> int:

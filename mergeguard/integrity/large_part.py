@@ -61,7 +61,7 @@ class LargePart:
         return frozenset((*guids.to_uuids(self._old[self._merges]), *guids.to_uuids(self._new[self._merges])))
 
     @property
-    def packed_rows(self) -> set[bytes]:
+    def packed_rows(self) -> frozenset[bytes]:
         """All rows that are merges, packed by ``guids.pairs``."""
         return guids.pairs(self._old[self._merges], self._new[self._merges])
 

@@ -46,9 +46,9 @@ class Part:
         return frozenset(guid for pair in self._pairs for guid in pair)
 
     @property
-    def packed_rows(self) -> set[bytes]:
+    def packed_rows(self) -> frozenset[bytes]:
         """All rows that are merges, packed as by ``guids.pairs``."""
-        return {old.bytes + new.bytes for old, new in self._pairs}
+        return frozenset(old.bytes + new.bytes for old, new in self._pairs)
 
     def images(self, olds: Collection[uuid.UUID]) -> list[Image]:
         """Return the images of all rows of some olds, which must be among those that were read."""

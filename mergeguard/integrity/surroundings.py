@@ -162,7 +162,7 @@ class Surroundings:
         rows = (row for lead in self._known(olds) for row in (lead, *self._copies.get(lead, ())))
         return [(self.facts.old(row), self.facts.new(row)) for row in rows]
 
-    def packed_rows_of(self, olds: Collection[uuid.UUID]) -> set[bytes]:
+    def packed_rows_of(self, olds: Collection[uuid.UUID]) -> frozenset[bytes]:
         """Return all rows of some olds, packed by ``guids.pairs``."""
         rows = np.array([row for lead in self._known(olds) for row in (lead, *self._copies.get(lead, ()))], np.intp)
         return guids.pairs(self.facts.table.old[rows], self.facts.table.new[rows])

@@ -41,8 +41,16 @@ class Workshop:
     texts: dict[uuid.UUID, str] = field(default_factory=dict)
     """Text ids of rows that may stand in the table no more; the others are labels of the merges as they were read."""
 
+    opened: list[MergesNow] = field(default_factory=list)
+    """The merges of the last transaction, one at most: a step asks for them twice."""
+
     def merges(self, rows: DatabaseRows, known: Iterable[Image] = ()) -> MergesNow:
         """Return the merges of a transaction; ``known`` are rows that stand in it, or that are to be put back."""
+        if not self.opened or self.opened[0].rows is not rows:
+            self.opened[:] = [self._merges(rows, known)]
+        return self.opened[0]
+
+    def _merges(self, rows: DatabaseRows, known: Iterable[Image]) -> MergesNow:
         texts = self.profile.merge.ids == "text"
         labels = cast("dict[uuid.UUID, str]", self.around.facts.table.labels)
         rows.labels = ChainMap(self.texts, labels) if texts else labels

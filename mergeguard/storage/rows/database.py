@@ -225,8 +225,10 @@ class DatabaseRows(TravellingStatements, ABC):
     def is_plain(self, table: StoredTable, column: str, cell: str) -> bool:
         """Say whether ``having`` finds a cell that holds a guid without being thorough; to be called with its label."""
         value = self.value(table, column, cell)
+        if isinstance(value, bytes):
+            return len(value) == 16
         guid = self._parsed(value)
-        return len(value) == 16 if isinstance(value, bytes) else guid is not None and value in self.spellings([guid])
+        return guid is not None and (value == str(guid) or value in self.spellings([guid]))
 
     def cell(self, table: str, column: str, guid: uuid.UUID, like: str | None) -> str:
         """Spell a guid as a cell of an image, in the spelling of ``like`` (the cell it is to replace)."""
