@@ -163,7 +163,7 @@ class Declared:
         metadata=described("Most events that a worker claims at once.", unit="events", at_least=1, at_most=100_000),
     )
     claim_chains: int = field(
-        default=64,
+        default=128,
         metadata=described("Most chains that a worker claims at once.", unit="chains", at_least=1, at_most=10_000),
     )
     batch_milliseconds: int = field(

@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 
-AT_ONCE, CHAINS = 512, 64
+AT_ONCE, CHAINS = 512, 128
 EFFECT = "INSERT INTO effect (event) VALUES (?)"
 LEASE = 300_000_000
 """Microseconds."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mergeguard.processor.handlers import EventBatch
 
 EFFECT = "INSERT INTO effect (event) VALUES (?)"
-AT_ONCE, CHAINS = 512, 64
+AT_ONCE, CHAINS = 512, 128
 PAUSE = 0.002
 LEASE = dt.timedelta(minutes=5)
 

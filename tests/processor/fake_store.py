@@ -154,7 +154,7 @@ class FakeStore:
         return Place(self._last)
 
     def claim(
-        self, queue: Queue, worker: str, lease: dt.timedelta, *, events: int = 512, chains: int = 64
+        self, queue: Queue, worker: str, lease: dt.timedelta, *, events: int = 512, chains: int = 128
     ) -> Claim | None:
         with self._call("claim"):
             self.order.sweep(self.now())

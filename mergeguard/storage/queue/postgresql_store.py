@@ -47,7 +47,7 @@ class PostgresqlEventStore(ServerEventStore):
         """Queues whose last claim found something: most likely the next one does, and it is not asked before."""
 
     def claim(
-        self, queue: Queue, worker: str, lease: dt.timedelta, *, events: int = 512, chains: int = 64
+        self, queue: Queue, worker: str, lease: dt.timedelta, *, events: int = 512, chains: int = 128
     ) -> Claim | None:
         """Lease the longest-waiting chains whose head is of ``queue``."""
         if queue not in self._busy:

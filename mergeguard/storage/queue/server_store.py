@@ -71,7 +71,7 @@ class ServerEventStore:
         return found
 
     def claim(
-        self, queue: Queue, worker: str, lease: dt.timedelta, *, events: int = 512, chains: int = 64
+        self, queue: Queue, worker: str, lease: dt.timedelta, *, events: int = 512, chains: int = 128
     ) -> Claim | None:
         """Lease the longest-waiting chains whose head is of ``queue``."""
         with self._sessions.single() as run:

@@ -62,7 +62,7 @@ class SqliteEventStore:
         return self._write(lambda within: sqlite_registering.register(within, events, file_limit), early=True)
 
     def claim(
-        self, queue: Queue, worker: str, lease: dt.timedelta, *, events: int = 512, chains: int = 64
+        self, queue: Queue, worker: str, lease: dt.timedelta, *, events: int = 512, chains: int = 128
     ) -> Claim | None:
         """Lease the longest-waiting chains of a queue, those whose time to retry has come among them."""
         if not self._read(lambda driver: sqlite_claiming.offered(driver, queue, self._time(driver))):

@@ -158,7 +158,7 @@ class EventStore(Protocol):
         """
 
     def claim(
-        self, queue: Queue, worker: str, lease: dt.timedelta, *, events: int = 512, chains: int = 64
+        self, queue: Queue, worker: str, lease: dt.timedelta, *, events: int = 512, chains: int = 128
     ) -> Claim | None:
         """Lease the longest-waiting chains whose head is of ``queue``; ``None`` when there is none."""
 
