@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -52,7 +52,7 @@ class Unmerge:
     """By reference column: rows that hold the current and of which no journal says if they belonged to the guid."""
     has_journal: bool = True
     live: bool | None = None
-    """Whether the guid is live; ``None`` where the profile declares no liveness."""
+    """Whether the guid is live, or is put back with its merge; ``None`` where the profile declares no liveness."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def propose_unmerge(source: Source, profile: Profile, asked: str, *, progress: P
         changed_since=changed_since,
         unknown=_unknown(shop, current, changes),
         has_journal=has_journal,
-        live=None if live is None else guid in live,
+        live=None if live is None else guid in live or _lives_again(profile, changes),
     )
 
 
@@ -143,6 +143,12 @@ def unmerge_guid(
         references=dict(Counter(change.table for change in proposal.references)),
         lookup_rows=written + mend_lookup(database, profile, progress),
     )
+
+
+def _lives_again(profile: Profile, changes: Sequence[RowChange]) -> bool:
+    """Say whether the row by which the guid was live, which its merge took away, is among those that come back."""
+    live = profile.live
+    return live is not None and any(change.table == live.table and change.before is None for change in changes)
 
 
 def _commit(shop: Workshop, writing: DatabaseWriting, step: JournalStep, proposal: Unmerge) -> int:

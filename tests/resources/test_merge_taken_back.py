@@ -27,6 +27,7 @@ def test_a_merge_is_taken_back_by_either(tmp_path: Path, way: str) -> None:
     asked: object = A if way == "a guid" else f"{{{A}}}".upper()
     if way == "a proposal":
         asked = mergeguard.propose_unmerge(world.url, A, PROFILE)
+        assert asked.live is True, "the merge took it from the live ones, and gives it back"
     done = mergeguard.unmerge(world.url, asked, PROFILE)  # type: ignore[arg-type]
     assert (done.guid, done.rows, dict(done.references)) == (A, 1, {"Evt": 1, "Alive": 1})
     after = world.model()
@@ -43,4 +44,16 @@ def test_what_was_never_merged_is_told_as_such(tmp_path: Path) -> None:
         mergeguard.unmerge(world.url, uuid.uuid4(), PROFILE)
     with pytest.raises(UsageError):
         mergeguard.unmerge(world.url, "no guid", PROFILE)
+    world.engine.dispose()
+
+
+def test_who_was_not_live_before_its_merge_is_not_live_after_it(tmp_path: Path) -> None:
+    world = World(f"sqlite:///{tmp_path / 'world.db'}")
+    world.reset([B, C], lookup=False)
+    world.insert("Merges", [(A, B, 1, None)])
+    mergeguard.merge(world.url, B, C, PROFILE)
+    assert mergeguard.propose_unmerge(world.url, A, PROFILE).live is False
+    assert mergeguard.propose_unmerge(world.url, B, PROFILE).live is True
+    mergeguard.unmerge(world.url, A, PROFILE)
+    assert mergeguard.propose_unmerge(world.url, B, PROFILE).live is True
     world.engine.dispose()
