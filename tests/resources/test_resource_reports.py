@@ -248,6 +248,16 @@ def test_merges_in_a_circle_and_to_nothing_are_told_too(file: File) -> None:
     assert {(each.old, each.current, each.status) for each in found} == {(A, None, "cycle"), (B, None, "cycle")}
 
 
+def test_what_was_deleted_has_no_new_and_no_current(file: File) -> None:
+    gone = guid(50)
+    profile = replace(PROFILE, merge=replace(PROFILE.merge, deleted_values=(str(gone),)))
+    file.fill(merged=[(A, B, None), (C, gone, None)])
+    with closing(open_target(str(file.path), profile)) as source:
+        found = merged_resources(source, profile).merges
+    told = [(each.old, each.new, each.current, each.status, each.current_name) for each in found]
+    assert told == [(C, None, None, "deleted", ""), (A, B, B, "ok", "PC 1")]
+
+
 def test_sources_that_moved_are_told_with_their_events(file: File, tmp_path: Path) -> None:
     file.fill(merged=[(A, B, None), (B, C, None)])
     with closing(open_store(str(tmp_path / "queue.db"))) as store:
