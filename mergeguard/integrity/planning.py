@@ -23,6 +23,7 @@ from mergeguard.integrity.plan_steps import Named, left_alone_of, refusal_of, st
 from mergeguard.integrity.reading import read_facts
 from mergeguard.integrity.scan import Now, utc_now
 from mergeguard.integrity.stale import stale_references
+from mergeguard.storage.database.cascades import cascades
 from mergeguard.storage.database.identity import identify
 from mergeguard.storage.profile import Profile
 from mergeguard.storage.profile_file import profile_document
@@ -71,7 +72,7 @@ def make_plan(
 
     Raises:
         UsageError: an override or ``only`` names what is not there; the component or the guid is told.
-        Unsupported: the target is a file, or the merges are a view.
+        Unsupported: the target is a file, or the merges are a view, or rows of other tables would go along.
         CannotCheck: the target could not be read.
         RuntimeError: the plan would not do what it says: a bug, and so no plan.
     """
@@ -158,7 +159,8 @@ def _shapes(rows: DatabaseRows, steps: Sequence[Step]) -> tuple[TableShape, ...]
     """Describe each table that the steps touch, in the order in which they do.
 
     Raises:
-        Unsupported: the rows of one cannot be changed one by one, so that nobody could apply the plan.
+        Unsupported: the rows of one cannot be changed one by one, so that nobody could apply the plan, or others would
+            change with them, so that nobody could take it back.
     """
     touched: dict[str, Image | None] = {}
     for change in (change for step in steps for change in step.changes):
@@ -168,7 +170,18 @@ def _shapes(rows: DatabaseRows, steps: Sequence[Step]) -> tuple[TableShape, ...]
         if image is not None and not stored.address:
             with rows.source.translated():
                 rows.single(stored, image)  # as apply will look for it
+    for table in dict.fromkeys(change.table for step in steps for change in step.changes if change.after is None):
+        _require_alone(rows, table)
     return tuple(rows.shape(table) for table in touched)
+
+
+def _require_alone(rows: DatabaseRows, table: str) -> None:
+    for other, key in cascades(rows, table)[:1]:
+        raise Unsupported(
+            f"where a row of {table} goes, the database changes rows of {other} with it (foreign key {key}), "
+            "and no undo knows them",
+            hint="let that foreign key refuse (ON DELETE NO ACTION) until the repair is done",
+        )
 
 
 def _have_ids(snapshot: Snapshot, profile: Profile) -> bool:

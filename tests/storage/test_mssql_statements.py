@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.dialects import mssql
 
+from mergeguard.storage.database import cascades, table_indexes
 from mergeguard.storage.mssql import columns as mssql_columns
 from mergeguard.storage.mssql import doctor as mssql_doctor
 from mergeguard.storage.mssql import lookup as mssql_lookup
@@ -59,7 +60,9 @@ def all_statements() -> list[str]:
     writes += [mssql_lookup.lock_table(TABLE), f"DELETE FROM {TABLE}", *mssql_lookup.SETTINGS]
     for guid in ("uniqueidentifier", "binary(16)"):
         writes += mssql_lookup.unpack_chunks(guid)
-    return [*reads, *doctor, *writes, source.ISOLATION_OPTIONS, source.VERSION, source.ROWS]
+    catalogue = [source.ISOLATION_OPTIONS, source.VERSION, source.ROWS]
+    catalogue += [each.STATEMENTS["mssql"] for each in (cascades, table_indexes)]
+    return [*reads, *doctor, *writes, *catalogue]
 
 
 def parse(sql: str) -> subprocess.CompletedProcess[str]:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mergeguard.core.repair.plan import Plan
-from mergeguard.errors import Stale
+from mergeguard.errors import Stale, Unsupported
 from mergeguard.integrity.apply import apply_plan
 from mergeguard.integrity.lookup import build_lookup, verify_lookup
 from mergeguard.integrity.planning import make_plan
@@ -96,6 +96,17 @@ def test_a_row_that_changed_makes_it_stale(site: Site) -> None:
     with site.opened() as source, pytest.raises(Stale):
         apply_plan(source, site.profile, plan)
     assert site.everything() == before
+
+
+def test_rows_that_would_go_along_are_named_and_nothing_is_planned(site: Site) -> None:
+    merges, notes = site.profile.merge.table, f"{site.place.schema}.notes_{secrets.token_hex(4)}"
+    site.place.run(f"CREATE TABLE {notes} (m int NULL REFERENCES {merges} (id) ON DELETE SET NULL)")
+    try:
+        with pytest.raises(Unsupported, match=notes):
+            site.plan()
+    finally:
+        site.place.run(f"DROP TABLE {notes}")
+    assert site.plan().steps
 
 
 def test_a_second_call_goes_on_with_nothing(site: Site) -> None:
