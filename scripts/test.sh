@@ -125,7 +125,7 @@ PYTHON
 )
 export venv fingerprint
 if [ "$(cat "$venv/ready" 2>/dev/null)" != "$fingerprint" ]; then
-    run_layer install 75 "Installing into $venv"
+    run_layer install 65 "Installing into $venv"
     if [ -n "$failed" ]; then
         echo "test.sh: the tests' packages could not be installed" >&2
         exit 3
@@ -139,10 +139,10 @@ trap 'rm -f "$MERGEGUARD_TEST_COUNTS"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-run_layer check 50 "Lint, format, types, layers"
-run_layer unit 740 "Unit and property tests"
+run_layer check 40 "Lint, format, types, layers"
+run_layer unit 775 "Unit and property tests"
 run_layer storage 300 "Storage and PostgreSQL"
-run_layer lowest_networkx 35 "Graph tests on the lowest networkx"
+run_layer lowest_networkx 20 "Graph tests on the lowest networkx"
 
 echo
 if [ -n "$failed" ]; then echo "failed:$failed"; fi

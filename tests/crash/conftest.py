@@ -33,7 +33,7 @@ def limits(pytestconfig: pytest.Config, how: How) -> tuple[int, int]:
     """At how many steps to kill, and how many recoveries: all of them in the long run."""
     if pytestconfig.getoption("--long"):
         return 100_000, 150
-    return (14, 3) if how == "ptrace" else (5, 1)
+    return (11, 2) if how == "ptrace" else (5, 1)
 
 
 @pytest.fixture

@@ -23,17 +23,20 @@ from mergeguard.integrity.component_apply import StepDone
 from mergeguard.integrity.lookup import build_lookup
 from mergeguard.integrity.planning import make_plan
 
-EACH = settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EACH = settings(max_examples=2, suppress_health_check=[HealthCheck.function_scoped_fixture])
 SOME = [guid(number) for number in range(5)]
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=["sqlite", "sqlite, in columns", "postgresql"])
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    if request.param == "sqlite":
-        made = World(f"sqlite:///{tmp_path_factory.mktemp('commits') / 'world.db'}")
-    else:
+    """A database whose lookup is worked out in objects, as that of few guids is, or in columns, as that of many."""
+    if request.param == "postgresql":
         made = World(request.getfixturevalue("postgres_url"))
-    yield made
+    else:
+        made = World(f"sqlite:///{tmp_path_factory.mktemp('commits') / 'world.db'}")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(large_part, "LARGE", 0 if "columns" in request.param else 2_000)
+        yield made
     made.engine.dispose()
 
 
@@ -42,12 +45,6 @@ def no_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever is killed behind his commit never comes to mend what it left."""
     for module in (undo_module, unmerge_module):
         monkeypatch.setattr(module, "mend_lookup", lambda *_: 0)
-
-
-@pytest.fixture(params=["few", "many"])
-def columns(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Work the lookup out in objects, and in columns."""
-    monkeypatch.setattr(large_part, "LARGE", 2_000 if request.param == "few" else 0)
 
 
 def merged(world: World, pairs: list[tuple[uuid.UUID, uuid.UUID]]) -> list[str]:
@@ -61,7 +58,6 @@ def agrees(world: World) -> bool:
     return bool(world.stored() == world.model().lookup())
 
 
-@pytest.mark.usefixtures("columns")
 def test_what_led_through_a_guid_ends_at_it_once_it_is_live_again(world: World) -> None:
     a, b, c, d, _ = SOME
     *_, last = merged(world, [(a, b), (b, c), (c, d)])
@@ -69,7 +65,6 @@ def test_what_led_through_a_guid_ends_at_it_once_it_is_live_again(world: World) 
     assert agrees(world)
 
 
-@pytest.mark.usefixtures("columns")
 def test_what_ends_at_a_guid_leads_through_it_once_it_is_merged_again(world: World) -> None:
     a, b, c, d, _ = SOME
     merged(world, [(a, b), (b, c), (c, d)])
@@ -117,7 +112,6 @@ def apply_beside(world: World, monkeypatch: pytest.MonkeyPatch, *between: Callab
         assert apply_plan(source, PROFILE, plan).applied == len(between)
 
 
-@pytest.mark.usefixtures("columns")
 def test_a_step_whose_end_was_merged_away_meanwhile_is_stale(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     a, b, c, d, _ = SOME
     world.reset([c, d])
@@ -127,7 +121,6 @@ def test_a_step_whose_end_was_merged_away_meanwhile_is_stale(world: World, monke
     assert agrees(world)
 
 
-@pytest.mark.usefixtures("columns")
 def test_what_a_step_leads_through_may_come_back_meanwhile(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     a, b, c, d, e = SOME
     world.reset([c, d])
@@ -137,7 +130,6 @@ def test_what_a_step_leads_through_may_come_back_meanwhile(world: World, monkeyp
     assert agrees(world)
 
 
-@pytest.mark.usefixtures("columns")
 def test_what_one_step_learnt_of_others_is_not_believed_by_the_next(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
