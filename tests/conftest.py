@@ -28,8 +28,8 @@ IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
 MSSQL_URL = os.environ.get("MERGEGUARD_TEST_MSSQL_URL")
 RUN = pytest.StashKey["Run"]()
 
-# 40 and not 100: there are many properties, and a run of all of them has 20 minutes on 2 cores.
-hypothesis.settings.register_profile("default", deadline=None, max_examples=30, derandomize=IN_CI, print_blob=True)
+# 25 and not 100: there are many properties, and a run of all of them has 20 minutes on 2 cores.
+hypothesis.settings.register_profile("default", deadline=None, max_examples=25, derandomize=IN_CI, print_blob=True)
 hypothesis.settings.register_profile("long", deadline=None, max_examples=2000, print_blob=True)
 
 

@@ -17,7 +17,7 @@ from mergeguard.errors import MergeRefused
 from mergeguard.integrity.guard import guard_status, install_guard, remove_guard
 from mergeguard.resources.merge import merge
 
-EACH = settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EACH = settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

@@ -49,7 +49,7 @@ def agree(guarded: Guarded, write: Any, expected: set[str]) -> None:
     assert guarded.rows() == rows
 
 
-@settings(max_examples=40, suppress_health_check=SHARED)
+@settings(max_examples=20, suppress_health_check=SHARED)
 @given(table=TABLES, written=st.lists(PAIRS, min_size=1, max_size=4))
 def test_an_insert_of_several_rows(guarded: Guarded, table: list[Pair], written: list[Pair]) -> None:
     guarded.put(spelled(guarded, table))
@@ -66,7 +66,7 @@ def updates(draw: st.DrawFn) -> tuple[list[Pair], list[tuple[int, Pair]]]:
     return table, changes
 
 
-@settings(max_examples=40, suppress_health_check=SHARED)
+@settings(max_examples=20, suppress_health_check=SHARED)
 @given(drawn=updates())
 def test_an_update_of_several_rows(guarded: Guarded, drawn: tuple[list[Pair], list[tuple[int, Pair]]]) -> None:
     table, changes = drawn
@@ -91,7 +91,7 @@ def in_spelling(guid: uuid.UUID, way: int) -> str:
     return (*usual(guid), f" ({guid}) ", guid.urn, mixed, f"\t{guid.hex}")[way]
 
 
-@settings(max_examples=40, suppress_health_check=SHARED)
+@settings(max_examples=20, suppress_health_check=SHARED)
 @given(
     data=st.data(), table=TABLES, written=st.lists(PAIRS, min_size=1, max_size=3), way=st.sampled_from(["usual", "any"])
 )
@@ -126,7 +126,7 @@ def text_url(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-@settings(max_examples=25, suppress_health_check=SHARED)
+@settings(max_examples=15, suppress_health_check=SHARED)
 @given(table=TABLES, written=st.lists(PAIRS, min_size=1, max_size=3))
 def test_guids_as_bytes(kind: str, text_url: str, table: list[Pair], written: list[Pair]) -> None:
     guarded = Guarded(text_url, guid_type="blob" if kind == "sqlite" else "bytea")

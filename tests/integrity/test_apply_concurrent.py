@@ -127,7 +127,7 @@ def test_two_plans_for_the_same_damage_never_repair_it_twice(world: World) -> No
 GUIDS = [member(ring, place) for ring in range(3) for place in range(2)] + [guid(90), guid(91)]
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=7, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     merges=st.lists(
         st.tuples(st.integers(1, 2), st.sampled_from(GUIDS), st.sampled_from(GUIDS)), min_size=1, max_size=3

@@ -23,7 +23,7 @@ from mergeguard.integrity.large_part import LargePart
 from mergeguard.integrity.lookup import build_lookup
 from mergeguard.storage.lookup.part import LookupPartWriter
 
-EACH = settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EACH = settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 SPELLINGS: dict[str, Callable[[uuid.UUID], str]] = {
     "upper case": lambda one: str(one).upper(),
     "braces": lambda one: f"{{{one}}}",

@@ -10,7 +10,7 @@ from stale_case import StaleCase, stale_cases
 
 from mergeguard.core.repair.plan import Action
 
-EACH = settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EACH = settings(max_examples=7, suppress_health_check=[HealthCheck.function_scoped_fixture])
 LOOKUP = st.booleans()
 
 

@@ -17,7 +17,7 @@ from mergeguard.storage.database.writing import DatabaseWriting
 from mergeguard.storage.rows.database import DatabaseRows
 
 CASE = StaleCase([*rings(2, 3), (guid(1), guid(2))], inventory=[(guid(1), None, "x"), (guid(1), guid(2), "y")])
-SOME = 16
+SOME = 9
 """Places to break off at where not all are wanted."""
 
 

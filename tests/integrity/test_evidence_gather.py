@@ -60,7 +60,7 @@ TABLES = st.fixed_dictionaries(
         "Held": st.lists(st.tuples(ONE), max_size=8),
     }
 )
-EACH = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EACH = settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def expected(tables: Mapping[str, list[tuple[Any, ...]]], one: uuid.UUID) -> Known:

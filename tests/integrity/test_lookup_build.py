@@ -171,7 +171,7 @@ def texts(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
     return Database(url, sa.String(40), str)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(case=rule_model.cases("stored"), chance=st.randoms(use_true_random=False))
 def test_a_lookup_in_any_spelling_is_mended_without_a_row_left_over(
     texts: Database, case: Case, chance: random.Random

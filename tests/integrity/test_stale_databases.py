@@ -36,7 +36,7 @@ from mergeguard.storage.targets import open_target
 
 KINDS = ["sqlite text", "sqlite blob", "postgresql uuid", "postgresql text"]
 TYPES = {"text": "varchar(40)", "blob": "blob", "uuid": "uuid"}
-EACH = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EACH = settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 class Database:

@@ -23,7 +23,7 @@ from mergeguard.storage.profile import Hashes, Live, Merge, Profile, Reference
 from mergeguard.storage.source import Options
 from mergeguard.storage.targets import open_target
 
-EACH = settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EACH = settings(max_examples=2, suppress_health_check=[HealthCheck.function_scoped_fixture])
 OLDS = sorted([guid(0), guid(1)])
 CURRENT = guid(2)
 CLASS = uuid.uuid5(uuid.NAMESPACE_OID, "many")

@@ -75,7 +75,7 @@ def test_references_by_themselves_are_taken_back_by_their_own_name(world: World)
     assert held(world)["plain"] == str(ELSEWHERE[0])
 
 
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(case=stale_cases(), data=st.data())
 def test_components_are_taken_back_in_any_order_and_then_everything_is_as_before(
     file: World, case: StaleCase, data: st.DataObject

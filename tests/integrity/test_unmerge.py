@@ -68,7 +68,7 @@ def test_an_unmerge_is_undone_to_the_byte(world: World) -> None:
     assert world.everything() == before
 
 
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(case=stale_cases())
 def test_any_merge_can_be_taken_back_and_its_unmerge_too(world: World, case: StaleCase) -> None:
     world.put(case, lookup=True)

@@ -164,7 +164,10 @@ def _pictures(draw: st.DrawFn) -> Picture:
     members = draw(st.lists(_guids, max_size=9, unique=True))
     nodes = tuple(PictureNode(g, draw(_texts), draw(st.sampled_from(Role)), draw(st.booleans())) for g in members)
     # Edges to guids that are not drawn are what an omitted node leaves behind.
-    return Picture(nodes, tuple(draw(st.lists(st.tuples(_guids, _guids), max_size=12))), draw(st.integers(0, 5)))
+    edges = draw(st.lists(st.tuples(_guids, _guids), max_size=12))
+    if edges and draw(st.booleans()):
+        edges.append(draw(st.sampled_from(edges)))  # two rows that say the same
+    return Picture(nodes, tuple(edges), draw(st.integers(0, 5)))
 
 
 @st.composite

@@ -169,7 +169,7 @@ class Merging(RuleBasedStateMachine):
 
 TestMerging = Merging.TestCase
 TestMerging.settings = settings(
-    max_examples=15, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=10, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 
@@ -177,7 +177,7 @@ TestMerging.settings = settings(
     pairs=st.lists(st.tuples(NUMBERS, NUMBERS), min_size=2, max_size=5),
     shuffled=st.randoms(use_true_random=False),
 )
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_order_of_merges_gives_the_same_classes(pairs: Sequence[tuple[int, int]], shuffled: object) -> None:
     wanted = [(guid(old), guid(new)) for old, new in pairs if old != new]
     assume(wanted)

@@ -141,7 +141,7 @@ merges = st.lists(
 )
 
 
-@settings(max_examples=max(12, settings.default.max_examples // 3))
+@settings(max_examples=max(8, settings.default.max_examples // 3))
 @given(
     st.one_of(st.just([]), NUMBERED.map(lambda rows: [(old % 9, new % 9) for old, new in rows][:6])),
     st.lists(st.sampled_from(SOME), unique=True, min_size=4),
@@ -159,7 +159,7 @@ def test_it_is_the_merge_of_python(
         assert state(twins.sql) == state(twins.python)
 
 
-@settings(max_examples=max(8, settings.default.max_examples // 5))
+@settings(max_examples=max(6, settings.default.max_examples // 5))
 @given(merges, st.data())
 def test_what_sql_merged_python_takes_back(twins: Twins, asked: Any, data: st.DataObject) -> None:
     twins.reset(SOME, [])
@@ -195,7 +195,7 @@ def unmerged(connection: sqlite3.Connection, run: str) -> str:
     return "unmerged"
 
 
-@settings(max_examples=max(8, settings.default.max_examples // 5))
+@settings(max_examples=max(6, settings.default.max_examples // 5))
 @given(merges, st.data())
 def test_what_either_merged_sql_takes_back_in_any_order_that_is_free(
     twins: Twins, asked: Any, data: st.DataObject

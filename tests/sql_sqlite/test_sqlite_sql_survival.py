@@ -44,7 +44,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Pair]]:
         ]
 
 
-@settings(max_examples=max(18, settings.default.max_examples // 8))
+@settings(max_examples=max(11, settings.default.max_examples // 8))
 @given(rows=starts(), merges=MERGES, kind=st.sampled_from([0, 0, 1, 2, 3, 4]))
 def test_references_survive_as_they_do_in_python_and_go_back(
     pairs: list[Pair], rows: Rows, merges: list[tuple[uuid.UUID, uuid.UUID]], kind: int
@@ -76,7 +76,7 @@ def test_rows_that_are_not_touched_after_all_leave_nothing_behind(pairs: list[Pa
     assert list(answer["columns"]) == ["Whole.Friend"]
 
 
-@settings(max_examples=max(20, settings.default.max_examples // 8))
+@settings(max_examples=max(12, settings.default.max_examples // 8))
 @given(
     st.lists(st.tuples(st.sampled_from(KNOWN), st.sampled_from(KNOWN)), max_size=3),
     st.lists(st.sampled_from(KNOWN), unique=True, min_size=2),

@@ -69,7 +69,7 @@ def state(side: Side) -> Any:
     return side.rows(), side.journal()
 
 
-@settings(max_examples=max(12, settings.default.max_examples // 10))
+@settings(max_examples=max(8, settings.default.max_examples // 10))
 @given(rows=starts(), merges=MERGES, wide=st.booleans(), data=st.data())
 def test_whoever_merged_and_whoever_takes_back_all_is_as_it_was(
     sides: list[Side], rows: Rows, merges: list[tuple[uuid.UUID, uuid.UUID]], wide: bool, data: st.DataObject
@@ -126,7 +126,7 @@ def decoded(connection: sqlite3.Connection, cell: str, asked: str = "value") -> 
     return connection.execute(f"DELETE FROM mergeguard_back_cells RETURNING {asked}").fetchall()
 
 
-@settings(max_examples=max(25, settings.default.max_examples // 10))
+@settings(max_examples=max(15, settings.default.max_examples // 10))
 @given(rows=starts(), pair=st.sampled_from([(0, 1), (1, 0), (2, 3)]), python=st.booleans(), data=st.data())
 def test_what_changed_since_is_refused_by_either_and_nothing_is_written(
     sides: list[Side], rows: Rows, pair: tuple[int, int], python: bool, data: st.DataObject
