@@ -33,7 +33,7 @@ class Surroundings:
         self._leads: dict[uuid.UUID, int] = {}
         self._alive: dict[uuid.UUID, bool] = {}
         self._learnt: dict[uuid.UUID, bool] = {}
-        """Whether guids are live in the transaction that asked last."""
+        """Whether guids were live in the last transaction that asked for them."""
         self._walked: tuple[tuple[uuid.UUID, ...], frozenset[uuid.UUID]] = ((), frozenset())
         """What was last asked for ahead, and the answer: a step asks twice."""
 

@@ -40,7 +40,6 @@ class Workshop:
     """Olds of rows that no index finds, as far as they are known."""
     texts: dict[uuid.UUID, str] = field(default_factory=dict)
     """Text ids of rows that may stand in the table no more; the others are labels of the merges as they were read."""
-
     opened: list[MergesNow] = field(default_factory=list)
     """The merges of the last transaction, one at most: a step asks for them twice."""
 
